@@ -1,0 +1,1 @@
+"""An experiment runner for AdaShare, Knowledge Evolution and TSSL-BP."""

@@ -1,0 +1,31 @@
+"""Errors that are the user's to mend, each with the exit code of the command."""
+
+
+class ConfigurationError(ValueError):
+    """A key, value or combination that cannot run; names the key, the value, what is allowed and the remedy."""
+
+    code = 2
+
+
+class DataError(ValueError):
+    """Data that are missing or broken; names the file, the index, what was found and what was expected."""
+
+    code = 3
+
+
+class DivergedError(ValueError):
+    """A loss, gradient, parameter or metric that is not finite; names stage, step and task."""
+
+    code = 4
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is damaged or belongs to another run."""
+
+    code = 5
+
+
+class BusyError(ValueError):
+    """A run folder that another process is writing to."""
+
+    code = 7

@@ -1,0 +1,40 @@
+"""Kinds of tasks: what is predicted, the loss that trains it and the metrics that judge it; one file per kind."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor
+
+
+class Meter(ABC):
+    """Accumulates one task's metrics over the batches of a split."""
+
+    @abstractmethod
+    def update(self, prediction: Tensor, target: Tensor) -> None:
+        """Take in one batch; `prediction` as the network gives it, `target` as the dataset does."""
+
+    @abstractmethod
+    def compute(self) -> dict[str, float]:
+        """The metrics over everything taken in so far; `nan` where nothing was valid."""
+
+
+class Task(ABC):
+    """One thing to predict.
+
+    `channels` is the number of outputs that a network needs for it; `kind` is "dense" (one prediction per pixel) or
+    "label" (one per image); `higher_is_better` names every metric that counts in a relative performance, in the order
+    of the papers' tables, and its direction.
+    """
+
+    channels: int
+    kind: ClassVar[str]
+    higher_is_better: Mapping[str, bool]
+
+    @abstractmethod
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Scalar training loss; zero with zero gradient where nothing in `target` is valid."""
+
+    @abstractmethod
+    def meter(self) -> Meter:
+        """A fresh accumulator of this task's metrics."""
