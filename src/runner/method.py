@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -63,6 +63,7 @@ class Method(nn.Module, ABC):
     """
 
     optimizers: dict[str, Optimizer]
+    repeats: ClassVar[tuple[str, ...]] = ()  # predictors of which every stage repeats the same experiment
 
     @abstractmethod
     def stages(self) -> Sequence[Stage]:
@@ -71,3 +72,10 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def predictors(self) -> Mapping[str, Predictor]:
         """Named ways to predict with what has been trained: inputs -> {task: prediction}."""
+
+    def keep(self, predictor: str) -> None:
+        """Called when an evaluation of `predictor` was its best so far; may change values of buffers."""
+
+    def summary(self) -> Mapping[str, Any]:
+        """What was learned beside the metrics, as plain values for summary.json."""
+        return {}

@@ -1,0 +1,116 @@
+"""The command: composes the configuration, runs one job or a sweep, and turns every ending into an exit code.
+
+Nothing heavy is imported here, so that --help and a configuration error answer at once.
+"""
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from runner import sweep
+from runner.configuration import files
+from runner.configuration.check import checked
+from runner.configuration.identity import run_name
+from runner.configuration.messages import explain, root_cause
+from runner.errors import ConfigurationError
+from runner.signals import Interrupted
+
+log = logging.getLogger("runner")
+
+
+def _name(mode: str, *, _root_: DictConfig) -> str:
+    try:
+        return run_name(checked(_root_, _root_.hydra.runtime.choices))
+    except Exception:
+        if mode == "strict":
+            raise
+        return f"invalid-job{_root_.hydra.job.num}"  # fails in its own folder, so that the sweep goes on
+
+
+def job(config: DictConfig) -> float | None:
+    """Run one composed configuration in the folder that Hydra made for it."""
+    from runner.folder import RunFolder
+
+    current = HydraConfig.get()
+    folder = Path(current.runtime.output_dir)
+    if current.mode == RunMode.MULTIRUN:
+        return sweep.guard(lambda: _job(config, RunFolder(folder)), folder, current)
+    return _job(config, RunFolder(folder))
+
+
+def _job(config: DictConfig, folder: "RunFolder") -> float | None:  # type: ignore[name-defined] # noqa: F821
+    settings = checked(config, HydraConfig.get().runtime.choices)
+    with folder.locked():
+        if folder.finished():
+            log.info("already finished: %s (delete the folder to run it again)", folder.path)
+            folder.show_summary()
+            return folder.score()
+        from runner.run import run  # imports torch
+
+        return run(settings, folder)
+
+
+def main() -> None:
+    """Entry point of `python -m runner` and of the console script `runner`."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `exit_code` instead of Hydra's own printing
+    OmegaConf.register_new_resolver("run_name", _name, replace=True)
+    OmegaConf.register_new_resolver("help_text", _help, replace=True)
+    sys.argv[0] = "runner"
+    entry = hydra.main(config_path=str(files.folder()), config_name="config", version_base="1.3")(job)
+    sys.exit(exit_code(entry))
+
+
+def _help() -> str:
+    return (
+        "runner: AdaShare, Knowledge Evolution, TSSL-BP and their baselines.\n\n"
+        "usage: python -m runner [key=value ...]         one run\n"
+        "       python -m runner -m key=a,b [...]        every combination; again: only what is missing\n"
+        "       python -m runner --cfg job [...]         show the composed configuration\n\n" + files.groups_help()
+    )
+
+
+def exit_code(entry: Callable[[], object]) -> int:
+    """Call `entry` and say how it ended: 0 ok, 1 bug, 2 to 7 as the errors say, 6 disk, 10 sweep with failures, 128 + signal."""
+    try:
+        entry()
+    except Interrupted as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.code
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except Exception as error:
+        return report(error)
+    return sweep.exit_code()
+
+
+def report(error: Exception) -> int:
+    """Print what a user has to know of an error, a traceback only for our bugs; return its exit code."""
+    cause = root_cause(error)
+    code = getattr(cause, "code", None)
+    explanation = explain(cause)
+    if explanation is not None:
+        print(f"runner: {explanation}", file=sys.stderr)
+        return ConfigurationError.code
+    if isinstance(cause, ValueError) and isinstance(code, int):
+        print(f"runner: {cause}", file=sys.stderr)
+        logging.getLogger("runner.file").error("%s", cause)
+        return code
+    if isinstance(cause, OSError):
+        print(f"runner: {cause}", file=sys.stderr)
+        return 6
+    traceback.print_exception(error)
+    return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The small language in which conf/ says what a key may hold, and the check of a value against it.
+
+A rule is one or more alternatives joined by ` | `. An alternative is `null`, `bool`, `str`, `path` (a string that does not
+count for a run's identity), `int` or `float` with an optional range (`int >= 1`, `float > 0`, `float in [0, 1)`),
+`list of ...`, `map of ...` or `map by task of ...` over all alternatives that follow, or a literal word.
+"""
+
+import math
+import re
+from typing import Any
+
+_NUMBER = re.compile(r"(int|float)(?: (>=|>) ([-\d.e]+)| in ([\[(])([-\d.e]+), ([-\d.e]+)([\])]))?")
+_COLLECTION = re.compile(r"(list|map|map by task) of (.+)")
+
+
+class NoMatchError(Exception):
+    """No alternative of a rule admits the value."""
+
+
+def admit(rule: str, value: Any) -> Any:
+    """The value as `rule` reads it (an integer where a float is asked for becomes one), or `NoMatchError`."""
+    alternatives = rule.split(" | ")
+    for number, alternative in enumerate(alternatives):
+        collection = _COLLECTION.fullmatch(" | ".join(alternatives[number:]))
+        try:
+            if collection:
+                return _admit_collection(collection[1], collection[2], value)
+            return _admit_scalar(alternative, value)
+        except NoMatchError:
+            continue
+    raise NoMatchError
+
+
+def _admit_collection(kind: str, rule: str, value: Any) -> Any:
+    if kind == "list" and isinstance(value, list):
+        return [admit(rule, item) for item in value]
+    if kind != "list" and isinstance(value, dict):
+        return {key: admit(rule, item) for key, item in value.items()}
+    raise NoMatchError
+
+
+def _admit_scalar(alternative: str, value: Any) -> Any:
+    if alternative == "null" and value is None:
+        return None
+    if alternative == "bool" and isinstance(value, bool):
+        return value
+    if alternative in ("str", "path") and isinstance(value, str):
+        return value
+    number = _NUMBER.fullmatch(alternative)
+    if number:
+        return _admit_number(number, value)
+    if alternative == value and alternative not in ("null", "bool", "str", "path"):
+        return value
+    raise NoMatchError
+
+
+def _admit_number(rule: re.Match[str], value: Any) -> int | float:
+    kind, sign, bound, left, low, high, right = rule.groups()
+    if isinstance(value, bool) or not isinstance(value, int if kind == "int" else (int, float)):
+        raise NoMatchError
+    if not math.isfinite(value):
+        raise NoMatchError
+    inside = True
+    if sign:
+        inside = value >= float(bound) if sign == ">=" else value > float(bound)
+    elif left:
+        inside = (value >= float(low) if left == "[" else value > float(low)) and (
+            value <= float(high) if right == "]" else value < float(high)
+        )
+    if not inside:
+        raise NoMatchError
+    return float(value) if kind == "float" else value
+
+
+def describe(rule: str) -> str:
+    """A rule in words for an error message."""
+    return rule.replace(" | ", " or ").replace("path", "a path")
+
+
+def show(value: Any) -> str:
+    """A value as one would type it on the command line."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ",".join(map(show, value)) + "]"
+    return str(value)

@@ -1,0 +1,105 @@
+"""Which samples a run uses when: splits drawn from the seed, and batch k of a split as a function of (seed, split, k)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from runner.datasets import Dataset
+from runner.errors import ConfigurationError
+from runner.method import Batch
+from runner.seeds import generator
+
+VALIDATION_SHARE = 0.1  # of the training samples, when a validation split selects
+SECOND_SHARE = 0.2  # of the training samples learn the policy where the distribution names no train2 (AdaShare §4)
+
+
+class Data:
+    """A dataset's splits as one run uses them.
+
+    `selection` is "validation", "test" or "last". `scale` caps every split in proportion; training splits keep at least a batch.
+    """
+
+    def __init__(
+        self, dataset: Dataset, *, seed: int, selection: str, scale: float, batch_size: int, device: torch.device
+    ) -> None:
+        self.dataset, self.seed, self.batch_size, self.device = dataset, seed, batch_size, device
+        self.splits = draw_splits(dataset.splits, seed, selection, scale, batch_size)
+        self.selection_split = {"validation": "validation", "test": "test", "last": None}[selection]
+        self._order: dict[str, tuple[int, Tensor]] = {}
+
+    def sizes(self) -> Mapping[str, int]:
+        """Samples in every split."""
+        return {name: len(samples) for name, samples in self.splits.items()}
+
+    def batch(self, split: str, number: int) -> Batch:
+        """Training batch `number` of `split`: whole epochs in a fresh order each, incomplete batches dropped, augmented."""
+        samples = self.splits[split]
+        per_epoch = len(samples) // self.batch_size
+        if per_epoch == 0:
+            raise ConfigurationError(
+                f"method.batch_size={self.batch_size} is more than the {len(samples)} samples of split '{split}'; "
+                "use a smaller batch or more data"
+            )
+        epoch, position = divmod(number, per_epoch)
+        if self._order.get(split, (-1,))[0] != epoch:
+            order = torch.randperm(len(samples), generator=generator(self.seed, "order", split, epoch))
+            self._order[split] = (epoch, order)
+        chosen = self._order[split][1][position * self.batch_size : (position + 1) * self.batch_size]
+        noise = generator(self.seed, "augment", split, number)
+        return _channels_last(self.dataset.batch(samples[chosen], self.device, noise))
+
+    def evaluation_batches(self, split: str, size: int) -> Iterator[Batch]:
+        """The whole split in order, as it is measured: full size, not augmented."""
+        for samples in self.splits[split].split(size):
+            yield _channels_last(self.dataset.batch(samples, self.device))
+
+
+def _channels_last(batch: Batch) -> Batch:
+    inputs = batch.inputs
+    return batch._replace(inputs=inputs.contiguous(memory_format=torch.channels_last)) if inputs.dim() == 4 else batch
+
+
+def draw_splits(
+    given: Mapping[str, Tensor], seed: int, selection: str, scale: float, batch_size: int
+) -> dict[str, Tensor]:
+    """The splits of a run: the distribution's own, completed by what has to be drawn from the seed.
+
+    A validation split, where it selects and is not given, takes a tenth of the training samples before `train1` (weights)
+    and `train2` (policy) are drawn; those are 80 and 20 percent unless the distribution lists them.
+    """
+    train = given["train"]
+    splits = {"test": given["test"]}
+    if selection == "validation":
+        if "validation" in given:
+            splits["validation"] = given["validation"]
+        else:
+            order = train[torch.randperm(len(train), generator=generator(seed, "validation"))]
+            count = max(1, round(len(train) * VALIDATION_SHARE))
+            splits["validation"], train = order[:count].sort().values, order[count:].sort().values
+    elif "validation" in given:
+        train = torch.cat([train, given["validation"]])
+    splits["train"] = train
+    if "train1" in given:
+        splits["train1"] = given["train1"][torch.isin(given["train1"], train)]
+        splits["train2"] = given["train2"][torch.isin(given["train2"], train)]
+    else:
+        order = train[torch.randperm(len(train), generator=generator(seed, "train1/train2"))]
+        count = max(1, round(len(train) * SECOND_SHARE))
+        splits["train2"], splits["train1"] = order[:count].sort().values, order[count:].sort().values
+    return {name: _capped(samples, name, seed, scale, batch_size) for name, samples in splits.items()}
+
+
+def _capped(samples: Tensor, name: str, seed: int, scale: float, batch_size: int) -> Tensor:
+    least = batch_size if name.startswith("train") else 1
+    count = min(len(samples), max(least, round(len(samples) * scale)))
+    if count == len(samples):
+        return samples
+    order = torch.randperm(len(samples), generator=generator(seed, "cap", name))
+    return samples[order[:count]].sort().values
+
+
+def describe(data: Data) -> dict[str, Any]:
+    """The sample numbers of every split, for the run's record."""
+    return {name: samples.tolist() for name, samples in data.splits.items()}

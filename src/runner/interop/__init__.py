@@ -1,0 +1,1 @@
+"""Official checkpoints in, exchange formats out."""

@@ -1,0 +1,196 @@
+"""Deeplab-ResNet with one summed-ASPP head per task, whose residual blocks each task may execute or skip (AdaShare §3)."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from runner.functional.passes import as_passes
+from runner.models import Gated
+
+STRIDES, DILATIONS, ASPP_DILATIONS = (1, 2, 1, 1), (1, 1, 2, 4), (6, 12, 18, 24)
+
+
+class Block(nn.Module):
+    """Residual block x -> relu(shortcut(x) + body(x)); `body` ends without a rectifier (AdaShare §3.1)."""
+
+    def __init__(self, channels: int, width: int, stride: int, dilation: int, *, bottleneck: bool, first: bool) -> None:
+        super().__init__()
+        self.out_channels = width * (4 if bottleneck else 1)
+        if bottleneck:
+            self.body = nn.Sequential(
+                *_conv_norm(channels, width, 1, stride=stride),
+                nn.ReLU(inplace=True),
+                *_conv_norm(width, width, 3, dilation=dilation),
+                nn.ReLU(inplace=True),
+                *_conv_norm(width, self.out_channels, 1),
+            )
+        else:
+            self.body = nn.Sequential(
+                *_conv_norm(channels, width, 3, stride=stride, dilation=dilation),
+                nn.ReLU(inplace=True),
+                *_conv_norm(width, width, 3, dilation=dilation),
+            )
+        changes = first and (stride != 1 or channels != self.out_channels or dilation in (2, 4))
+        self.shortcut = (
+            nn.Sequential(*_conv_norm(channels, self.out_channels, 1, stride=stride)) if changes else nn.Identity()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Execute the block: (B, C, H, W) -> (B, C', H', W')."""
+        return F.relu(self.shortcut(x) + self.body(x))
+
+
+def _conv_norm(
+    channels: int, width: int, kernel: int, *, stride: int = 1, dilation: int = 1
+) -> tuple[nn.Module, nn.Module]:
+    padding = dilation * (kernel // 2)
+    conv = nn.Conv2d(channels, width, kernel, stride=stride, padding=padding, dilation=dilation, bias=False)
+    return conv, nn.BatchNorm2d(width)
+
+
+class Head(nn.Module):
+    """The sum of four dilated branches conv3x3-relu-dropout-conv1x1-relu-dropout-conv1x1 (AdaShare §3.4)."""
+
+    def __init__(self, channels: int, width: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation),
+                nn.ReLU(inplace=True),
+                nn.Dropout(dropout),
+                nn.Conv2d(width, width, 1),
+                nn.ReLU(inplace=True),
+                nn.Dropout(dropout),
+                nn.Conv2d(width, outputs, 1),
+            )
+            for dilation in ASPP_DILATIONS
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, outputs, h, w)."""
+        first, *others = (branch(x) for branch in self.branches)
+        for other in others:
+            first = first + other
+        return first
+
+
+class _Group(NamedTuple):
+    """Tasks whose paths have been the same so far, and the activation they share."""
+
+    tasks: tuple[int, ...]
+    x: Tensor
+
+
+class DeepLab(Gated):
+    """The supernet of AdaShare, and with all blocks executed the network of hard sharing.
+
+    `layers` blocks and `widths` channels per stage; `head_width` channels inside the heads. Output stride 8; the stem's pool
+    has ceil mode, so 321 pixels become 41 and 224 become 29.
+    """
+
+    def __init__(
+        self,
+        *,
+        layers: Sequence[int],
+        widths: Sequence[int],
+        head_width: int,
+        bottleneck: bool,
+        dropout: float,
+        tasks: Mapping[str, int],
+        input_shape: tuple[int, ...],
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(input_shape[0], widths[0], 7, stride=2, padding=3, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True),
+        )
+        channels, blocks = widths[0], []
+        for count, width, stride, dilation in zip(layers, widths, STRIDES, DILATIONS, strict=True):
+            for number in range(count):
+                first = number == 0
+                block = Block(channels, width, stride if first else 1, dilation, bottleneck=bottleneck, first=first)
+                blocks.append(block)
+                channels = block.out_channels
+        self.blocks = nn.ModuleList(blocks)
+        self.heads = nn.ModuleDict(
+            {task: Head(channels, head_width, outputs, dropout) for task, outputs in tasks.items()}
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw every weight afresh: backbone convolutions from N(0, 0.01^2), heads as torch does, batch norm neutral."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
+                module.reset_parameters()
+        for module in (*self.stem.modules(), *self.blocks.modules()):
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=0.01)
+
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """Parameters of stem and blocks, which learn at their own rate; a bottleneck's batch-norm scales stay fixed (§3.1)."""
+        frozen: set[nn.Parameter] = set()
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            if len(block.body) > 5:
+                frozen |= {
+                    p for m in block.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters(recurse=False)
+                }
+        return [p for part in (self.stem, self.blocks) for p in part.parameters() if p not in frozen]
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the task heads."""
+        return list(self.heads.parameters())
+
+    def forward(self, inputs: Tensor, gates: Tensor | None = None, closed: int = 0) -> dict[str, Tensor]:
+        """Predict every task from images (B, 3, H, W): {task: (B, outputs, h, w)} at an eighth of the resolution.
+
+        `gates` (tasks, blocks) weigh executing against skipping, x -> g f(x) + (1 - g) shortcut(x), in the order of the
+        heads; without gates all tasks share one pass with every block executed. The first `closed` blocks are executed by
+        every task whatever their gates (the curriculum). With gates the batch-norm statistics end up as one pass per task
+        would leave them, except that a block which a fixed gate of 0 skips is not computed at all.
+        """
+        if gates is None:
+            x = self.stem(inputs)
+            for block in self.blocks:
+                x = block(x)
+            return {task: head(x) for task, head in self.heads.items()}
+        everyone = tuple(range(len(self.heads)))
+        with as_passes(self.stem, [everyone], 0):
+            groups = [_Group(everyone, self.stem(inputs))]
+        values = gates.detach().tolist()
+        for number, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
+            column = [1.0 if number < closed else row[number] for row in values]
+            learned = gates.requires_grad and number >= closed
+            groups = _advance(block, groups, column, gates[:, number].to(inputs.dtype), learned=learned)
+        features = {task: group.x for group in groups for task in group.tasks}
+        return {task: head(features[number]) for number, (task, head) in enumerate(self.heads.items())}
+
+
+def _advance(block: Block, groups: list[_Group], values: list[float], gates: Tensor, *, learned: bool) -> list[_Group]:
+    """Take every group through one block; tasks part where their gates differ."""
+    executing = [[task for task in group.tasks if learned or values[task] != 0] for group in groups]
+    busy = [index for index, tasks in enumerate(executing) if tasks]
+    advanced: list[_Group] = []
+    for index, group in enumerate(groups):
+        with as_passes(block.shortcut, [other.tasks for other in groups], index):
+            passed = block.shortcut(group.x)
+        skipping = tuple(task for task in group.tasks if task not in executing[index])
+        if skipping:
+            advanced.append(_Group(skipping, passed))
+        if not executing[index]:
+            continue
+        with as_passes(block.body, [executing[other] for other in busy], busy.index(index)):
+            executed = F.relu(passed + block.body(group.x))
+        whole = tuple(task for task in executing[index] if not learned and values[task] == 1)
+        if whole:
+            advanced.append(_Group(whole, executed))
+        for task in executing[index]:
+            if task not in whole:
+                advanced.append(_Group((task,), torch.lerp(passed, executed, gates[task])))
+    return advanced

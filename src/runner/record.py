@@ -1,0 +1,40 @@
+"""metrics.jsonl: one JSON object a line, append-only, exact after a resume."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+class Record:
+    """Writes a run's events. `offset` is where the checkpoint that is resumed from left off: what follows is written again."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self._file = path.open("r+b" if path.exists() else "w+b")
+        self._file.truncate(offset)
+        self._file.seek(offset)
+
+    def write(self, event: str, stage: str, step: int, **fields: Any) -> None:
+        """Append one event; the time comes last, so that two records of one run differ in nothing else."""
+        line = json.dumps({"event": event, "stage": stage, "step": step, **fields, "time": round(time.time(), 3)})
+        self._file.write(line.encode() + b"\n")
+        self._file.flush()
+
+    def offset(self) -> int:
+        """How many bytes are written; durable on return, because a checkpoint will refer to them."""
+        os.fsync(self._file.fileno())
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """The events of a record, less a last line that a crash has torn."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield json.loads(line)

@@ -1,0 +1,130 @@
+"""Configuration -> data, model, method -> train -> summary.json; the only place that instantiates."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import nn
+
+from runner import data as splits
+from runner import report
+from runner.checkpoint import Checkpoints
+from runner.configuration.identity import digest, settings
+from runner.construct import construct
+from runner.data import Data
+from runner.errors import ConfigurationError
+from runner.folder import RunFolder
+from runner.loop import train
+from runner.method import Method
+from runner.seeds import seed_everything
+from runner.session import Session
+from runner.signals import Interrupted, Stop
+from runner.storage import write_atomically, write_json
+
+log = logging.getLogger("runner")
+
+
+def run(config: dict[str, Any], folder: RunFolder) -> float | None:
+    """Run a checked configuration in its folder, from the beginning or from its last checkpoint; return the final score."""
+    if config["threads"]:
+        torch.set_num_threads(config["threads"])
+    device = pick_device(config["device"])
+    with Stop().installed() as stop:
+        write_atomically(folder.config, yaml.safe_dump(_public(config), sort_keys=False).encode())
+        folder.write_summary({**folder.summary(), "status": "running"})
+        try:
+            return _run(config, folder, device, stop)
+        except BaseException as error:
+            status = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
+            with contextlib.suppress(OSError):
+                folder.write_summary(
+                    {**folder.summary(), "status": status, "error": f"{type(error).__name__}: {error}"}
+                )
+            raise
+
+
+def _run(config: dict[str, Any], folder: RunFolder, device: torch.device, stop: Stop) -> float | None:
+    checkpoints = Checkpoints(folder.checkpoints, {"configuration": digest(config), "torch": torch.__version__})
+    saved = checkpoints.load(device)
+    data, method = assemble(config, device)
+    write_json(folder.path / "splits.json", splits.describe(data))
+    session = Session(config, folder, method, data, checkpoints, stop)
+    start = session.restore(saved) if saved else None
+    stop.deferred = True
+    try:
+        train(method, data, session, seed=config["seed"], start=start, autocast=autocast(config, device))
+        session.save()
+    except Interrupted:
+        session.save()
+        raise
+    finally:
+        session.close()
+    stop.deferred = False
+    return report.finish(config, folder, method, data, session)
+
+
+def assemble(config: dict[str, Any], device: torch.device) -> tuple[Data, Method]:
+    """The data and the method of a configuration, fresh from the seed."""
+    dataset_config, tasks = config["dataset"], tuple(config["dataset"]["tasks"])
+    cache = cache_folder(config)
+    dataset = construct({**dataset_config, "tasks": tasks}, cache=cache, scale=config["scale"])
+    data = Data(
+        dataset,
+        seed=config["seed"],
+        selection=config["selection"],
+        scale=config["scale"],
+        batch_size=config["method"]["batch_size"],
+        device=device,
+    )
+    example = dataset.batch(data.splits["train"][:1], torch.device("cpu"), torch.Generator()).inputs
+    shape = tuple(example.shape[1:] if config["dataset"]["_input_"] == "images" else example[:, 0].shape)
+
+    def build(names: Sequence[str]) -> nn.Module:
+        channels = {name: dataset.tasks[name].channels for name in names}
+        model: nn.Module = construct(config["model"], tasks=channels, input_shape=shape)
+        return model.to(memory_format=torch.channels_last)
+
+    seed_everything(config["seed"], "initialisation")
+    method: Method = construct(
+        config["method"], build=build, tasks=dataset.tasks, sizes=data.sizes(), scale=config["scale"]
+    )
+    return data, method.to(device)
+
+
+def cache_folder(config: dict[str, Any]) -> Path:
+    """Where decoded and generated arrays go: `cache_dir`, else beside the data, else the user's cache folder."""
+    if config["cache_dir"]:
+        return Path(config["cache_dir"])
+    root = config["dataset"].get("root")
+    if root and Path(root).is_dir() and os.access(root, os.W_OK):
+        return Path(root) / ".runner-cache"
+    base = os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME") or "/tmp") / ".cache"
+    return Path(base) / "runner"
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` takes a GPU when there is one; asking for one that is not there is an error."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError("device=cuda but torch sees no GPU; use device=auto or device=cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def autocast(config: dict[str, Any], device: torch.device) -> Callable[[], AbstractContextManager]:
+    """The context in which predictions and objectives are computed."""
+    if config["precision"] == "float32":
+        return contextlib.nullcontext
+    return lambda: torch.autocast(device.type, torch.bfloat16)
+
+
+def _public(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration as it is recorded: every value that counts, then those that change no result."""
+    rest = {key: config[key] for key in ("device", "threads", "cache_dir", "reference_run", "reference")}
+    root = {"root": config["dataset"]["root"]} if "root" in config["dataset"] else {}
+    recorded = settings(config)
+    return {**recorded, "dataset": {**recorded["dataset"], **root}, **rest}

@@ -1,0 +1,168 @@
+"""What happens around the optimizer steps of one run: records, evaluations, the best so far, checkpoints, signals."""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from runner.checkpoint import Checkpoints, Position
+from runner.data import Data
+from runner.evaluate import Metrics, evaluate, relative_score, require_finite
+from runner.folder import RunFolder
+from runner.method import Method, Objective, Stage
+from runner.record import Record, read
+from runner.signals import Stop
+from runner.view import View
+
+log = logging.getLogger("runner")
+LINES_PER_STAGE = 200
+
+
+class Session:
+    """The loop's observer. Its own state (`best`, `first`) is plain values and travels in the checkpoint."""
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        folder: RunFolder,
+        method: Method,
+        data: Data,
+        checkpoints: Checkpoints,
+        stop: Stop,
+    ) -> None:
+        from runner.run import autocast
+
+        self.config, self.folder, self.method, self.data = config, folder, method, data
+        self.checkpoints, self.stop = checkpoints, stop
+        self._autocast = autocast(config, data.device)
+        self.best: dict[str, dict[str, Any]] = {}  # predictor -> its best evaluation
+        self.first: dict[str, Metrics] = {}  # predictor -> the metrics that scores compare with
+        self.position: Position | None = None
+        self._saved_at = time.monotonic()
+        self._record: Record | None = None
+        self._view: View | None = None
+        self._steps = [stage.steps for stage in method.stages()]
+        self.seconds = 0.0
+
+    def restore(self, saved: dict[str, Any]) -> Position:
+        """Take over a checkpoint's state and return its position."""
+        self.method.load_state_dict(saved["method"])
+        for name, state in saved["optimizers"].items():
+            self.method.optimizers[name].load_state_dict(state)
+        self.best, self.first, self.seconds = saved["best"], saved["first"], saved["seconds"]
+        position = Position(**saved["position"])
+        self._open(saved["record"], sum(self._steps[: position.stage]) + position.step)
+        log.info("going on from stage %d, step %d", position.stage, position.step)
+        return position
+
+    def _open(self, offset: int, done: int) -> None:
+        self._record = Record(self.folder.metrics, offset)
+        self._view = View(sum(self._steps), done)
+        self._started = time.monotonic()
+
+    def begun(self, index: int, stage: Stage) -> None:
+        """Show the stage."""
+        if self._view is None:
+            self._open(0, 0)
+        assert self._view is not None
+        self._view.stage(stage.name)
+
+    def at(self, position: Position) -> None:
+        """Note the position; save where time has passed; stop where a signal asks."""
+        self.position = position
+        if time.monotonic() - self._saved_at > 60 * self.config["checkpoint_minutes"]:
+            self.save()
+        self.stop.check()
+
+    def save(self) -> None:
+        """Write a checkpoint of the noted position."""
+        if self.position is None or self._record is None:
+            return
+        now = time.monotonic()
+        self.seconds, self._started = self.seconds + now - self._started, now
+        state = {
+            "method": self.method.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.method.optimizers.items()},
+            "best": self.best,
+            "first": self.first,
+            "record": self._record.offset(),
+            "seconds": self.seconds,
+        }
+        self.checkpoints.save(self.position, state)
+        self._saved_at = time.monotonic()
+
+    def stepped(self, stage: Stage, step: int, objective: Objective, loss: float, norm: float, rate: float) -> None:
+        """Show the step and record it, at most `LINES_PER_STAGE` times a stage."""
+        assert self._record is not None
+        assert self._view is not None
+        self._view.step(step, stage.steps, {"loss": loss})
+        if step % max(1, stage.steps // LINES_PER_STAGE) == 0:
+            scalars = {name: float(value) for name, value in objective.scalars.items()}
+            self._record.write("train", stage.name, step, loss=loss, scalars=scalars, gradient_norm=norm, rate=rate)
+
+    def measure(self, index: int, stage: Stage, step: int) -> None:
+        """Evaluate the stage's predictors on the selection and test splits, record them and keep the best."""
+        assert self._record is not None
+        assert self._view is not None
+        for predictor in stage.evaluate:
+            metrics = {split: self._evaluate(predictor, split, stage, step) for split in self._splits()}
+            chosen = metrics[self.data.selection_split or "test"]
+            self.first.setdefault(predictor, chosen)
+            score = relative_score(chosen, self.first[predictor], self.data.dataset.tasks)
+            self._record.write("evaluation", stage.name, step, predictor=predictor, score=score, metrics=metrics)
+            self._view.note(f"{stage.name} {step}/{stage.steps} {predictor}: {_line(metrics['test'])}")
+            before = self.best.get(predictor)
+            if before is None or score > before["score"] or self.data.selection_split is None:
+                self.best[predictor] = {"stage": stage.name, "step": step, "score": score, "metrics": metrics}
+                if predictor == stage.evaluate[0]:
+                    self._save_best(predictor)
+
+    def _splits(self) -> list[str]:
+        return ["validation", "test"] if self.data.selection_split == "validation" else ["test"]
+
+    def _evaluate(self, predictor: str, split: str, stage: Stage, step: int) -> Metrics:
+        metrics = evaluate(
+            self.method,
+            predictor,
+            self.data,
+            split,
+            batch_size=self.config["evaluation_batch"],
+            position=f"{stage.name}/{step}",
+            autocast=self._autocast,
+            check=self.stop.check,
+        )
+        require_finite(metrics, f"stage {stage.name}, step {step}, predictor {predictor}, split {split}")
+        return metrics
+
+    def _save_best(self, predictor: str) -> None:
+        state = {"method": self.method.state_dict(), "predictor": predictor, **self.best[predictor]}
+        self.checkpoints.save_best(state)
+
+    def close(self) -> None:
+        """Close the record and give the terminal back."""
+        if self._record is not None and self._view is not None:
+            self.seconds += time.monotonic() - self._started
+            self._record.close()
+            self._view.close()
+
+    def evaluations(self) -> list[Mapping[str, Any]]:
+        """Every evaluation of the run, in order, as recorded."""
+        return [entry for entry in read(self.folder.metrics) if entry["event"] == "evaluation"]
+
+
+def _line(metrics: Metrics) -> str:
+    parts = [
+        f"{task} {name} {value:.4g}" for task, values in metrics.items() for name, value in list(values.items())[:1]
+    ]
+    return ", ".join(parts)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Largest memory of the process (CPU) or of the device's allocations, in bytes."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

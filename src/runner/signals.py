@@ -1,0 +1,48 @@
+"""Stopping on request: signals set a flag while there is training state to save, and end the process at once before."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+class Interrupted(BaseException):
+    """A signal asked the run to stop; not an `Exception`, so that a sweep stops with it."""
+
+    def __init__(self, number: int) -> None:
+        self.code = 130 if number == signal.SIGINT else 143
+        super().__init__(f"stopped by {signal.Signals(number).name}; the same command goes on from here")
+
+
+class Stop:
+    """Asked between steps, batches and stages: has a signal arrived?"""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.deferred = False
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Note the signal; raise where nothing has to be saved; a second SIGINT ends the process at once."""
+        if self.number == signal.SIGINT and number == signal.SIGINT:
+            os._exit(130)
+        self.number = number
+        if not self.deferred:
+            raise Interrupted(number)
+
+    @contextmanager
+    def installed(self) -> Iterator["Stop"]:
+        """Handle SIGINT, SIGTERM and SIGUSR1 for the length of the block."""
+        before = {number: signal.signal(number, self.handle) for number in SIGNALS}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raise `Interrupted` if a signal has arrived."""
+        if self.number is not None:
+            raise Interrupted(self.number)

@@ -1,0 +1,75 @@
+"""Sweeps: a failing or exiting job does not stop the others; at the end one table and exit code 10."""
+
+import json
+import logging
+import os
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.conf import HydraConf
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+log = logging.getLogger("runner")
+_failures = 0
+
+
+class SweepReport(Callback):
+    """Collects how every job of a sweep ended, also of jobs in other processes, and shows it at the end."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Name this sweep's list of outcomes; jobs in other processes inherit the name."""
+        os.environ["RUNNER_SWEEP"] = f".sweep-{os.getpid()}.jsonl"
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Print one row a job and remember whether any failed."""
+        global _failures
+        path = Path(config.hydra.sweep.dir) / os.environ["RUNNER_SWEEP"]
+        outcomes: dict[int, dict[str, Any]] = {}
+        for line in path.read_text().splitlines() if path.exists() else []:
+            entry = json.loads(line)
+            outcomes[entry["job"]] = entry
+        path.unlink(missing_ok=True)
+        _failures = sum(entry["outcome"] != "finished" for entry in outcomes.values())
+        _show(outcomes)
+
+
+def _show(outcomes: dict[int, dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"sweep: {len(outcomes)} jobs, {_failures} failed", title_justify="left")
+    for column in ("job", "overrides", "outcome", "folder"):
+        table.add_column(column, overflow="fold")
+    for number, entry in sorted(outcomes.items()):
+        table.add_row(str(number), entry["overrides"], entry["outcome"], entry["folder"])
+    Console().print(table)
+
+
+def guard(run: Callable[[], float | None], folder: Path, hydra: HydraConf) -> float | None:
+    """Run one job of a sweep; whatever it raises goes to its own log and to the sweep's table, not further."""
+    outcomes = Path(hydra.sweep.dir) / os.environ["RUNNER_SWEEP"]
+    entry = {"job": hydra.job.num, "overrides": " ".join(hydra.overrides.task), "folder": str(folder)}
+    _append(outcomes, {**entry, "outcome": "did not end"})
+    try:
+        score = run()
+    except (Exception, SystemExit) as error:
+        log.error("job %s failed: %s", hydra.job.num, str(error).partition("\n")[0])
+        with (folder / "run.log").open("a") as run_log:
+            traceback.print_exception(error, file=run_log)
+        _append(outcomes, {**entry, "outcome": f"failed: {type(error).__name__}: {error}"})
+        return None
+    _append(outcomes, {**entry, "outcome": "finished"})
+    return score
+
+
+def _append(path: Path, entry: dict[str, Any]) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def exit_code() -> int:
+    """10 after a sweep in which a job failed, else 0."""
+    return 10 if _failures else 0
