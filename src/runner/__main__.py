@@ -3,6 +3,7 @@
 Nothing heavy is imported here, so that --help and a configuration error answer at once.
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -24,6 +25,7 @@ from runner.errors import ConfigurationError
 from runner.signals import Interrupted
 
 log = logging.getLogger("runner")
+_ended: list[int] = []  # the exit code of a single job that failed
 
 
 def _name(mode: str, *, _root_: DictConfig) -> str:
@@ -43,7 +45,13 @@ def job(config: DictConfig) -> float | None:
     folder = Path(current.runtime.output_dir)
     if current.mode == RunMode.MULTIRUN:
         return sweep.guard(lambda: _job(config, RunFolder(folder)), folder, current)
-    return _job(config, RunFolder(folder))
+    try:
+        return _job(config, RunFolder(folder))
+    except Exception as error:  # kept from Hydra, which would print it in its own way
+        _ended.append(report(error))
+        with contextlib.suppress(OSError), (folder / "run.log").open("a") as run_log:
+            traceback.print_exception(error, file=run_log)
+        return None
 
 
 def _job(config: DictConfig, folder: "RunFolder") -> float | None:  # type: ignore[name-defined] # noqa: F821
@@ -90,7 +98,7 @@ def exit_code(entry: Callable[[], object]) -> int:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except Exception as error:
         return report(error)
-    return sweep.exit_code()
+    return _ended.pop() if _ended else sweep.exit_code()
 
 
 def report(error: Exception) -> int:
@@ -103,7 +111,6 @@ def report(error: Exception) -> int:
         return ConfigurationError.code
     if isinstance(cause, ValueError) and isinstance(code, int):
         print(f"runner: {cause}", file=sys.stderr)
-        logging.getLogger("runner.file").error("%s", cause)
         return code
     if isinstance(cause, OSError):
         print(f"runner: {cause}", file=sys.stderr)

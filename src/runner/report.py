@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from runner import __version__, plots
+from runner import __version__, figures
 from runner.data import Data
 from runner.evaluate import Metrics
 from runner.folder import RunFolder
@@ -45,10 +45,10 @@ def finish(config: dict[str, Any], folder: RunFolder, method: Method, data: Data
         "peak_memory_bytes": peak_memory(data.device),
         "device": torch.cuda.get_device_name() if data.device.type == "cuda" else platform.processor() or "cpu",
         "threads": torch.get_num_threads(),
-        "versions": {"runner": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": {"runner": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
     }
     summary["relative_performance"] = relative(metrics, find_reference(config, folder), data.dataset.tasks)
-    summary["figures"] = plots.draw(folder, method, data, summary)
+    summary["figures"] = figures.draw(folder, method, data, summary)
     folder.write_summary(summary)
     show(summary, folder.path)
     return float(summary["score"])

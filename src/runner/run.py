@@ -3,8 +3,7 @@
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from runner.errors import ConfigurationError
 from runner.folder import RunFolder
 from runner.loop import train
 from runner.method import Method
+from runner.precision import autocast
 from runner.seeds import seed_everything
 from runner.session import Session
 from runner.signals import Interrupted, Stop
@@ -50,7 +50,7 @@ def run(config: dict[str, Any], folder: RunFolder) -> float | None:
 
 
 def _run(config: dict[str, Any], folder: RunFolder, device: torch.device, stop: Stop) -> float | None:
-    checkpoints = Checkpoints(folder.checkpoints, {"configuration": digest(config), "torch": torch.__version__})
+    checkpoints = Checkpoints(folder.checkpoints, {"configuration": digest(config), "torch": str(torch.__version__)})
     saved = checkpoints.load(device)
     data, method = assemble(config, device)
     write_json(folder.path / "splits.json", splits.describe(data))
@@ -92,7 +92,7 @@ def assemble(config: dict[str, Any], device: torch.device) -> tuple[Data, Method
 
     seed_everything(config["seed"], "initialisation")
     method: Method = construct(
-        config["method"], build=build, tasks=dataset.tasks, sizes=data.sizes(), scale=config["scale"]
+        config["method"], build=build, tasks=dataset.tasks, sizes=data.sizes(), scale=config["scale"], example=example
     )
     return data, method.to(device)
 
@@ -113,13 +113,6 @@ def pick_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError("device=cuda but torch sees no GPU; use device=auto or device=cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def autocast(config: dict[str, Any], device: torch.device) -> Callable[[], AbstractContextManager]:
-    """The context in which predictions and objectives are computed."""
-    if config["precision"] == "float32":
-        return contextlib.nullcontext
-    return lambda: torch.autocast(device.type, torch.bfloat16)
 
 
 def _public(config: dict[str, Any]) -> dict[str, Any]:

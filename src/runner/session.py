@@ -12,6 +12,7 @@ from runner.data import Data
 from runner.evaluate import Metrics, evaluate, relative_score, require_finite
 from runner.folder import RunFolder
 from runner.method import Method, Objective, Stage
+from runner.precision import autocast
 from runner.record import Record, read
 from runner.signals import Stop
 from runner.view import View
@@ -32,8 +33,6 @@ class Session:
         checkpoints: Checkpoints,
         stop: Stop,
     ) -> None:
-        from runner.run import autocast
-
         self.config, self.folder, self.method, self.data = config, folder, method, data
         self.checkpoints, self.stop = checkpoints, stop
         self._autocast = autocast(config, data.device)

@@ -45,6 +45,7 @@ class AdaShare(Method):
         tasks: Mapping[str, Task],
         sizes: Mapping[str, int],
         scale: float,
+        example: Tensor,
         batch_size: int,
         warmup: int,
         cycles: int,

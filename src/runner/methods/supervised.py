@@ -24,6 +24,7 @@ class Supervised(Method):
         tasks: Mapping[str, Task],
         sizes: Mapping[str, int],
         scale: float,
+        example: Tensor,
         separate: bool,
         batch_size: int,
         steps: int,

@@ -1,0 +1,176 @@
+"""The loop's order, its learning rates, what trains, what diverges, and resuming from every step."""
+
+import contextlib
+import json
+
+import pytest
+import torch
+
+from runner.errors import DivergedError
+from runner.loop import batches_before, evaluation_steps, train
+from runner.method import Objective, Stage
+from runner.signals import Interrupted
+from tests.toy import Numbers, TwoPhases, session
+
+
+def run(around, start=None):
+    try:
+        train(
+            around.method, around.data, around, seed=around.config["seed"], start=start, autocast=contextlib.nullcontext
+        )
+    except Interrupted:
+        around.save()
+        raise
+    finally:
+        around.close()
+
+
+def events(around):
+    return [
+        {key: value for key, value in json.loads(line).items() if key != "time"}
+        for line in around.folder.metrics.read_text().splitlines()
+    ]
+
+
+class StopAt:
+    """Raises the signal flag when the loop has asked `count` times."""
+
+    def __init__(self, around, count):
+        self.around, self.count, self.calls = around, count, 0
+        around.stop.check = self
+
+    def __call__(self):
+        self.calls += 1
+        if self.calls == self.count:
+            raise Interrupted(15)
+
+
+def test_resuming_from_every_moment_gives_the_same_weights_and_record(tmp_path):
+    whole = session(tmp_path / "whole")
+    counter = StopAt(whole, -1)
+    run(whole)
+    expected, recorded = whole.method.state_dict(), events(whole)
+    for moment in range(1, counter.calls + 1, 5):
+        first = session(tmp_path / f"at{moment}")
+        StopAt(first, moment)
+        with pytest.raises(Interrupted):
+            run(first)
+        second = session(tmp_path / f"at{moment}", seed=0)
+        torch.manual_seed(12345)
+        start = second.restore(second.checkpoints.load(torch.device("cpu")))
+        run(second, start)
+        for name, value in second.method.state_dict().items():
+            assert torch.equal(value, expected[name]), (moment, name)
+        assert events(second) == recorded, moment
+        assert second.best == whole.best
+
+
+def test_batches_go_on_across_stages_of_a_split():
+    stages = TwoPhases(steps=7, cycles=2).stages()
+    assert [batches_before(stages, index) for index in range(4)] == [0, 0, 7, 7]
+
+
+def test_every_epoch_visits_each_sample_once_and_orders_differ(tmp_path):
+    dataset = Numbers(train=20)
+    around = session(tmp_path / "run", dataset=dataset)
+    size = len(around.data.splits["train1"]) // 2
+    epochs = [
+        sum((_samples(around, "train1", epoch * size + k) for k in range(size)), [])
+        for epoch in range(2)
+    ]
+    assert [len(set(epoch)) for epoch in epochs] == [len(epoch) for epoch in epochs]
+    assert epochs[0] != epochs[1]
+    assert set(epochs[0]) <= set(around.data.splits["train1"].tolist())
+
+
+def _samples(around, split, number):
+    around.data.batch(split, number)
+    return around.data.dataset.seen[-1]
+
+
+def test_exactly_the_optimizers_parameters_train(tmp_path):
+    around = session(tmp_path / "run", TwoPhases(steps=1, cycles=1))
+    before = {name: value.clone() for name, value in around.method.named_parameters()}
+    seen = []
+    around.begun_before = around.begun
+    original = around.stepped
+
+    def stepped(stage, step, *rest):
+        changed = {name for name, value in around.method.named_parameters() if not torch.equal(value, before[name])}
+        seen.append((stage.optimizer, changed))
+        for name, value in around.method.named_parameters():
+            before[name] = value.clone()
+        original(stage, step, *rest)
+
+    around.stepped = stepped
+    run(around)
+    assert seen == [("weights", {"layer.weight", "layer.bias"}), ("scale", {"scale"})]
+
+
+def test_learning_rate_follows_the_schedule(tmp_path):
+    around = session(tmp_path / "run", TwoPhases(steps=4, cycles=1))
+    run(around)
+    rates = [event["rate"] for event in events(around) if event["event"] == "train"][:4]
+    assert rates == pytest.approx([0.05, 0.05 * 0.875, 0.05 * 0.75, 0.05 * 0.625])
+
+
+@pytest.mark.parametrize("step", [0, 3, 6])
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_a_step_that_is_not_finite_stops_before_anything_moves(tmp_path, step, where):
+    method = TwoPhases(steps=7, cycles=1)
+    around = session(tmp_path / "run", method)
+    objective, calls, states = method._objective, [], []
+
+    def poisoned(batch):
+        result = objective(batch)
+        states.append({name: value.clone() for name, value in method.state_dict().items()})
+        calls.append(1)
+        if len(calls) - 1 != step:
+            return result
+        if where == "loss":
+            return Objective(result.loss * float("nan"), {"loss/line": torch.tensor(float("nan"))})
+        return Objective(result.loss.detach() + (method.layer.weight.sum() * 0).sqrt(), result.scalars)
+
+    method._objective = poisoned
+    with pytest.raises(DivergedError, match=rf"stage cycle0/weights, step {step}: the (loss|gradient norm) is (nan|inf)"):
+        run(around)
+    assert all(torch.equal(value, states[-1][name]) for name, value in method.state_dict().items())
+
+
+def test_an_infinite_metric_stops_and_leaves_best_alone(tmp_path):
+    method = TwoPhases(steps=4, cycles=1)
+    around = session(tmp_path / "run", method)
+    predict = method.predictors()["line"]
+    calls = []
+
+    def broken(inputs):
+        calls.append(1)
+        factor = float("inf") if len(calls) > 3 else 1.0
+        return {"line": predict(inputs)["line"] * factor}
+
+    method.predictors = lambda: {"line": broken}
+    with pytest.raises(DivergedError, match="metric line/error is inf"):
+        run(around)
+    assert (around.folder.checkpoints / "best.pt").exists()
+    assert around.checkpoints.load_best(torch.device("cpu"))["step"] == around.best["line"]["step"]
+
+
+def test_evaluation_steps_are_even_and_end_with_the_stage():
+    def stage(steps, count):
+        return Stage(name="s", split="train", steps=steps, objective=None, evaluate=("p",), evaluations=count)
+
+    assert evaluation_steps(stage(10, 3)) == {3, 7, 10}
+    assert evaluation_steps(stage(10, 1)) == {10}
+    assert evaluation_steps(stage(2, 9)) == {1, 2}
+    assert evaluation_steps(stage(0, 1)) == {0}
+
+
+def test_gradients_are_clipped_to_the_global_norm(tmp_path):
+    method = TwoPhases(steps=1, cycles=1)
+    method.optimizers["weights"] = torch.optim.SGD(method.layer.parameters(), lr=1.0)
+    method.optimizers["weights"].param_groups[0]["initial_lr"] = 1.0
+    method._objective = lambda batch: Objective(100 * method.layer.weight.sum() + 0 * method.scale.sum(), {})
+    around = session(tmp_path / "run", method)
+    before = method.layer.weight.item()
+    run(around)
+    assert before - method.layer.weight.item() == pytest.approx(1.0, rel=1e-5)
