@@ -1,0 +1,67 @@
+"""Classification of whole images: cross-entropy with label smoothing, top-1 and top-5 accuracy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from runner.functional.metrics import RunningMean, label_ranks
+from runner.tasks import Meter, Task
+
+HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"top1": True})
+
+
+@dataclass(frozen=True)
+class Classification(Task):
+    """A class for every image: prediction (B, classes), target (B,) int64 in 0 ... classes - 1.
+
+    Papers compare networks by top1 alone; top5 and loss are reported, but count in no relative performance.
+    """
+
+    classes: int
+    smoothing: float = 0.0  # share of the label that is spread evenly over all classes
+    channels: int = field(init=False, repr=False)
+    kind = "label"
+    higher_is_better = HIGHER_IS_BETTER
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", self.classes)
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(1 - s) (-log p_y) + s mean_c (-log p_c), mean over the batch, in float32; s = `smoothing`.
+
+        Label smoothing is due to Szegedy et al. 2016; with s = 0 this is cross-entropy.
+        """
+        return F.cross_entropy(prediction.float(), target, label_smoothing=self.smoothing)
+
+    def meter(self) -> "ClassificationMeter":
+        """A fresh accumulator."""
+        return ClassificationMeter(self)
+
+
+class ClassificationMeter(Meter):
+    """`top1` and, if there are more than 5 classes, `top5` in percent, `loss` as in training (with its smoothing).
+
+    All of them over all images of the split, every image the same; equal scores are ordered by class.
+    """
+
+    def __init__(self, task: Classification) -> None:
+        self._task = task
+        self._depths = {"top1": 1, "top5": 5} if task.classes > 5 else {"top1": 1}
+        self._mean = RunningMean(1 + len(self._depths))
+
+    @torch.inference_mode()
+    def update(self, prediction: Tensor, target: Tensor) -> None:
+        """Take in a batch: prediction (B, classes), target (B,)."""
+        ranks = label_ranks(prediction, target)
+        right = [(ranks < depth).sum() for depth in self._depths.values()]
+        loss = self._task.loss(prediction, target).double() * len(target)
+        self._mean.add([loss, *right], loss.new_tensor(len(target)))
+
+    def compute(self) -> dict[str, float]:
+        """Percentages and the mean loss over everything taken in."""
+        loss, *shares = self._mean.means()
+        return {**{name: 100 * share for name, share in zip(self._depths, shares, strict=True)}, "loss": loss}

@@ -1,0 +1,76 @@
+"""Depth: L1 loss, absolute and relative errors, accuracies within a factor of 1.25^t."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from runner.functional.losses import resize_nearest, weighted_mean
+from runner.functional.metrics import RunningMean, depth_ratios
+from runner.tasks import Meter, Task
+
+SHALLOWEST = 3e-5  # metres; labels up to here mean "unknown" (AdaShare's rule for NYU v2 and CityScapes)
+FACTORS = {"delta_1.25": 1.25, "delta_1.25_2": 1.25**2, "delta_1.25_3": 1.25**3}
+HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"abs": False, "rel": False, **dict.fromkeys(FACTORS, True)})
+
+
+@dataclass(frozen=True)
+class Depth(Task):
+    """A distance for every pixel: prediction (B, 1, h, w), target (B, 1, H, W) in metres, 0 = unknown."""
+
+    metrics: Literal["standard", "official"] = "standard"
+    channels = 1
+    kind = "dense"
+    higher_is_better = HIGHER_IS_BETTER
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """|prediction - label| in float32, mean over the valid pixels at the prediction's size."""
+        label = resize_nearest(target, prediction.shape[-2:])
+        return weighted_mean((prediction.float() - label).abs(), label > SHALLOWEST)
+
+    def meter(self) -> "DepthMeter":
+        """A fresh accumulator; `metrics` says by which rules."""
+        return DepthMeter(self)
+
+
+class DepthMeter(Meter):
+    """`abs` = mean |p - g|, `rel` = mean |p - g| / g, `delta_1.25_t` = percentage with max(p / g, g / p) <= 1.25^t.
+
+    The prediction p is brought to the size of the label g by nearest neighbour.
+    Standard: over all valid pixels of the split, every pixel the same; a prediction p <= 0 is within no factor.
+    Official (the code released with AdaShare): abs and rel are means over batches, weighted by their number of images,
+    of the mean over the batch's valid pixels (batches without any are left out); the deltas are over all valid pixels
+    of the split, and p < 0 counts as right, its ratios being negative.
+    """
+
+    def __init__(self, task: Depth) -> None:
+        self._official = task.metrics == "official"
+        self._errors = RunningMean(2)
+        self._within = RunningMean(len(FACTORS))
+
+    @torch.inference_mode()
+    def update(self, prediction: Tensor, target: Tensor) -> None:
+        """Take in a batch: prediction (B, 1, h, w), target (B, 1, H, W)."""
+        predicted = resize_nearest(prediction.float(), target.shape[-2:])
+        valid = target > SHALLOWEST
+        count = valid.sum()
+        difference = torch.where(valid, (predicted - target).abs(), 0)
+        relative = torch.where(valid, difference / target, 0)
+        errors = [difference.sum(dtype=torch.float64), relative.sum(dtype=torch.float64)]
+        if self._official:
+            self._errors.add_batch(errors, count, len(target))
+            eligible = valid
+        else:
+            self._errors.add(errors, count)
+            eligible = valid & (predicted > 0)
+        ratio = depth_ratios(predicted, target)
+        self._within.add([((ratio <= factor) & eligible).sum() for factor in FACTORS.values()], count)
+
+    def compute(self) -> dict[str, float]:
+        """Metres, a ratio and percentages over everything taken in."""
+        absolute, relative = self._errors.means()
+        within = {name: 100 * share for name, share in zip(FACTORS, self._within.means(), strict=True)}
+        return {"abs": absolute, "rel": relative, **within}

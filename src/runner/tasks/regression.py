@@ -1,0 +1,56 @@
+"""Heat maps, as of edges and keypoints: L1 loss and error."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from runner.functional.losses import resize_nearest, weighted_mean
+from runner.functional.metrics import RunningMean
+from runner.tasks import Meter, Task
+
+HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"error": False})
+
+
+@dataclass(frozen=True)
+class HeatMap(Task):
+    """A number for every pixel: prediction (B, 1, h, w), target (B, 1, H, W), nan = no label."""
+
+    channels = 1
+    kind = "dense"
+    higher_is_better = HIGHER_IS_BETTER
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """|prediction - label| in float32, mean over the valid pixels at the prediction's size."""
+        label = resize_nearest(target, prediction.shape[-2:])
+        # nan goes before the difference, or the gradient there would hang on what the sign of nan is
+        return weighted_mean((prediction.float() - label.nan_to_num(0)).abs(), ~label.isnan())
+
+    def meter(self) -> "HeatMapMeter":
+        """A fresh accumulator of the error."""
+        return HeatMapMeter()
+
+
+class HeatMapMeter(Meter):
+    """`error` = mean |p - g| over all labelled pixels of the split, every pixel the same.
+
+    The prediction p is brought to the size of the label g by nearest neighbour.
+    """
+
+    def __init__(self) -> None:
+        self._mean = RunningMean(1)
+
+    @torch.inference_mode()
+    def update(self, prediction: Tensor, target: Tensor) -> None:
+        """Take in a batch: prediction (B, 1, h, w), target (B, 1, H, W)."""
+        predicted = resize_nearest(prediction.float(), target.shape[-2:])
+        valid = ~target.isnan()
+        difference = torch.where(valid, (predicted - target).abs(), 0)
+        self._mean.add([difference.sum(dtype=torch.float64)], valid.sum())
+
+    def compute(self) -> dict[str, float]:
+        """The error over everything taken in."""
+        (error,) = self._mean.means()
+        return {"error": error}

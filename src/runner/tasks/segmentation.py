@@ -1,0 +1,88 @@
+"""Semantic segmentation: cross-entropy, mean intersection over union, pixel accuracy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from runner.functional.losses import resize_nearest, weighted_mean
+from runner.functional.metrics import RunningMean, confusion_matrix, intersection_over_union
+from runner.tasks import Meter, Task
+
+HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"miou": True, "pixel_accuracy": True})
+
+
+@dataclass(frozen=True)
+class Segmentation(Task):
+    """A class for every pixel: prediction (B, classes, h, w), target (B, H, W) int64, 0 ... classes - 1 or `ignore`."""
+
+    classes: int
+    ignore: int = 255  # label of pixels that count neither in the loss nor in the metrics
+    weights: tuple[float, ...] = ()  # of the classes in the loss; () = all equal
+    metrics: Literal["standard", "official"] = "standard"
+    channels: int = field(init=False, repr=False)
+    kind = "dense"
+    higher_is_better = HIGHER_IS_BETTER
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", self.classes)
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy in float32, mean over the valid pixels at the prediction's size.
+
+        With `weights` the mean is weighted by the label's class: sum w_y (-log p_y) / sum w_y.
+        """
+        label = resize_nearest(target, prediction.shape[-2:])
+        valid = label != self.ignore
+        weight = valid
+        if self.weights:
+            weight = prediction.new_tensor(self.weights, dtype=torch.float32)[label.where(valid, 0)] * valid
+        losses = F.cross_entropy(prediction.float(), label, ignore_index=self.ignore, reduction="none")
+        return weighted_mean(losses, weight)
+
+    def meter(self) -> "SegmentationMeter":
+        """A fresh accumulator; `metrics` says by which rules."""
+        return SegmentationMeter(self)
+
+
+class SegmentationMeter(Meter):
+    """`miou` and `pixel_accuracy` in percent; the predicted class is brought to the label's size by nearest neighbour.
+
+    Standard: one confusion matrix over all valid pixels of the split; miou is the mean IoU over the classes that occur
+    in label or prediction, pixel_accuracy the share of valid pixels that are right.
+    Official (the code released with AdaShare): classes without a single right pixel are left out of miou (0 if that
+    leaves none); pixel_accuracy is the mean over batches, weighted by their number of images, of the share of right
+    pixels among those with label < classes, so that a void of -1 counts as wrong; batches without any are left out.
+    """
+
+    def __init__(self, task: Segmentation) -> None:
+        self._task = task
+        self._confusion = torch.zeros(task.classes, task.classes, dtype=torch.int64)
+        self._batch_accuracy = RunningMean(1)
+
+    @torch.inference_mode()
+    def update(self, prediction: Tensor, target: Tensor) -> None:
+        """Take in a batch: prediction (B, classes, h, w), target (B, H, W)."""
+        predicted = resize_nearest(prediction.argmax(1), target.shape[-2:])
+        confusion = confusion_matrix(predicted, target, target != self._task.ignore, self._task.classes)
+        self._confusion = self._confusion.to(confusion.device) + confusion
+        if self._task.metrics == "official":
+            counted = target < self._task.classes
+            right = (predicted == target) & counted
+            self._batch_accuracy.add_batch([right.sum()], counted.sum(), len(target))
+
+    def compute(self) -> dict[str, float]:
+        """Percentages over everything taken in."""
+        overlap = intersection_over_union(self._confusion)
+        if self._task.metrics == "official":
+            hit = overlap > 0
+            miou = float(overlap[hit].mean()) if hit.any() else float(overlap.nanmean())
+            (accuracy,) = self._batch_accuracy.means()
+        else:
+            miou = float(overlap.nanmean())
+            accuracy = float(self._confusion.diagonal().sum().double() / self._confusion.sum())
+        return {"miou": 100 * miou, "pixel_accuracy": 100 * accuracy}

@@ -1,0 +1,162 @@
+"""What every kind of task promises."""
+
+from dataclasses import FrozenInstanceError
+from math import isnan
+
+import pytest
+import torch
+
+from runner.tasks.classification import Classification
+from runner.tasks.depth import Depth
+from runner.tasks.normals import Normals
+from runner.tasks.regression import HeatMap
+from runner.tasks.segmentation import Segmentation
+
+DENSE = {
+    "segmentation": Segmentation(classes=5),
+    "segmentation, weighted": Segmentation(classes=5, weights=(1.0, 2.0, 3.0, 4.0, 5.0)),
+    "segmentation, void -1": Segmentation(classes=5, ignore=-1, metrics="official"),
+    "normals": Normals(),
+    "normals, raw": Normals(coding="raw"),
+    "depth": Depth(),
+    "depth, official": Depth(metrics="official"),
+    "heat map": HeatMap(),
+}
+ALL = {**DENSE, "classification": Classification(classes=10, smoothing=0.1), "binary": Classification(classes=2)}
+dense = pytest.mark.parametrize("task", DENSE.values(), ids=DENSE)
+every = pytest.mark.parametrize("task", ALL.values(), ids=ALL)
+
+
+def unlabelled(task, *shape):
+    """A target (B, H, W) or (B, C, H, W) without a single label."""
+    if isinstance(task, Segmentation):
+        return torch.full(shape, task.ignore)
+    return torch.full((shape[0], task.channels, *shape[1:]), torch.nan if isinstance(task, HeatMap) else 0.0)
+
+
+def labelled(task, *shape):
+    """A random target with every pixel labelled."""
+    generator = torch.Generator().manual_seed(1)
+    if isinstance(task, Classification | Segmentation):
+        return torch.randint(0, task.classes, shape, generator=generator)
+    target = torch.rand(shape[0], task.channels, *shape[1:], generator=generator) + 0.1
+    return target / target.norm(dim=1, keepdim=True) if isinstance(task, Normals) else target
+
+
+def predicted(task, *shape):
+    return torch.randn(shape[0], task.channels, *shape[1:], generator=torch.Generator().manual_seed(2))
+
+
+@every
+def test_is_a_frozen_value(task):
+    assert task == type(task)(**{k: v for k, v in vars(task).items() if k != "channels"})
+    assert hash(task) == hash(task)
+    with pytest.raises(FrozenInstanceError):
+        task.channels = 7
+
+
+@every
+def test_meter_reports_what_counts_and_nan_before_the_first_batch(task):
+    numbers = task.meter().compute()
+    names = list(task.higher_is_better)
+    assert list(numbers)[: len(names)] == names
+    assert all(isnan(number) for number in numbers.values())
+
+
+@dense
+def test_nothing_valid_gives_zero_loss_zero_gradient_and_nan_metrics(task):
+    prediction = predicted(task, 2, 4, 5).requires_grad_()
+    target = unlabelled(task, 2, 16, 20)
+    loss = task.loss(prediction, target)
+    loss.backward()
+    assert loss.item() == 0
+    assert not prediction.grad.any()
+    meter = task.meter()
+    meter.update(prediction, target)
+    numbers = meter.compute()
+    if task == DENSE["segmentation, void -1"]:
+        assert numbers.pop("pixel_accuracy") == 0  # the official rule counts this void as wrong
+    assert all(isnan(number) for number in numbers.values())
+
+
+@dense
+def test_an_image_without_labels_changes_nothing(task):
+    prediction = predicted(task, 3, 4, 5).requires_grad_()
+    target = labelled(task, 3, 16, 20)
+    target[1] = unlabelled(task, 1, 16, 20)[0]
+    loss = task.loss(prediction, target)
+    loss.backward()
+    torch.testing.assert_close(loss, task.loss(prediction[[0, 2]], target[[0, 2]]), rtol=1e-6, atol=0)
+    assert not prediction.grad[1].any()
+    assert prediction.grad[[0, 2]].isfinite().all()
+    assert prediction.grad[[0, 2]].any()
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@every
+def test_loss_is_float32_from_bfloat16_predictions(task, autocast):
+    size = () if task.kind == "label" else (6, 7)
+    prediction, target = predicted(task, 3, *size).bfloat16().requires_grad_(), labelled(task, 3, *size)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        loss = task.loss(prediction, target)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert prediction.grad.dtype == torch.bfloat16
+    assert loss == task.loss(prediction.detach().float(), target)
+
+
+@every
+def test_metrics_are_the_same_from_bfloat16_predictions_under_autocast(task):
+    size = () if task.kind == "label" else (6, 7)
+    prediction, target = predicted(task, 3, *size).bfloat16(), labelled(task, 3, *size)
+    meter, plain = task.meter(), task.meter()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        meter.update(prediction, target)
+    plain.update(prediction.float(), target)
+    assert meter.compute() == plain.compute()
+
+
+@every
+def test_meters_leave_autograd_and_inference_mode_aside(task):
+    """Batches from inside and outside of inference mode may be mixed."""
+    size = () if task.kind == "label" else (6, 7)
+    prediction, target = predicted(task, 3, *size), labelled(task, 3, *size)
+    meter, plain = task.meter(), task.meter()
+    meter.update(prediction.clone().requires_grad_(), target)
+    with torch.inference_mode():
+        meter.update(prediction, target)
+    meter.update(prediction, target)
+    for _ in range(3):
+        plain.update(prediction, target)
+    assert meter.compute() == plain.compute()
+
+
+@dense
+def test_labels_come_down_and_predictions_go_up_by_nearest_neighbour(task):
+    prediction, target = predicted(task, 2, 4, 5), labelled(task, 2, 12, 15)
+    corner = target[..., ::3, ::3]
+    assert task.loss(prediction, target) == task.loss(prediction, corner)
+    repeated = prediction.repeat_interleave(3, -1).repeat_interleave(3, -2)
+    meter, full = task.meter(), task.meter()
+    meter.update(prediction, target)
+    full.update(repeated, target)
+    assert meter.compute() == full.compute()
+
+
+@every
+def test_descending_the_loss_learns_the_labels(task):
+    """Free predictions reach the labels, so the loss and the counted metrics agree on what is right."""
+    size = () if task.kind == "label" else (6, 7)
+    target = labelled(task, 3, *size)
+    prediction = predicted(task, 3, *size).requires_grad_()
+    optimizer = torch.optim.Adam([prediction], lr=0.05)
+    before, after = task.meter(), task.meter()
+    before.update(prediction, target)
+    for _ in range(300):
+        optimizer.zero_grad()
+        task.loss(prediction, target).backward()
+        optimizer.step()
+    after.update(prediction, target)
+    then, now = before.compute(), after.compute()
+    for name, higher in task.higher_is_better.items():
+        assert now[name] == pytest.approx(100, abs=0) if higher else now[name] < 0.2 * then[name]
