@@ -75,7 +75,7 @@ def test_every_epoch_visits_each_sample_once_and_orders_differ(tmp_path):
     around = session(tmp_path / "run", dataset=dataset)
     size = len(around.data.splits["train1"]) // 2
     epochs = [
-        sum((_samples(around, "train1", epoch * size + k) for k in range(size)), [])
+        [sample for k in range(size) for sample in _samples(around, "train1", epoch * size + k)]
         for epoch in range(2)
     ]
     assert [len(set(epoch)) for epoch in epochs] == [len(epoch) for epoch in epochs]

@@ -40,6 +40,7 @@ class Numbers(Dataset):
         self.tasks = {"line": Line()}
         self.splits = {"train": torch.arange(train), "test": torch.arange(train, train + test)}
         self.about = {"source": "made up"}
+        self.class_names = {}
         self.seen: list[list[int]] = []
 
     def batch(self, samples: Tensor, device: torch.device, generator: torch.Generator | None = None) -> Batch:
@@ -101,6 +102,7 @@ CONFIG = {
     "selection": "validation",
     "scale": 1.0,
     "evaluation_batch": 4,
+    "evaluation_batches": None,
     "precision": "float32",
     "checkpoint_minutes": 1e9,
 }

@@ -71,7 +71,7 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `exit_code` instead of Hydra's own printing
     OmegaConf.register_new_resolver("run_name", _name, replace=True)
     OmegaConf.register_new_resolver("help_text", _help, replace=True)
-    sys.argv[0] = "runner"
+    sys.argv = ["runner", *files.allow_map_entries(sys.argv[1:])]
     entry = hydra.main(config_path=str(files.folder()), config_name="config", version_base="1.3")(job)
     sys.exit(exit_code(entry))
 

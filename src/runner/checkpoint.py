@@ -6,6 +6,7 @@ import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -77,7 +78,7 @@ class Checkpoints:
             if hashlib.sha256(content).hexdigest() in self._sums().values():
                 for other in damaged:
                     log.warning("%s is damaged; going on from %s", other, path)
-                return self._checked(_parse(content, device), path)
+                return self._checked(_parse(content, device, path), path)
             damaged.append(path)
         if damaged:
             raise CheckpointError(f"{damaged[0]} does not match its SHA-256 sum; delete {self.folder} to start again")
@@ -88,7 +89,7 @@ class Checkpoints:
         content = (self.folder / "best.pt").read_bytes()
         if hashlib.sha256(content).hexdigest() != self._sums().get("best.pt"):
             raise CheckpointError(f"{self.folder / 'best.pt'} does not match its SHA-256 sum")
-        return _parse(content, device)
+        return _parse(content, device, self.folder / "best.pt")
 
     def _checked(self, state: dict[str, Any], path: Path) -> dict[str, Any]:
         for key, value in self.identity.items():
@@ -114,5 +115,8 @@ def _dump(state: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _parse(content: bytes, device: torch.device) -> dict[str, Any]:
-    return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+def _parse(content: bytes, device: torch.device, path: Path) -> dict[str, Any]:
+    try:
+        return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    except UnpicklingError as error:
+        raise CheckpointError(f"{path} holds something that is not plain values and tensors; it was not loaded") from error

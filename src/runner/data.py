@@ -50,9 +50,9 @@ class Data:
         noise = generator(self.seed, "augment", split, number)
         return _channels_last(self.dataset.batch(samples[chosen], self.device, noise))
 
-    def evaluation_batches(self, split: str, size: int) -> Iterator[Batch]:
-        """The whole split in order, as it is measured: full size, not augmented."""
-        for samples in self.splits[split].split(size):
+    def evaluation_batches(self, split: str, size: int, limit: int | None = None) -> Iterator[Batch]:
+        """The split in order, as it is measured: full size, not augmented, at most `limit` batches."""
+        for samples in self.splits[split].split(size)[:limit]:
             yield _channels_last(self.dataset.batch(samples, self.device))
 
 

@@ -22,11 +22,12 @@ def evaluate(
     split: str,
     *,
     batch_size: int,
+    limit: int | None = None,
     position: str,
     autocast: Callable[[], AbstractContextManager],
     check: Callable[[], None],
 ) -> Metrics:
-    """Every task's metrics of one predictor over a whole split, in evaluation mode and without gradients.
+    """Every task's metrics of one predictor over a split (`limit` batches of it), in evaluation mode and without gradients.
 
     `position` names the moment in training for the seed of what a predictor draws; `check` is called between batches
     and may raise to stop. Nothing of the method's state changes.
@@ -37,7 +38,7 @@ def evaluate(
     seed_everything(data.seed, "evaluate", predictor, split, position)
     predict = method.predictors()[predictor]
     with torch.no_grad():
-        for batch in data.evaluation_batches(split, batch_size):
+        for batch in data.evaluation_batches(split, batch_size, limit):
             check()
             with autocast():
                 predictions = predict(batch.inputs)

@@ -24,7 +24,9 @@ log = logging.getLogger("runner")
 
 def finish(config: dict[str, Any], folder: RunFolder, method: Method, data: Data, session: Session) -> float:
     """Write summary.json and the figures, print the closing table, return the last predictor's score."""
+    learned = method.summary()
     evaluations = session.evaluations()
+    session.load_best()
     metrics = flat(session.best)
     predictors = list(session.best)
     summary: dict[str, Any] = {
@@ -40,7 +42,7 @@ def finish(config: dict[str, Any], folder: RunFolder, method: Method, data: Data
         "repeats": {name: repeats(name, evaluations, method) for name in method.repeats},
         "reference": config["reference"],
         "data": {"sizes": dict(data.sizes()), **data.dataset.about},
-        **method.summary(),
+        **learned,
         "seconds": round(session.seconds, 3),
         "peak_memory_bytes": peak_memory(data.device),
         "device": torch.cuda.get_device_name() if data.device.type == "cuda" else platform.processor() or "cpu",

@@ -106,7 +106,8 @@ class Session:
         assert self._record is not None
         assert self._view is not None
         for predictor in stage.evaluate:
-            metrics = {split: self._evaluate(predictor, split, stage, step) for split in self._splits()}
+            limit = self.config["evaluation_batches"]
+            metrics = {split: self._evaluate(predictor, split, stage.name, step, limit) for split in self._splits()}
             chosen = metrics[self.data.selection_split or "test"]
             self.first.setdefault(predictor, chosen)
             score = relative_score(chosen, self.first[predictor], self.data.dataset.tasks)
@@ -121,23 +122,35 @@ class Session:
     def _splits(self) -> list[str]:
         return ["validation", "test"] if self.data.selection_split == "validation" else ["test"]
 
-    def _evaluate(self, predictor: str, split: str, stage: Stage, step: int) -> Metrics:
+    def _evaluate(self, predictor: str, split: str, stage: str, step: int, limit: int | None) -> Metrics:
         metrics = evaluate(
             self.method,
             predictor,
             self.data,
             split,
             batch_size=self.config["evaluation_batch"],
-            position=f"{stage.name}/{step}",
+            limit=limit,
+            position=f"{stage}/{step}",
             autocast=self._autocast,
             check=self.stop.check,
         )
-        require_finite(metrics, f"stage {stage.name}, step {step}, predictor {predictor}, split {split}")
+        require_finite(metrics, f"stage {stage}, step {step}, predictor {predictor}, split {split}")
         return metrics
 
     def _save_best(self, predictor: str) -> None:
         state = {"method": self.method.state_dict(), "predictor": predictor, **self.best[predictor]}
         self.checkpoints.save_best(state)
+
+    def load_best(self) -> None:
+        """Give the method the weights of its best evaluation; measure them on whole splits where that was cut short."""
+        best = self.checkpoints.load_best(self.data.device)
+        self.method.load_state_dict(best["method"])
+        if self.config["evaluation_batches"]:
+            chosen = self.best[best["predictor"]]
+            chosen["metrics"] = {
+                split: self._evaluate(best["predictor"], split, best["stage"], best["step"], limit=None)
+                for split in self._splits()
+            }
 
     def close(self) -> None:
         """Close the record and give the terminal back."""

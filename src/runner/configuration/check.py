@@ -33,6 +33,8 @@ def checked(config: DictConfig, choices: Mapping[str, str]) -> dict[str, Any]:
 
 def _check_node(node: dict[str, Any], prefix: str, groups: Iterable[str] = ()) -> None:
     rules = node["_rules_"]
+    if not str(node.get("_target_", "runner.")).startswith("runner."):
+        raise ConfigurationError(f"{prefix}_target_={node['_target_']} is not allowed; only 'runner.*' is")
     for key in [key for key in node if key[0] != "_" and key not in groups]:
         if key not in rules:
             raise ConfigurationError(unknown_key(prefix + key, [prefix + known for known in rules]))

@@ -30,6 +30,22 @@ def keys() -> list[str]:
     return [*top, *GROUPS, "experiment", *sorted(inner)]
 
 
+def allow_map_entries(overrides: list[str]) -> list[str]:
+    """Let `method.weights.depth=2` add an entry to a map, which Hydra otherwise asks a leading `++` for."""
+    maps = {
+        f"{group}.{key}"
+        for group in GROUPS
+        for content in options(group).values()
+        for key, rule in content["_rules_"].items()
+        if "map " in rule
+    }
+    under = [override.partition("=")[0] for override in overrides]
+    return [
+        f"++{override}" if any(key == name or key.startswith(f"{name}.") for name in maps) else override
+        for override, key in zip(overrides, under, strict=True)
+    ]
+
+
 def groups_help() -> str:
     """One line for every method, dataset, model and experiment."""
     lines = []

@@ -30,7 +30,7 @@ def explain(error: BaseException) -> str | None:
         key = re.search(r"Could not (?:override|delete|append)[^']*'([^']+)'", text)
         return unknown_key(key[1].partition("@")[0], []) if key else text.splitlines()[0]
     if isinstance(error, (OmegaConfBaseException, HydraException)):
-        return str(error).splitlines()[0]
+        return re.sub(r"^\w+ raised while resolving interpolation: ", "", str(error).splitlines()[0])
     return None
 
 

@@ -21,6 +21,7 @@ class Dataset(ABC):
     tasks: Mapping[str, Task]
     splits: Mapping[str, Tensor]
     about: Mapping[str, Any]
+    class_names: Mapping[str, tuple[str, ...]]  # of the tasks that have classes
 
     @abstractmethod
     def batch(self, samples: Tensor, device: device, generator: Generator | None = None) -> Batch:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from runner.functional import policy
+from runner.functional.block_cost import block_costs
 from runner.functional.objectives import weighted_sum
 from runner.functional.optimizers import forget, two_rates, with_initial_rates
 from runner.functional.schedules import scaled, step_decay
@@ -81,7 +82,7 @@ class AdaShare(Method):
         self.tasks, self.weights, self.sampling = tasks, weights, sampling
         network = build(list(tasks))
         assert isinstance(network, Gated)
-        self.network = network
+        self.network, self.example = network, example
         blocks = len(self.network.blocks)
         self.logits = nn.Parameter(policy.initial_logits(initial_policy, len(tasks), blocks, skip_logit))
         self.register_buffer("kept", self.logits.detach().clone())
@@ -215,7 +216,8 @@ class AdaShare(Method):
         }
 
     def summary(self) -> Mapping[str, Any]:
-        """The learned probabilities of executing and every drawn policy, both tasks x blocks."""
+        """The learned probabilities of executing and every drawn policy, both tasks x blocks, and what blocks cost."""
+        costs = block_costs(self.network, self.example)
         alpha = policy.execute_probability(self.kept if self.policy_from == "best" else self.logits)
         return {
             "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
@@ -223,5 +225,6 @@ class AdaShare(Method):
                 "tasks": list(self.tasks),
                 "execute_probability": alpha.tolist(),
                 "draws": self.policies.int().tolist(),
+                "blocks": [cost._asdict() for cost in costs],
             },
         }

@@ -1,0 +1,184 @@
+"""The variants that adashare.py times: each builder returns one training step as a function."""
+
+import contextlib
+import importlib
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import torch
+import yaml
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from runner.loop import freeze_all_but, take_step
+from runner.method import Batch, Method, Stage
+from runner.methods.adashare import AdaShare
+from runner.models.deeplab import DeepLab
+from runner.tasks.depth import Depth
+from runner.tasks.normals import Normals
+from runner.tasks.segmentation import Segmentation
+
+BATCH, BLOCKS, CLASSES = 2, 8, (40, 3, 1)
+WEIGHTS = (1.0, 20.0, 3.0)  # of the tasks' losses (AdaShare §10)
+POLICIES = ((1, 0, 1, 1, 1, 1, 1, 1), (1, 1, 1, 1, 1, 0, 1, 1), (1, 1, 1, 0, 1, 1, 1, 1))  # two published, one like them
+Step = Callable[[], object]
+
+
+def settings(path: str) -> dict[str, Any]:
+    """A file of conf without the keys that only the configuration reads."""
+    found = yaml.safe_load((Path(__file__).parents[2] / "conf" / path).read_text())
+    return {key: value for key, value in found.items() if key[0] != "_"}
+
+
+def pixels(case: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Random images (B, 3, H, W), classes (B, H, W), unit normals (B, 3, H, W) and depths (B, 1, H, W)."""
+    generator = torch.Generator().manual_seed(1)
+    size = (case.crop, case.crop)
+    images = 50 * torch.randn(BATCH, 3, *size, generator=generator)
+    classes = torch.randint(CLASSES[0], (BATCH, *size), generator=generator)
+    normals = F.normalize(torch.randn(BATCH, 3, *size, generator=generator))
+    return images, classes, normals, 1 + torch.rand(BATCH, 1, *size, generator=generator)
+
+
+class _Unobserved:
+    """An observer that looks at nothing."""
+
+    def stepped(self, *about: Any) -> None:
+        """A step was taken."""
+
+
+def ours(case: Any) -> Step:
+    """The loop's step on the method's own stage."""
+    return _step(case, _method(case))
+
+
+def _method(case: Any) -> Method:
+    tasks = dict(list({"segmentation": Segmentation(40), "normals": Normals(), "depth": Depth()}.items())[: case.tasks])
+
+    def build(names: Sequence[str]) -> nn.Module:
+        channels = {name: tasks[name].channels for name in names}
+        model = DeepLab(**settings("model/deeplab_resnet18.yaml"), tasks=channels, input_shape=(3, case.crop, case.crop))
+        return model.to(memory_format=torch.channels_last)
+
+    schedule = {"batch_size": BATCH, "cycles": BLOCKS, "curriculum_speed": 1, "search_optimizer": "sgd"}
+    method = AdaShare(
+        **{**settings("method/adashare.yaml"), **schedule, "weights": dict(zip(tasks, WEIGHTS, strict=False))},
+        build=build,
+        tasks=tasks,
+        sizes={"train1": 8, "train2": 8},
+        scale=1.0,
+        example=torch.empty(0),
+    )
+    method.gates.copy_(torch.tensor(POLICIES[: case.tasks]))
+    return method.train()
+
+
+def _step(case: Any, method: Method) -> Step:
+    names = {"warm": "warmup", "retrain": "retrain0"}
+    suffix = {"w": "weights", "a": "policy"}
+    name = names.get(case.kind) or f"search{case.open - 1:03}/{suffix[case.kind]}"
+    stage: Stage = next(stage for stage in method.stages() if stage.name == name)
+    images, *labels = pixels(case)
+    batch = Batch(
+        images.contiguous(memory_format=torch.channels_last),
+        dict(zip(("segmentation", "normals", "depth"), labels, strict=True)),
+    )
+    parameters = freeze_all_but(method, method.optimizers[stage.optimizer])
+    observer: Any = _Unobserved()
+    return partial(take_step, method, stage, 0, batch, parameters, observer, contextlib.nullcontext)
+
+
+def floor(case: Any) -> Step:
+    """The convolutions of our step alone, with the gradients that the step asks of them, as torch computes them."""
+    method = _method(case)
+    for module in method.modules():
+        if isinstance(module, nn.Conv2d):
+            module.__class__ = nn.Conv2d
+    step = _step(case, method)
+    with _Convolutions() as seen:
+        step()
+
+    def replay() -> None:
+        for operation, args in seen.calls:
+            operation(*args)
+
+    return replay
+
+
+class _Convolutions(TorchDispatchMode):
+    """Notes every convolution and every gradient of one, with its operands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket in (torch.ops.aten.convolution, torch.ops.aten.convolution_backward):
+            self.calls.append((func, args))
+        return func(*args, **(kwargs or {}))
+
+
+def official(case: Any) -> Step:
+    """The step of the checkout that RUNNER_OFFICIAL_ADASHARE names, on the CPU; ImportError where there is none."""
+    checkout = os.environ.get("RUNNER_OFFICIAL_ADASHARE")
+    if not checkout:
+        raise ImportError("RUNNER_OFFICIAL_ADASHARE names no checkout")
+    sys.path.insert(0, checkout)
+    for name in ("cv2", "tensorboardX", "torchvision", "tqdm"):
+        if importlib.util.find_spec(name) is None:
+            sys.modules[name] = MagicMock()
+    identity: Any = lambda self, *args, **kwargs: self  # noqa: E731
+    torch.Tensor.cuda = nn.Module.cuda = identity  # type: ignore[method-assign]
+    with contextlib.redirect_stdout(io.StringIO()):
+        environment = importlib.import_module("envs.blockdrop_env").BlockDropEnv(
+            *("/tmp", "/tmp", "benchmark", list(CLASSES[: case.tasks])), is_train=True, opt=_official_options(case)
+        )
+        environment.define_optimizer(policy_learning=case.kind in "wa")
+        environment.define_scheduler(policy_learning=case.kind in "wa")
+    environment.device = torch.device("cpu")
+    images, classes, normals, depths = pixels(case)
+    environment.set_inputs({"img": images, "seg": classes[:, None], "normal": 127 + 127 * normals, "depth": depths})
+    return _official_step(case, environment)
+
+
+def _official_step(case: Any, environment: Any) -> Step:
+    network, weights = environment.networks["mtl-net"], list(WEIGHTS[: case.tasks])
+    network.train()
+    if case.kind == "a":
+        environment.fix_w()
+        environment.free_alpha()
+        return partial(environment.optimize, weights, True, "update_alpha", case.open)
+    environment.fix_alpha()
+    environment.free_w(False)
+    if case.kind == "retrain":
+        network.policys = [torch.tensor([[bit, 1 - bit] for bit in policy]) for policy in POLICIES[: case.tasks]]
+        return partial(environment.optimize_fix_policy, weights)
+    return partial(environment.optimize, weights, case.kind == "w", "update_w", case.open)
+
+
+def _official_options(case: Any) -> dict[str, Any]:
+    """What the released file for two tasks on NYU v2 sets, as far as a step reads it."""
+    return {
+        "backbone": "ResNet18",
+        "policy_model": "task-specific",
+        "tasks": ["seg", "sn", "depth"][: case.tasks],
+        "dataload": {"dataset": "NYU_v2"},
+        "skip_layer": 0,
+        "is_sharing": True,
+        "is_sparse": True,
+        "diff_sparsity_weights": True,
+        "train": {
+            **{"init_method": "equal", "lr": 1e-3, "backbone_lr": 1e-3, "policy_lr": 1e-2},
+            **{"reg_w": 0.05, "reg_w_hamming": 0.05, "decay_lr_freq": 4000, "decay_lr_rate": 0.5},
+        },
+    }
+
+
+BUILDERS: dict[str, Callable[[Any], Step]] = {"official": official, "ours": ours, "floor": floor}

@@ -1,0 +1,127 @@
+"""The variants that tsslbp.py times: each builder returns one training step as a function."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+import yaml
+from torch import Tensor, nn
+
+from runner.functional.native import keep_freed_memory
+from runner.functional.spiking import count_loss, kernel_loss
+from runner.models.snn import SpikingNetwork
+from runner.models.snn_layers import Convolution, Linear, Spec, parse
+
+CLASSES = 10
+RATE = 5e-4
+Step = Callable[[], object]
+
+
+class Memory:
+    """Peak memory of this process over what it was when torch had been imported, in MB; on a GPU, of its allocations."""
+
+    def __init__(self, device: str) -> None:
+        self.device, self.base = device, self._status("VmRSS")
+
+    def start(self) -> None:
+        """Forget the peak so far."""
+        if self.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        else:
+            Path("/proc/self/clear_refs").write_text("5")
+
+    def peak(self) -> float:
+        """MB since `start`."""
+        if self.device == "cuda":
+            return torch.cuda.max_memory_allocated() / 1e6
+        return self._status("VmHWM") - self.base
+
+    @staticmethod
+    def _status(key: str) -> float:
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))
+        return int(line.split()[1]) / 1e3
+
+
+def settings(network: Any) -> dict[str, Any]:
+    """The network's file in conf/model, without the keys that only the configuration reads."""
+    path = Path(__file__).parents[2] / "conf" / "model" / f"{network.model}.yaml"
+    return {key: value for key, value in yaml.safe_load(path.read_text()).items() if key[0] != "_"}
+
+
+def data(network: Any, device: str) -> tuple[Tensor, Tensor]:
+    """Fixed inputs, images (B, C, H, W) or events (T, B, C, H, W) of which 2 % are set, and labels (B,)."""
+    generator = torch.Generator().manual_seed(1)
+    if network.events:
+        inputs = (torch.rand(network.steps, network.batch, *network.shape, generator=generator) < 0.02).float()
+    else:
+        inputs = torch.randn(network.batch, *network.shape, generator=generator)
+    return inputs.to(device), torch.randint(CLASSES, (network.batch,), generator=generator).to(device)
+
+
+def training_step(parameters: list[nn.Parameter], loss: Callable[[], Tensor]) -> Step:
+    """Gradient, clip, AdamW, clamp: the authors' step around `loss`."""
+    optimizer = torch.optim.AdamW(parameters, lr=RATE, fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss().backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter.clamp_(-4, 4)
+
+    return step
+
+
+def ours(network: Any, device: str) -> Step:
+    """The runner's network and losses."""
+    keep_freed_memory()
+    options = settings(network) | {"steps": None if network.events else network.steps}
+    shape = (network.steps, *network.shape) if network.events else network.shape
+    model = SpikingNetwork(**options, tasks={"label": CLASSES}, input_shape=shape).to(device)
+    inputs, labels = data(network, device)
+
+    def loss() -> Tensor:
+        psc = model.psc(inputs)["label"]
+        if network.loss == "kernel":
+            return kernel_loss(psc, labels, tau_s=model.neuron.tau_s)
+        return count_loss(psc, labels, desired=network.steps / 2, undesired=network.steps / 10)
+
+    return training_step(list(model.parameters()), loss)
+
+
+def specs_of(network: Any) -> list[Spec]:
+    """All weighted and pooling layers, the output included."""
+    specs, features = parse(settings(network)["layers"], network.shape)
+    return [*specs, Linear(inputs=features, neurons=CLASSES)]
+
+
+def floor(network: Any, device: str) -> Step:
+    """Every convolution and product alone on its own inputs, forward and backward; the first needs no input gradient."""
+    folded, size = network.steps * network.batch, network.shape[1]
+    parts: list[tuple[Callable[..., Tensor], Tensor, Tensor]] = []
+    for number, spec in enumerate(specs_of(network)):
+        if isinstance(spec, Convolution):
+            values = torch.randn(folded, spec.in_channels, size, size).contiguous(memory_format=torch.channels_last)
+            weight = torch.randn(spec.channels, spec.in_channels, *spec.kernel)
+            function: Callable[..., Tensor] = partial(F.conv2d, padding=spec.padding)
+            size = (size + 2 * spec.padding[0] - spec.kernel[0] + 1) // spec.pool
+        elif isinstance(spec, Linear):
+            values, weight, function = torch.randn(folded, spec.inputs), torch.randn(spec.neurons, spec.inputs), F.linear
+        values, weight = values.to(device).requires_grad_(number > 0), weight.to(device).requires_grad_()
+        parts.append((function, values, weight))
+    grads = [torch.randn_like(function(values, weight)) for function, values, weight in parts]
+
+    def step() -> None:
+        for (function, values, weight), grad in zip(parts, grads, strict=True):
+            function(values, weight).backward(grad)
+            values.grad = weight.grad = None
+
+    return step
+
+
+BUILDERS: dict[str, Callable[[Any, str], Step]] = {"ours": ours, "floor": floor}

@@ -1,0 +1,56 @@
+"""The language of rules in conf/."""
+
+import pytest
+
+from runner.configuration.rules import NoMatchError, admit
+
+ADMITTED = [
+    ("int", 3, 3),
+    ("int >= 1", 1, 1),
+    ("float", 2, 2.0),
+    ("float > 0", 0.5, 0.5),
+    ("float in [0, 1)", 0, 0.0),
+    ("float in (0, 1]", 1, 1.0),
+    ("null | int >= 1", None, None),
+    ("bool", True, True),
+    ("equal | random", "random", "random"),
+    ("null | path", "a/b", "a/b"),
+    ("null | list of segmentation | normals", ["normals"], ["normals"]),
+    ("list of int >= 1", [1, 2], [1, 2]),
+    ("map by task of float >= 0", {"depth": 2}, {"depth": 2.0}),
+    ("map of float", {}, {}),
+]
+REFUSED = [
+    ("int", 3.5),
+    ("int", True),
+    ("int", "three"),
+    ("int >= 1", 0),
+    ("float", "fast"),
+    ("float > 0", 0),
+    ("float > 0", float("nan")),
+    ("float", float("inf")),
+    ("float in [0, 1)", 1),
+    ("float in (0, 1]", 0),
+    ("null | int >= 1", "null"),
+    ("bool", 1),
+    ("equal | random", "equals"),
+    ("equal | random", None),
+    ("list of int >= 1", 3),
+    ("list of int >= 1", [0]),
+    ("null | list of segmentation | normals", ["depth"]),
+    ("map of float", {"a": "b"}),
+    ("str", 3),
+]
+
+
+@pytest.mark.parametrize(("rule", "value", "expected"), ADMITTED)
+def test_admitted(rule, value, expected):
+    found = admit(rule, value)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(("rule", "value"), REFUSED)
+def test_refused(rule, value):
+    with pytest.raises(NoMatchError):
+        admit(rule, value)

@@ -1,0 +1,155 @@
+"""The command line as a subprocess: exit codes, messages, resuming after kill -9, sweeps."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.compose import ROOMS, SMALL, SMALL_MODEL
+
+HARD = ("method=hard_sharing", *SMALL["hard_sharing"], *SMALL_MODEL["deeplab_small"], *ROOMS, "threads=1")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def runner(tmp_path, cache):
+    def call(*overrides, check=None, cwd=tmp_path, wait=True):
+        command = [sys.executable, "-W", "ignore", "-m", "runner", f"cache_dir={cache}", *overrides]
+        options = {"cwd": cwd, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        if not wait:
+            return subprocess.Popen(command, **options)
+        done = subprocess.run(command, **options, timeout=240)
+        if check is not None:
+            assert done.returncode == check, done.stderr
+        return done
+
+    return call
+
+
+def folders(tmp_path):
+    return sorted(path.parent for path in tmp_path.glob("outputs/*/summary.json"))
+
+
+def test_a_run_writes_what_is_promised_and_a_second_start_says_so(tmp_path, runner):
+    done = runner(*HARD, check=0)
+    (folder,) = folders(tmp_path)
+    assert {path.name for path in folder.iterdir()} >= {
+        "config.yaml", "metrics.jsonl", "summary.json", "checkpoints", "figures", "splits.json"
+    }  # fmt: skip
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["status"] == "finished"
+    assert "test/trained/segmentation/miou" in summary["metrics"]
+    assert "validation split" in summary["selection"]
+    assert "segmentation/miou" in done.stdout
+    again = runner(*HARD, check=0)
+    assert "already finished" in again.stderr
+    assert "segmentation/miou" in again.stdout
+
+
+def test_kill_and_the_same_command_again_gives_the_same_record(tmp_path, runner):
+    slow = (*HARD, "method.steps=60", "checkpoint_minutes=0")
+    runner(*slow, "hydra.run.dir=whole", check=0)
+    for attempt in range(3):
+        process = runner(*slow, "hydra.run.dir=part", wait=False)
+        kill_when(process, tmp_path / "part" / "metrics.jsonl", 1500 * (attempt + 1))
+    runner(*slow, "hydra.run.dir=part", check=0)
+    assert lines(tmp_path / "part") == lines(tmp_path / "whole")
+    summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("part", "whole")]
+    assert summaries[0]["metrics"] == summaries[1]["metrics"]
+
+
+def kill_when(process, record, size):
+    until(lambda: process.poll() is not None or (record.exists() and record.stat().st_size > size))
+    process.kill()
+    process.communicate()
+
+
+def lines(folder):
+    events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in event.items() if key != "time"} for event in events]
+
+
+def until(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 143)])
+def test_a_signal_saves_and_the_same_command_goes_on(tmp_path, runner, number, code):
+    slow = (*HARD, "method.steps=400", "hydra.run.dir=run")
+    process = runner(*slow, wait=False)
+    record = tmp_path / "run" / "metrics.jsonl"
+    until(lambda: record.exists() and record.stat().st_size > 2000)
+    begun = time.monotonic()
+    os.kill(process.pid, number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code, stderr
+    assert time.monotonic() - begun < 5
+    assert "the same command goes on from here" in stderr
+    assert (tmp_path / "run" / "checkpoints" / "last.pt").exists()
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "interrupted"
+
+
+def test_a_folder_in_use_is_refused_at_once(tmp_path, runner):
+    slow = (*HARD, "method.steps=2000", "hydra.run.dir=run")
+    process = runner(*slow, wait=False)
+    until(lambda: (tmp_path / "run" / "metrics.jsonl").exists())
+    refused = runner(*slow, check=7)
+    assert f"is in use by process {process.pid} on " in refused.stderr
+    process.kill()
+    process.communicate()
+
+
+def test_a_failing_job_does_not_stop_a_sweep_and_again_does_only_what_is_missing(tmp_path, runner):
+    sweep = ("-m", *HARD, "dataset.train=40,3,44")
+    done = runner(*sweep, check=10)
+    assert "3 jobs, 1 failed" in done.stdout
+    failed = [path for path in (tmp_path / "outputs").iterdir() if path.is_dir() and not _finished(path)]
+    (folder,) = failed
+    assert "Traceback" in (folder / "run.log").read_text()
+    assert "ConfigurationError" in (folder / "run.log").read_text()
+    times = {path: (path / "summary.json").stat().st_mtime for path in folders(tmp_path) if _finished(path)}
+    assert len(times) == 2
+    runner(*sweep, check=10)
+    assert {path: (path / "summary.json").stat().st_mtime for path in times} == times
+
+
+def _finished(path):
+    return json.loads((path / "summary.json").read_text())["status"] == "finished"
+
+
+def test_a_diverged_run_exits_4(runner):
+    done = runner(*HARD, "method.learning_rate=1e30", "method.backbone_learning_rate=1e30", check=4)
+    assert "stage shared, step" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_missing_data_exit_3(runner):
+    done = runner("method=hard_sharing", "dataset=nyu", "dataset.root=nowhere", check=3)
+    assert "nyu_depth_v2_labeled.mat" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_output_folder_that_is_a_file_exits_6_before_anything_is_read(tmp_path, runner):
+    (tmp_path / "outputs").write_text("")
+    begun = time.monotonic()
+    done = runner(*HARD, check=6)
+    assert "outputs" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - begun < 10
+
+
+def test_help_lists_everything_with_one_line_each(runner):
+    text = runner("--help", check=0).stdout
+    for name in ("adashare", "hard_sharing", "single_task", "ke", "tsslbp", "rooms", "nyu", "deeplab_resnet18"):
+        assert any(line.split()[:1] == [name] and len(line.split()) > 3 for line in text.splitlines()), name
