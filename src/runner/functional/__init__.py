@@ -1,0 +1,1 @@
+"""Pure mathematics: policies, masks, neurons, losses; no training, no data."""
