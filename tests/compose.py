@@ -38,10 +38,10 @@ SMALL = {
 }
 SMALL_MODEL = {
     "deeplab_small": ("model.widths=[4,4,8,8]", "model.head_width=4"),
-    "resnet18": ("model.stem=small",),
+    "resnet18": ("model=mobilenet_v2", "model.stem=small"),  # a fifth of the weights to write in every checkpoint
     "snn_mnist": ("model.layers=4C5-P2-20",),
 }
-ROOMS = ("dataset=rooms", "dataset.size=32", "dataset.train=40", "dataset.test=8", "method.batch_size=4")
+ROOMS = ("dataset=rooms", "dataset.size=32", "dataset.train=24", "dataset.test=8", "method.batch_size=4")
 
 
 def small(method: str, *overrides: str) -> dict[str, Any]:

@@ -1,0 +1,110 @@
+"""Parity with the official code: masks, dense and slim logits, parameters (golden values, float64)."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from runner.errors import CheckpointError, ConfigurationError
+from runner.functional.cost import parameters
+from runner.functional.hypothesis import kels
+from runner.functional.slim import extract
+from runner.interop.official import ke, ke_masks
+from tests.networks import network
+
+GOLDEN = ["resnet18", "densenet121"]
+
+
+class Case:
+    """An official checkpoint and what the official code makes of it."""
+
+    def __init__(self, shared, arch, dtype):
+        spec = importlib.util.spec_from_file_location("formula", shared / "golden" / "formula.py")
+        formula = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(formula)
+        self.values = np.load(shared / "golden" / f"ke_{arch}_kels50.npz")
+        self.masks = json.loads(str(self.values["masks"]))
+        self.classes = int(self.values["classes"])
+        self.images = torch.from_numpy(self.values["x"]).to(dtype)
+        self.state = {}
+        for name, shape in json.loads(str(self.values["names"])).items():
+            if name.endswith("num_batches_tracked"):
+                self.state[name] = torch.tensor(0)
+            elif name.endswith("mask"):
+                self.state[name] = torch.zeros(shape)
+                self.state[name].view(-1)[: self.masks.get(name.removesuffix(".mask"), [0])[0]] = 1
+            else:
+                self.state[name] = formula.tensor_for(name, tuple(shape)).to(dtype)
+
+
+@pytest.mark.parametrize("arch", GOLDEN)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
+def test_dense_and_slim_networks(shared, arch, dtype, tolerance):
+    case = Case(shared, arch, dtype)
+    model = ke({"state_dict": case.state, "epoch": 200}, arch, case.classes).eval()
+    masks = kels(model, case.images, float(case.values["rate"]))
+    assert {name: [int(mask.sum()), mask.numel()] for name, mask in masks.items()} == {
+        f"{name}.weight": sizes for name, sizes in case.masks.items()
+    }
+    slim = extract(model, masks, case.images)
+    assert parameters(model) == int(case.values["dense_params"])
+    assert parameters(slim) == int(case.values["slim_params"])
+    with torch.no_grad():
+        for network, name in ((model, "dense"), (slim, "slim")):
+            expected = torch.from_numpy(case.values[name])
+            error = (network(case.images).double() - expected).abs().max() / expected.abs().max()
+            assert float(error) < tolerance
+
+
+@pytest.mark.parametrize("arch", GOLDEN)
+def test_files_wrappers_and_states(shared, arch, tmp_path):
+    case = Case(shared, arch, torch.float32)
+    path = tmp_path / "official.pt"
+    torch.save({"state_dict": case.state}, path)
+    expected = ke(
+        case.state, str(case.values["arch"]), case.classes
+    ).state_dict()  # "Split_ResNet18", "Split_densenet121"
+    for source in (path, str(path), {"state_dict": case.state}):
+        found = ke(source, arch, case.classes).state_dict()
+        assert all(torch.equal(found[name], value) for name, value in expected.items())
+        masks = ke_masks(source)
+        assert masks.keys() == {f"{name}.weight" for name in case.masks}
+        assert all(int(masks[f"{name}.weight"].sum()) == kept for name, (kept, _) in case.masks.items())
+        assert all(mask.dtype == torch.bool and mask.shape == expected[name].shape for name, mask in masks.items())
+
+
+@pytest.mark.parametrize("arch", ["resnet34", "resnet50", "resnet101", "densenet169", "googlenet"])
+def test_every_official_architecture_loads_its_own_names(arch):
+    state = ke_state(arch)
+    model = ke(state, arch, 6)
+    assert all(
+        torch.equal(model.state_dict()[name], value) for name, value in state.items() if not name.endswith("mask")
+    )
+    assert ke_masks(state).keys() == {name.removesuffix("mask") + "weight" for name in state if name.endswith(".mask")}
+
+
+def ke_state(arch):
+    """A state such as the official code saves: every convolution and linear layer has a mask beside its weight."""
+    state = dict(network(arch, "imagenet", 6).state_dict())
+    masks = {
+        name.removesuffix("weight") + "mask": (value > 0).float() for name, value in state.items() if value.dim() > 1
+    }
+    return {**state, **masks}
+
+
+def test_a_state_without_masks_has_none():
+    assert ke_masks({"fc.weight": torch.ones(2, 3)}) == {}
+
+
+def test_mistakes_are_named(shared):
+    case = Case(shared, "resnet18", torch.float32)
+    with pytest.raises(ConfigurationError, match=r"arch: 'alexnet' is not an official network; choose resnet18, "):
+        ke(case.state, "alexnet", 102)
+    with pytest.raises(CheckpointError, match=r"not an official checkpoint of resnet18 with 7 classes"):
+        ke(case.state, "resnet18", 7)
+    with pytest.raises(CheckpointError, match=r"not an official checkpoint of resnet34 with 102 classes"):
+        ke(case.state, "resnet34", 102)
+    with pytest.raises(CheckpointError, match=r"the mask of 'fc.weight' has shape \(2,\)"):
+        ke_masks({"fc.weight": torch.ones(2, 3), "fc.mask": torch.ones(2)})

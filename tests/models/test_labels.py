@@ -1,0 +1,106 @@
+import pytest
+import torch
+from tests.networks import NETWORKS, images, network
+from torch import nn
+
+from runner.configuration import files
+from runner.errors import ConfigurationError
+from runner.functional.cost import parameters
+from runner.models.resnet import ResNet
+
+PUBLISHED = {  # with 1,000 classes, as torchvision lists them; VGG without the 2,752 biases of its convolutions
+    "resnet18": 11689512,
+    "resnet34": 21797672,
+    "resnet50": 25557032,
+    "resnet101": 44549160,
+    "vgg11_bn": 132868840 - 2752,
+    "densenet121": 7978856,
+    "densenet169": 14149480,
+    "googlenet": 6624904,
+    "mobilenet_v2": 3504872,
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_parameters(name):
+    with torch.device("meta"):
+        model = NETWORKS[name](stem="imagenet", tasks=1000, input_shape=(3, 224, 224))
+    assert parameters(model) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "small"])
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg11_bn", "densenet121", "googlenet", "mobilenet_v2"])
+def test_predictions(name, stem):
+    model = network(name, stem, {"scene": 5, "other": 3}).eval()
+    with torch.no_grad():
+        found = model(images())
+    assert {task: tuple(logits.shape) for task, logits in found.items()} == {"scene": (2, 5), "other": (2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "sides"),
+    [
+        ("resnet18", "imagenet", (64, 2)),
+        ("resnet18", "small", (64, 8)),
+        ("densenet121", "imagenet", (64, 2)),
+        ("densenet121", "small", (64, 8)),
+        ("googlenet", "imagenet", (64, 2)),
+        ("googlenet", "small", (64, 16)),
+        ("mobilenet_v2", "imagenet", (64, 2)),
+        ("mobilenet_v2", "small", (64, 8)),
+        ("vgg11_bn", "small", (64, 1)),
+    ],
+)
+def test_maps_before_the_last_pooling(name, stem, sides):
+    model = network(name, stem, side=sides[0]).eval()
+    seen = []
+    model.avgpool.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape[-1]))
+    if name == "vgg11_bn":
+        model.avgpool.register_forward_hook(lambda module, inputs, output: seen.append(output.shape[-1]))
+    with torch.no_grad():
+        model(images(1, sides[0]))
+    assert seen[-1] == sides[1]
+
+
+def test_plain_logits():
+    assert network("resnet18", tasks=4).eval()(images()).shape == (2, 4)
+
+
+def test_first_weights():
+    torch.manual_seed(0)
+    model = ResNet(depth=18, stem="imagenet", tasks=1000, input_shape=(3, 64, 64))
+    assert float(model.layer4[1].conv2.weight.detach().std()) == pytest.approx((2 / 4608) ** 0.5, rel=0.01)
+    assert float(model.fc.weight.detach().std()) == pytest.approx((2 / 512) ** 0.5, rel=0.01)
+    torch.manual_seed(0)
+    again = ResNet(depth=18, stem="imagenet", tasks=1000, input_shape=(3, 64, 64))
+    assert all(map(torch.equal, model.state_dict().values(), again.state_dict().values()))
+    googlenet = network("googlenet")
+    assert float(googlenet.conv3.conv.weight.detach().abs().max()) <= 0.02
+    assert {module.eps for module in googlenet.modules() if isinstance(module, nn.BatchNorm2d)} == {1e-3}
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "side", "least"),
+    [("vgg11_bn", "small", 31, 32), ("densenet121", "imagenet", 28, 29), ("densenet121", "small", 7, 8)],
+)
+def test_images_too_small_are_refused(name, stem, side, least):
+    with pytest.raises(ConfigurationError, match=rf"images of {side} x {side} pixels to nothing; .* {least} x {least}"):
+        network(name, stem, side=side)
+    assert network(name, stem, side=least).eval()(images(1, least)).shape == (1, 7)
+
+
+def test_unknown_depths_are_refused():
+    with pytest.raises(ConfigurationError, match=r"model.depth: no network of 20 layers; choose 18, 34, 50, 101"):
+        ResNet(depth=20, stem="small", tasks=2, input_shape=(3, 32, 32))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_has_a_configuration(name):
+    content = files.options("model")[name]
+    settings = {key: value for key, value in content.items() if not key.startswith("_")}
+    assert settings.keys() == content["_rules_"].keys()
+    expected = NETWORKS[name]
+    target = getattr(expected, "func", expected)
+    assert content["_target_"] == f"{target.__module__}.{target.__name__}"
+    assert settings == {**getattr(expected, "keywords", {}), "stem": "imagenet"}
+    assert content["_provides_"] == ["label", "images"]

@@ -1,0 +1,45 @@
+"""The networks for labels of images at sizes that tests can afford."""
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from runner.models.densenet import DenseNet
+from runner.models.googlenet import GoogLeNet
+from runner.models.mobilenet import MobileNetV2
+from runner.models.resnet import ResNet
+from runner.models.vgg import VGG
+
+NETWORKS = {
+    "resnet18": partial(ResNet, depth=18),
+    "resnet34": partial(ResNet, depth=34),
+    "resnet50": partial(ResNet, depth=50),
+    "resnet101": partial(ResNet, depth=101),
+    "vgg11_bn": VGG,
+    "densenet121": partial(DenseNet, depth=121),
+    "densenet169": partial(DenseNet, depth=169),
+    "googlenet": GoogLeNet,
+    "mobilenet_v2": MobileNetV2,
+}
+
+
+def network(name: str, stem: str = "small", tasks=7, side: int = 32) -> nn.Module:
+    torch.manual_seed(0)
+    return with_statistics(NETWORKS[name](stem=stem, tasks=tasks, input_shape=(3, side, side)))
+
+
+def with_statistics(model: nn.Module) -> nn.Module:
+    """Batch norms as training leaves them: no statistic and no parameter is neutral."""
+    generator = torch.Generator().manual_seed(1)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1, generator=generator)
+            module.running_var.uniform_(0.8, 1.2, generator=generator)
+            nn.init.uniform_(module.weight, 0.5, 1.5, generator=generator)
+            nn.init.normal_(module.bias, 0, 0.1, generator=generator)
+    return model
+
+
+def images(count: int = 2, side: int = 32) -> Tensor:
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(2))
