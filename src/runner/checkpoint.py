@@ -69,7 +69,7 @@ class Checkpoints:
         One damaged file is passed over with a line of warning; raises `CheckpointError` where none is whole, or where the
         checkpoint belongs to another configuration or torch version.
         """
-        damaged = []
+        damaged: list[Path] = []
         for name in ("last.pt", "previous.pt"):
             path = self.folder / name
             if not path.exists():
@@ -119,4 +119,6 @@ def _parse(content: bytes, device: torch.device, path: Path) -> dict[str, Any]:
     try:
         return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
     except UnpicklingError as error:
-        raise CheckpointError(f"{path} holds something that is not plain values and tensors; it was not loaded") from error
+        raise CheckpointError(
+            f"{path} holds something that is not plain values and tensors; it was not loaded"
+        ) from error

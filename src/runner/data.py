@@ -1,6 +1,7 @@
 """Which samples a run uses when: splits drawn from the seed, and batch k of a split as a function of (seed, split, k)."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -28,6 +29,16 @@ class Data:
         self.splits = draw_splits(dataset.splits, seed, selection, scale, batch_size)
         self.selection_split = {"validation": "validation", "test": "test", "last": None}[selection]
         self._order: dict[str, tuple[int, Tensor]] = {}
+
+    def example(self) -> Tensor:
+        """The inputs of a training batch of one sample, on the CPU: (1, C, H, W) or (T, 1, C, H, W)."""
+        return self.dataset.batch(self.splits["train"][:1], torch.device("cpu"), torch.Generator()).inputs
+
+    @cached_property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one training sample: (C, H, W) or (T, C, H, W)."""
+        example = self.example()
+        return tuple(example.shape[1:] if example.dim() == 4 else example[:, 0].shape)
 
     def sizes(self) -> Mapping[str, int]:
         """Samples in every split."""

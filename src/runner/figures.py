@@ -9,10 +9,11 @@ from runner.data import Data
 from runner.folder import RunFolder
 from runner.functional.block_cost import BlockCost
 from runner.method import Batch, Method
-from runner.plots import curves
+from runner.plots import curves, generations
 from runner.plots.policy import policy
 from runner.plots.predictions import predictions
 from runner.record import read
+from runner.reference import comparable_runs
 
 SHOWN_IMAGES = 4
 
@@ -26,6 +27,8 @@ def draw(folder: RunFolder, method: Method, data: Data, summary: Mapping[str, An
     curves.metrics(events, directions, folder.figures / "metrics.png")
     if "policy" in summary:
         _policy(folder, summary["policy"])
+    if "magnitudes" in summary:
+        _generations(folder, summary, data)
     batch = next(iter(data.evaluation_batches("test", SHOWN_IMAGES)))
     if batch.inputs.dim() == 4:
         _predictions(folder, method, data, batch, predictor=list(summary["chosen"])[-1])
@@ -35,6 +38,28 @@ def draw(folder: RunFolder, method: Method, data: Data, summary: Mapping[str, An
 def _policy(folder: RunFolder, learned: Mapping[str, Any]) -> None:
     costs = [BlockCost(**cost) for cost in learned["blocks"]]
     policy(learned["tasks"], learned["execute_probability"], learned["draws"], costs, folder.figures / "policy.png")
+
+
+def _generations(folder: RunFolder, summary: Mapping[str, Any], data: Data) -> None:
+    """Accuracy of every predictor over generations with the baselines' levels, and mean |w| in and out of the mask."""
+    ends = {entry["stage"]: entry["step"] for entry in summary["evaluations"]}
+    last = [entry for entry in summary["evaluations"] if entry["step"] == ends[entry["stage"]]]
+    (task, *_) = data.dataset.tasks
+    accuracy: dict[str, list[float]] = {}
+    for entry in last:
+        accuracy.setdefault(entry["predictor"], []).append(entry["metrics"]["test"][task]["top1"])
+    levels = {
+        run.summary()["choices"]["method"]: run.summary()["metrics"][f"test/trained/{task}/top1"]
+        for run in comparable_runs(folder)
+        if f"test/trained/{task}/top1" in run.summary()["metrics"]
+    }
+    generations.accuracy(accuracy, folder.figures / "generations.png", levels=levels)
+    layers, values = summary["magnitudes"]["layers"], summary["magnitudes"]["fit_reset"]
+    inside, outside = (
+        {layer: [generation[number][part] for generation in values] for number, layer in enumerate(layers)}
+        for part in (0, 1)
+    )
+    generations.magnitudes(inside, outside, folder.figures / "magnitudes.png")
 
 
 @torch.no_grad()

@@ -76,6 +76,10 @@ class Method(nn.Module, ABC):
     def keep(self, predictor: str) -> None:
         """Called when an evaluation of `predictor` was its best so far; may change values of buffers."""
 
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The predictors that are a network of their own, which can be exported."""
+        return {}
+
     def summary(self) -> Mapping[str, Any]:
         """What was learned beside the metrics, as plain values for summary.json."""
         return {}

@@ -23,12 +23,14 @@ def find_reference(config: dict[str, Any], folder: RunFolder) -> RunFolder | Non
         return given
     if config["choices"]["method"] == "single_task":
         return None
+    return next((run for run in comparable_runs(folder) if run.path.name.startswith("single_task-")), None)
+
+
+def comparable_runs(folder: RunFolder) -> list[RunFolder]:
+    """Finished runs beside this one with the same data, model, seed, scale, selection and precision."""
     own = yaml.safe_load(folder.config.read_text())
-    for path in sorted(folder.path.parent.glob("single_task-*")):
-        candidate = RunFolder(path)
-        if candidate.finished() and _comparable(yaml.safe_load(candidate.config.read_text()), own):
-            return candidate
-    return None
+    candidates = [RunFolder(path) for path in sorted(folder.path.parent.iterdir()) if path != folder.path]
+    return [run for run in candidates if run.finished() and _comparable(yaml.safe_load(run.config.read_text()), own)]
 
 
 def _comparable(other: dict[str, Any], own: dict[str, Any]) -> bool:

@@ -42,6 +42,11 @@ def finish(config: dict[str, Any], folder: RunFolder, method: Method, data: Data
         "repeats": {name: repeats(name, evaluations, method) for name in method.repeats},
         "reference": config["reference"],
         "data": {"sizes": dict(data.sizes()), **data.dataset.about},
+        "network": {
+            "tasks": {name: task.channels for name, task in data.dataset.tasks.items()},
+            "input_shape": list(data.input_shape),
+            "class_names": {name: list(names) for name, names in data.dataset.class_names.items()},
+        },
         **learned,
         "seconds": round(session.seconds, 3),
         "peak_memory_bytes": peak_memory(data.device),
@@ -122,13 +127,28 @@ def show(summary: Mapping[str, Any], path: Path) -> None:
             cells.append(_number(reference.get(key)))
         table.add_row(key, *cells)
     console.print(table)
-    for line in relative_lines(summary.get("relative_performance")):
-        console.print(line, highlight=False)
+    if len(summary.get("costs", {})) > 1:
+        console.print(_cost_table(summary["costs"]))
+    if len(summary["network"]["tasks"]) > 1 and summary["choices"]["method"] != "single_task":
+        for line in relative_lines(summary["relative_performance"]):
+            console.print(line, highlight=False)
     console.print(
         f"{summary['seconds']:.0f} s of training; results, figures and checkpoints in {path}",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _cost_table(costs: Mapping[str, Mapping[str, float]]) -> Table:
+    """What each network costs: parameters, multiply-accumulates, measured latency."""
+    table = Table(title="cost of one network", title_justify="left")
+    table.add_column("")
+    for name in costs:
+        table.add_column(name, justify="right")
+    for key in next(iter(costs.values())):
+        cells = [f"{1000 * cost[key]:.3g} ms" if "seconds" in key else f"{cost[key]:,}" for cost in costs.values()]
+        table.add_row(key.replace("seconds_batch", "latency, batch "), *cells)
+    return table
 
 
 def _rows(metrics: Iterable[str]) -> list[str]:

@@ -82,13 +82,12 @@ def assemble(config: dict[str, Any], device: torch.device) -> tuple[Data, Method
         batch_size=config["method"]["batch_size"],
         device=device,
     )
-    example = dataset.batch(data.splits["train"][:1], torch.device("cpu"), torch.Generator()).inputs
-    shape = tuple(example.shape[1:] if config["dataset"]["_input_"] == "images" else example[:, 0].shape)
+    example = data.example()
 
     def build(names: Sequence[str]) -> nn.Module:
         channels = {name: dataset.tasks[name].channels for name in names}
-        model: nn.Module = construct(config["model"], tasks=channels, input_shape=shape)
-        return model.to(memory_format=torch.channels_last)
+        model: nn.Module = construct(config["model"], tasks=channels, input_shape=data.input_shape)
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     seed_everything(config["seed"], "initialisation")
     method: Method = construct(

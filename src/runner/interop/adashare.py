@@ -50,8 +50,8 @@ def _rename(name: str, layers: list[int]) -> str:
     block = re.fullmatch(r"backbone\.blocks\.(\d+)\.(\d+)\.(conv|bn)(\d)\.(\w+)", name)
     if block:
         stage, number, kind, position, what = block.groups()
-        place = 3 * (int(position) - 1) + (kind == "bn")
-        return f"blocks.{sum(layers[: int(stage)]) + int(number)}.body.{place}.{what}"
+        offset = 3 * (int(position) - 1) + (kind == "bn")
+        return f"blocks.{sum(layers[: int(stage)]) + int(number)}.body.{offset}.{what}"
     shortcut = re.fullmatch(r"backbone\.ds\.(\d+)\.(\d)\.(\w+)", name)
     if shortcut:
         stage, place, what = shortcut.groups()

@@ -70,6 +70,10 @@ class Classifier(Method):
         """`trained`."""
         return {"trained": self.network}
 
+    def networks(self) -> Mapping[str, nn.Module]:
+        """`trained`."""
+        return {"trained": self.network}
+
     def summary(self) -> Mapping[str, Any]:
         """Parameters and multiply-accumulates of the network."""
         example = self.example.to(next(self.network.parameters()).device)

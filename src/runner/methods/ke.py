@@ -1,6 +1,7 @@
 """Knowledge Evolution: one network over many generations, the reset-hypothesis drawn anew between them (KE §1, §3)."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -79,7 +80,7 @@ class KnowledgeEvolution(Method):
                 steps=self.steps,
                 objective=self._objective,
                 schedule=self.schedule,
-                begin=lambda number=number: self._begin(number),
+                begin=partial(self._begin, number),
                 evaluate=tuple(self.predictors()),
                 evaluations=self.evaluations,
             )
@@ -124,14 +125,21 @@ class KnowledgeEvolution(Method):
         device = next(self.network.parameters()).device
         return slim.extract(self.network, self._masks(), self.example.to(device))
 
+    def networks(self) -> Mapping[str, nn.Module]:
+        """`dense`, and with KELS `slim`."""
+        return {"dense": self.network, **({"slim": self.slim()} if self.split == "kels" else {})}
+
     def summary(self) -> Mapping[str, Any]:
         """Cost of dense and slim, and mean |w| per layer and generation inside and outside the mask."""
         self._measure_magnitudes(self.generations - 1)
-        networks = {"dense": self.network, **({"slim": self.slim()} if self.split == "kels" else {})}
         example = self.example.to(next(self.network.parameters()).device)
         costs = {
-            name: {"parameters": cost.parameters(network), "macs": cost.macs(network, example)}
-            for name, network in networks.items()
+            name: {
+                "parameters": cost.parameters(network),
+                "macs": cost.macs(network, example),
+                **{f"seconds_batch{size}": cost.latency(network, example, size) for size in (1, 32)},
+            }
+            for name, network in self.networks().items()
         }
         layers = [name.removesuffix(".weight") for name in self.names]
         return {

@@ -42,15 +42,15 @@ class Supervised(Method):
         self.steps = scaled(steps, scale)
         self.schedule = step_decay(steps, decay_steps, decay_factor)
         teams = {name: [name] for name in tasks} if separate else {"shared": list(tasks)}
-        self.networks = nn.ModuleDict({name: build(team) for name, team in teams.items()})
+        self.trained = nn.ModuleDict({name: build(team) for name, team in teams.items()})
         self.optimizers = {
             name: two_rates(optimizer, *_parameters(network), learning_rate, backbone_learning_rate, weight_decay)
-            for name, network in self.networks.items()
+            for name, network in self.trained.items()
         }
 
     def stages(self) -> Sequence[Stage]:
         """One stage per network; everything is measured when the last is trained, a lone network also on the way."""
-        last = list(self.networks)[-1]
+        last = list(self.trained)[-1]
         return [
             Stage(
                 name=name,
@@ -60,9 +60,9 @@ class Supervised(Method):
                 optimizer=name,
                 schedule=self.schedule,
                 evaluate=("trained",) if name == last else (),
-                evaluations=self.evaluations if len(self.networks) == 1 else 1,
+                evaluations=self.evaluations if len(self.trained) == 1 else 1,
             )
-            for name, network in self.networks.items()
+            for name, network in self.trained.items()
         ]
 
     def _objective(self, network: nn.Module, batch: Batch) -> Objective:
@@ -73,7 +73,11 @@ class Supervised(Method):
         return {"trained": self._predict}
 
     def _predict(self, inputs: Tensor) -> dict[str, Tensor]:
-        return {task: value for network in self.networks.values() for task, value in network(inputs).items()}
+        return {task: value for network in self.trained.values() for task, value in network(inputs).items()}
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """`trained`, where all tasks have one network; otherwise each task's own."""
+        return {"trained": next(iter(self.trained.values()))} if len(self.trained) == 1 else dict(self.trained.items())
 
     def summary(self) -> Mapping[str, Any]:
         """The number of parameters of all networks together."""

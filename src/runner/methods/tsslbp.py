@@ -93,6 +93,10 @@ class TSSLBP(Method):
         """`snn`: the spiking network, its output currents summed over all steps."""
         return {"snn": self.network}
 
+    def networks(self) -> Mapping[str, nn.Module]:
+        """`snn`."""
+        return {"snn": self.network}
+
     def summary(self) -> Mapping[str, Any]:
         """Parameters of the network."""
         return {"parameters": sum(parameter.numel() for parameter in self.network.parameters())}
