@@ -7,6 +7,7 @@ that is most like the real one, pixel by pixel, is drawn beside it.
 """
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from runner.functional.event_camera import SIDE, Sensor, record, thresholds
 
 CONFIGURATION = Path(__file__).resolve().parents[1] / "conf" / "dataset" / "saccades.yaml"
 WINDOW_MS, DURATION_MS, SACCADE_MS = 5, 320, 105
+SHARES = (1, 5, 25, 50, 75)
 REAL, SIMULATED = "#D55E00", "#0072B2"
 
 
@@ -40,10 +42,9 @@ class Recording(NamedTuple):
 
     def map(self) -> np.ndarray:
         """Events per saccade, polarity and pixel (3, 2, 34, 34)."""
-        counts = np.zeros((3, 2, SIDE, SIDE))
-        saccade = np.minimum(self.time // SACCADE_MS, 2).astype(int)
-        np.add.at(counts, (saccade, self.polarity, self.y, self.x), 1)
-        return counts
+        saccade = np.minimum(self.time // SACCADE_MS, 2).astype(np.int64)
+        place = ((saccade * 2 + self.polarity) * SIDE + self.y) * SIDE + self.x
+        return np.bincount(place, minlength=6 * SIDE * SIDE).reshape(3, 2, SIDE, SIDE)
 
     def intervals(self) -> np.ndarray:
         """Milliseconds between successive events of each pixel."""
@@ -60,7 +61,8 @@ def read_real(path: Path) -> Recording:
 
 def simulate(mnist: str, digit: int) -> list[Recording]:
     """Recordings of all training pictures of a digit."""
-    values = OmegaConf.load(CONFIGURATION)
+    values = OmegaConf.to_container(OmegaConf.load(CONFIGURATION))
+    assert isinstance(values, dict)
     sensor = Sensor(*(float(values[name]) for name in Sensor._fields))
     train = read_idx(mnist, MNIST_PLACES)["train"]
     pictures = torch.from_numpy(train.images[train.labels == digit, 0])
@@ -69,10 +71,10 @@ def simulate(mnist: str, digit: int) -> list[Recording]:
     recordings = []
     for group in pictures.split(24):
         sample, polarity, y, x, time = (field.numpy() for field in record(group, sensor, levels, generator))
-        bounds = np.searchsorted(sample, np.arange(len(group) + 1))
+        bounds = np.searchsorted(sample, np.arange(len(group) + 1)).tolist()
         recordings += [
             Recording(y[begin:end], x[begin:end], polarity[begin:end], time[begin:end] / 1000)
-            for begin, end in zip(bounds[:-1], bounds[1:], strict=True)
+            for begin, end in pairwise(bounds)
         ]
     return recordings
 
@@ -83,22 +85,31 @@ def likeness(real: Recording, simulated: list[Recording]) -> np.ndarray:
     return np.array([np.corrcoef(target, recording.map().ravel())[0, 1] for recording in simulated])
 
 
-def table(real: Recording, nearest: Recording, everything: list[Recording]) -> str:
-    """The figures that are compared, as text; of all simulated recordings the 10, 50 and 90 % quantiles."""
-    rows = {
-        "events": lambda r: len(r.time),
-        "share of on events": lambda r: r.polarity.mean(),
-        "first event, ms": lambda r: r.time.min(),
-        "last event, ms": lambda r: r.time.max(),
-        **{f"events in saccade {k + 1}": lambda r, k=k: r.map()[k].sum() for k in range(3)},
-        "pixels with 3 events or more": lambda r: (r.map().sum((0, 1)) >= 3).sum(),
-        **{f"interval at a pixel, {q} %, ms": lambda r, q=q: np.percentile(r.intervals(), q) for q in (1, 5, 25, 50, 75)},
+def figures(recording: Recording) -> dict[str, float]:
+    """What is compared."""
+    counts = recording.map()
+    return {
+        "events": len(recording.time),
+        "share of on events": recording.polarity.mean(),
+        "first event, ms": recording.time.min(),
+        "last event, ms": recording.time.max(),
+        **{f"events in saccade {number}": part.sum() for number, part in enumerate(counts, 1)},
+        "pixels with 3 events or more": (counts.sum((0, 1)) >= 3).sum(),
+        **{
+            f"interval at a pixel, {share} %, ms": value
+            for share, value in zip(SHARES, np.percentile(recording.intervals(), SHARES), strict=True)
+        },
     }
+
+
+def table(real: Recording, nearest: Recording, everything: list[Recording]) -> str:
+    """The figures as text; of all simulated recordings the 10, 50 and 90 % quantiles."""
+    columns = [figures(recording) for recording in (real, nearest)]
+    whole = [figures(recording) for recording in everything]
     lines = [f"{'':32}{'real':>9}{'nearest':>9}{'10 %':>9}{'50 %':>9}{'90 %':>9}"]
-    for name, measure in rows.items():
-        quantiles = np.percentile([measure(recording) for recording in everything], (10, 50, 90))
-        numbers = "".join(f"{value:9.4g}" for value in (measure(real), measure(nearest), *quantiles))
-        lines.append(f"{name:32}{numbers}")
+    for name in columns[0]:
+        quantiles = np.percentile([values[name] for values in whole], (10, 50, 90))
+        lines.append(f"{name:32}" + "".join(f"{value:9.4g}" for value in (*(c[name] for c in columns), *quantiles)))
     return "\n".join(lines)
 
 
@@ -108,7 +119,9 @@ def draw(real: Recording, nearest: Recording, everything: list[Recording], path:
     FigureCanvasAgg(figure)
     grid = figure.subplots(3, 3)
     _draw_rates(grid[0, 0], real, nearest, everything)
-    _draw_histogram(grid[0, 1], "interval at a pixel, ms", real.intervals(), nearest.intervals(), np.linspace(0, 25, 51))
+    _draw_histogram(
+        grid[0, 1], "interval at a pixel, ms", real.intervals(), nearest.intervals(), np.linspace(0, 25, 51).tolist()
+    )
     counts = np.array([len(recording.time) for recording in everything])
     grid[0, 2].hist(counts, 40, color=SIMULATED, alpha=0.6, label="simulated, all of the class")
     grid[0, 2].axvline(len(real.time), color=REAL, label="real")
@@ -133,7 +146,7 @@ def _draw_rates(axes: Axes, real: Recording, nearest: Recording, everything: lis
     axes.legend(frameon=False)
 
 
-def _draw_histogram(axes: Axes, label: str, real: np.ndarray, simulated: np.ndarray, bins: np.ndarray) -> None:
+def _draw_histogram(axes: Axes, label: str, real: np.ndarray, simulated: np.ndarray, bins: list[float]) -> None:
     axes.hist(simulated, bins, color=SIMULATED, alpha=0.5, label="simulated, nearest")
     axes.hist(real, bins, color=REAL, histtype="step", label="real")
     axes.set(xlabel=label, ylabel="events")
@@ -153,7 +166,8 @@ def main() -> None:
     nearest = simulated[alike.argmax()]
     rates = np.corrcoef(real.rate(), nearest.rate())[0, 1]
     print(table(real, nearest, simulated))
-    print(f"nearest of {len(simulated)}: number {alike.argmax()} of the class; correlation of maps {alike.max():.3f}, of rates {rates:.3f}")
+    place = f"nearest of {len(simulated)}: number {alike.argmax()} of the class"
+    print(f"{place}; correlation of the maps {alike.max():.3f}, of the rates {rates:.3f}")
     draw(real, nearest, simulated, options.output)
     print(options.output)
 

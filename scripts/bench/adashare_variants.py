@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -133,7 +134,7 @@ def official(case: Any) -> Step:
     sys.path.insert(0, checkout)
     for name in ("cv2", "tensorboardX", "torchvision", "tqdm"):
         if importlib.util.find_spec(name) is None:
-            sys.modules[name] = MagicMock()
+            sys.modules[name] = MagicMock(__spec__=ModuleSpec(name, None))
     identity: Any = lambda self, *args, **kwargs: self  # noqa: E731
     torch.Tensor.cuda = nn.Module.cuda = identity  # type: ignore[method-assign]
     with contextlib.redirect_stdout(io.StringIO()):

@@ -111,7 +111,11 @@ def floor(network: Any, device: str) -> Step:
             function: Callable[..., Tensor] = partial(F.conv2d, padding=spec.padding)
             size = (size + 2 * spec.padding[0] - spec.kernel[0] + 1) // spec.pool
         elif isinstance(spec, Linear):
-            values, weight, function = torch.randn(folded, spec.inputs), torch.randn(spec.neurons, spec.inputs), F.linear
+            values, weight, function = (
+                torch.randn(folded, spec.inputs),
+                torch.randn(spec.neurons, spec.inputs),
+                F.linear,
+            )
         values, weight = values.to(device).requires_grad_(number > 0), weight.to(device).requires_grad_()
         parts.append((function, values, weight))
     grads = [torch.randn_like(function(values, weight)) for function, values, weight in parts]

@@ -44,6 +44,7 @@ def in_turn(builders: Mapping[str, Callable[[], Step]], *, rounds: int, warmup: 
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, builder, warmup, threads), daemon=True)
         process.start()
+        theirs.close()  # so that a builder that dies ends the wait for it
         answer = ours.recv()
         if answer == "ready":
             workers[variant] = (process, ours)

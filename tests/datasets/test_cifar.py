@@ -93,7 +93,9 @@ def test_planes_are_red_green_blue(tmp_path: Path) -> None:
 
 def test_training_batches_are_shifted_and_mirrored(tmp_path: Path) -> None:
     dataset, samples = build(write(tmp_path)), torch.arange(20)
-    first, again, other = (dataset.batch(samples, CPU, torch.Generator().manual_seed(seed)).inputs for seed in (1, 1, 2))
+    first, again, other = (
+        dataset.batch(samples, CPU, torch.Generator().manual_seed(seed)).inputs for seed in (1, 1, 2)
+    )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     plain = torch.nn.functional.pad(dataset.batch(samples, CPU).inputs, (4,) * 4, value=torch.nan)
@@ -102,6 +104,13 @@ def test_training_batches_are_shifted_and_mirrored(tmp_path: Path) -> None:
         candidates = [one for window in windows for one in (window, window.flip(2))]
         # What the padding covers is black before the normalisation: unknown here.
         assert any(torch.equal(torch.where(one.isnan(), first[number], one), first[number]) for one in candidates)
+
+
+def test_everything_is_on_the_device_asked_for(tmp_path: Path) -> None:
+    # The meta device refuses to work with tensors of another, as a GPU would.
+    batch = build(write(tmp_path)).batch(torch.arange(5), torch.device("meta"), torch.Generator().manual_seed(1))
+    assert batch.inputs.device.type == batch.targets["class"].device.type == "meta"
+    assert batch.inputs.shape == (5, 3, 32, 32)
 
 
 def test_cifar100_uses_fine_labels(tmp_path: Path) -> None:
@@ -162,7 +171,9 @@ def test_faults_name_file_found_and_expected(tmp_path: Path, fault: str) -> None
 
 
 def test_missing_files(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"has neither cifar-10-batches-py/ with data_batch_1, .* nor cifar-10-python.tar.gz"):
+    with pytest.raises(
+        DataError, match=r"has neither cifar-10-batches-py/ with data_batch_1, .* nor cifar-10-python.tar.gz"
+    ):
         build(tmp_path)
     (write(tmp_path) / "cifar-10-batches-py" / "data_batch_4").unlink()
     with pytest.raises(DataError, match="data_batch_4 is missing; download it again"):

@@ -93,6 +93,15 @@ def test_training_batches_are_resampled_crops_some_mirrored(tmp_path: Path) -> N
     assert torch.equal(images, again)
 
 
+@pytest.mark.parametrize("generator", [None, torch.Generator().manual_seed(1)])
+def test_everything_is_on_the_device_asked_for(tmp_path: Path, generator: torch.Generator | None) -> None:
+    # The meta device refuses to work with tensors of another, as a GPU would.
+    dataset = build(ImageFolder, folders(tmp_path / "photos"), tmp_path / "cache")
+    batch = dataset.batch(torch.arange(3), torch.device("meta"), generator)
+    assert batch.inputs.device.type == batch.targets["class"].device.type == "meta"
+    assert batch.inputs.shape == (3, 3, 16, 16)
+
+
 def test_large_photographs_are_stored_smaller_and_small_ones_untouched(tmp_path: Path) -> None:
     root = folders(tmp_path / "photos")
     pixels = photo(root / "train" / "ash" / "1.jpg", 100, 150, 9)
@@ -345,7 +354,7 @@ def test_real_birds_with_the_reversed_flag(shared: Path, tmp_path: Path) -> None
         for name, lines in lists.items():
             wanted = [str(number) for number in classes] if name == "classes.txt" else kept
             (root / name).write_text("\n".join(line for line in lines if line.split(", ")[0] in wanted))
-        photographs = [line.split(", ")[1] for line in lists["images.txt"][: len(kept)]]
+        photographs = [line.split(", ")[1] for line in (root / "images.txt").read_text().splitlines()]
         packed.extractall(root, [f"images/{name}" for name in photographs])
     dataset = build(Cub200, root, tmp_path / "cache", size=64, train_flag=0)
     labels = dataset.batch(dataset.splits["train"], CPU).targets["class"]

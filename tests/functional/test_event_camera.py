@@ -66,7 +66,9 @@ def test_a_pixel_crossed_by_an_edge_counts_its_contrast() -> None:
     # An edge of contrast 1.6 passing a threshold of 0.2 makes at most 8 events; what is left over at each event costs some.
     events = record(square(), QUIET, thresholds(QUIET, seeded()), seeded())
     first = events.time < 100_000
-    below = first & (events.y == 21) & (events.x >= 13) & (events.x <= 16)  # swept by the lower edge in the first saccade
+    below = (
+        first & (events.y == 21) & (events.x >= 13) & (events.x <= 16)
+    )  # swept by the lower edge in the first saccade
     assert set(events.polarity[below].tolist()) == {0}  # dark strokes: arriving is darker
     assert 4 * 5 <= below.sum() <= 4 * 8
 

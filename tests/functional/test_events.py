@@ -23,7 +23,9 @@ def test_stabilise_rounds_halves_up_below_zero_too() -> None:
 
 
 def test_bins_begin_at_multiples_of_the_step() -> None:
-    marks = bin_events(events((0, 1, 2, 3, 0), (0, 1, 2, 3, 2999), (1, 0, 4, 5, 3000), (1, 0, 4, 5, 6000)), 2, 2, 3000, 6)
+    marks = bin_events(
+        events((0, 1, 2, 3, 0), (0, 1, 2, 3, 2999), (1, 0, 4, 5, 3000), (1, 0, 4, 5, 6000)), 2, 2, 3000, 6
+    )
     assert marks.shape == (2, 2, 2, 6, 6)
     assert marks.nonzero().tolist() == [[0, 0, 1, 2, 3], [1, 1, 0, 4, 5]]
     assert marks.sum() == 2  # two events in one step mark it once; the one at 6 ms is past the end

@@ -1,5 +1,6 @@
 """Deeplab-ResNet with one summed-ASPP head per task, whose residual blocks each task may execute or skip (AdaShare §3)."""
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -7,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from runner.functional.dilated import DilatedConv2d
+from runner.functional.dropout import RectifiedDropout
 from runner.functional.passes import as_passes
 from runner.models import Gated
 
@@ -58,13 +61,15 @@ class Head(nn.Module):
         super().__init__()
         self.branches = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation),
-                nn.ReLU(inplace=True),
-                nn.Dropout(dropout),
-                nn.Conv2d(width, width, 1),
-                nn.ReLU(inplace=True),
-                nn.Dropout(dropout),
-                nn.Conv2d(width, outputs, 1),
+                OrderedDict(
+                    {  # as the modules of the released weights would be numbered
+                        "0": DilatedConv2d(channels, width, dilation),
+                        "1": RectifiedDropout(dropout),
+                        "3": nn.Conv2d(width, width, 1),
+                        "4": RectifiedDropout(dropout),
+                        "6": nn.Conv2d(width, outputs, 1),
+                    }
+                )
             )
             for dilation in ASPP_DILATIONS
         )

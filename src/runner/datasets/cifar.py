@@ -1,0 +1,143 @@
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009) from the "python version", as a folder or still packed.
+
+The distribution is made of pickles, which may run any code when loaded; see `array_pickles` for how they are read safely.
+"""
+
+import tarfile
+import zlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runner.datasets.array_pickles import PickledArray, load_pickle
+from runner.datasets.images import Colours, LabelledImages, LabelledSplit
+from runner.datasets.sources import checked_labels, existing_root, read_bytes
+from runner.errors import DataError
+
+# The TSSL-BP code's values for CIFAR-10; the standard deviation there is the mean over images, not that of all pixels.
+CIFAR10_OFFICIAL = Colours((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+CIFAR10_OWN = Colours((0.49140, 0.48216, 0.44653), (0.24703, 0.24349, 0.26159))
+CIFAR100_OWN = Colours((0.50707, 0.48655, 0.44092), (0.26733, 0.25644, 0.27615))
+PADDING = 4
+REMEDY = "download it again from https://www.cs.toronto.edu/~kriz/cifar.html"
+
+Open = Callable[[str], bytes]
+
+
+class Cifar10(LabelledImages):
+    """Ten kinds of objects, 32x32, 50,000 for training and 10,000 for testing.
+
+    `normalisation` is "official" (mean and standard deviation of the TSSL-BP code) or "own" (those of the training pixels).
+    """
+
+    def __init__(self, *, root: str, normalisation: str, tasks: tuple[str, ...], cache: Path, scale: float) -> None:
+        files = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
+        splits, classes = _read(root, "cifar-10", files, ("batches.meta", "label_names", "labels"))
+        colours = {"official": CIFAR10_OFFICIAL, "own": CIFAR10_OWN}[normalisation]
+        about = {"source": "CIFAR-10 python version", "normalisation": normalisation}
+        super().__init__(splits, classes=classes, colours=colours, padding=PADDING, about=about)
+
+
+class Cifar100(LabelledImages):
+    """A hundred kinds of objects (the fine labels), 32x32, 50,000 for training and 10,000 for testing."""
+
+    def __init__(self, *, root: str, tasks: tuple[str, ...], cache: Path, scale: float) -> None:
+        files = {"train": ["train"], "test": ["test"]}
+        splits, classes = _read(root, "cifar-100", files, ("meta", "fine_label_names", "fine_labels"))
+        about = {"source": "CIFAR-100 python version, fine labels"}
+        super().__init__(splits, classes=classes, colours=CIFAR100_OWN, padding=PADDING, about=about)
+
+
+def _read(
+    root: str, name: str, files: Mapping[str, list[str]], keys: tuple[str, str, str]
+) -> tuple[dict[str, LabelledSplit], tuple[str, ...]]:
+    """The splits and class names; `keys` are the file of names, its entry, and the entry of the labels."""
+    folder_name = f"{name}-batches-py" if name == "cifar-10" else f"{name}-python"
+    opened, shown = _opener(root, folder_name, f"{name}-python.tar.gz", [*chain(*files.values()), keys[0]])
+    meta, where = _load(opened, keys[0], shown), shown / keys[0]
+    names = meta.get(keys[1].encode())
+    if not isinstance(names, list) or not all(isinstance(one, bytes) for one in names):
+        raise DataError(f"{where} has no list of names under '{keys[1]}', its entries are {_entries(meta)}; {REMEDY}")
+    classes = tuple(one.decode() for one in names)
+    splits = {}
+    for split, parts in files.items():
+        read = [_images_and_labels(_load(opened, part, shown), keys[2], len(classes), shown / part) for part in parts]
+        splits[split] = LabelledSplit(*(np.concatenate(arrays) for arrays in zip(*read, strict=True)))
+    return splits, classes
+
+
+def _opener(root: str, folder_name: str, archive_name: str, wanted: list[str]) -> tuple[Open, Path]:
+    """A function that reads one file of the distribution, and the place to name in messages."""
+    folder = existing_root(root, f"{folder_name}/ or {archive_name}")
+    for place in (folder / folder_name, folder):
+        if (place / wanted[-1]).exists():
+            return partial(_read_unpacked, place), place
+    archive = folder / archive_name
+    if not archive.exists():
+        raise DataError(f"{folder} has neither {folder_name}/ with {', '.join(wanted)} nor {archive_name}; {REMEDY}")
+    members = _unpacked(archive, {f"{folder_name}/{name}" for name in wanted})
+
+    def read_member(name: str) -> bytes:
+        if f"{folder_name}/{name}" not in members:
+            raise DataError(f"{archive} has no member {folder_name}/{name}; {REMEDY}")
+        return members[f"{folder_name}/{name}"]
+
+    return read_member, archive / folder_name
+
+
+def _read_unpacked(place: Path, name: str) -> bytes:
+    return read_bytes(place / name, REMEDY)
+
+
+def _unpacked(archive: Path, wanted: set[str]) -> dict[str, bytes]:
+    """The wanted members of a .tar.gz, read in one pass and never written to disk."""
+    found = {}
+    try:
+        with tarfile.open(archive, "r|gz") as tar:
+            for member in tar:
+                content = tar.extractfile(member) if member.name in wanted else None
+                if content:
+                    found[member.name] = content.read()
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        size = archive.stat().st_size
+        raise DataError(f"{archive} ({size} bytes) is not a whole .tar.gz archive: {error}; {REMEDY}") from None
+    return found
+
+
+def _images_and_labels(content: dict[Any, Any], key: str, classes: int, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, 3, 32, 32) uint8 and labels (n,) int64 of one file."""
+    images, labels = content.get(b"data"), content.get(key.encode())
+    if not isinstance(images, PickledArray) or not isinstance(labels, list):
+        raise DataError(
+            f"{path}: expected an array 'data' and a list '{key}'; its entries are {_entries(content)}; {REMEDY}"
+        )
+    try:
+        pixels = images.unsigned_bytes()
+    except ValueError as error:
+        raise DataError(f"{path}: 'data' {error}; {REMEDY}") from None
+    if pixels.ndim != 2 or pixels.shape[1] != 3 * 32 * 32:
+        raise DataError(f"{path}: 'data' has shape {pixels.shape}; expected (n, 3072)")
+    if len(pixels) != len(labels):
+        raise DataError(f"{path} has {len(pixels)} images and {len(labels)} labels; expected as many")
+    if not all(isinstance(label, int) for label in labels):
+        raise DataError(f"{path}: '{key}' holds values that are no integers; {REMEDY}")
+    return pixels.reshape(-1, 3, 32, 32), checked_labels(np.array(labels), classes, path)
+
+
+def _entries(content: dict[Any, Any]) -> str:
+    return ", ".join(repr(key) for key in content) or "none"
+
+
+def _load(opened: Open, name: str, shown: Path) -> dict[Any, Any]:
+    data = opened(name)
+    try:
+        content = load_pickle(data)
+    except ValueError as error:
+        raise DataError(f"{shown / name} {error}; {REMEDY}") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{shown / name} holds a {type(content).__name__}; expected a dictionary; {REMEDY}")
+    return content

@@ -1,0 +1,90 @@
+"""CUB-200-2011 (Wah et al. 2011) and subsets in its layout.
+
+Lists: `images.txt` (image id, path under images/), `image_class_labels.txt` (image id, class id), `classes.txt` (class id,
+name), `train_test_split.txt` (image id, flag). Id and value are separated by a space, as in the original, or by a comma; ids
+may start anywhere, they are joined across the lists.
+"""
+
+import re
+from pathlib import Path
+
+from runner.datasets.photos import LabelledPhotos, Photos
+from runner.datasets.sources import existing_root, read_lines
+from runner.errors import DataError
+
+LISTS = ("images.txt", "image_class_labels.txt", "classes.txt", "train_test_split.txt")
+REMEDY = "unpack CUB_200_2011.tgz (https://data.caltech.edu/records/65de6-vp158) again"
+
+
+class Cub200(LabelledPhotos):
+    """Birds: 200 species, 5,994 photographs for training and 5,794 for testing (subsets have what their lists say).
+
+    `train_flag` is the flag of training images in train_test_split.txt: 1 in the official lists; a well-known subset with
+    100 classes has it the other way round.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        train_flag: int,
+        size: int,
+        stored: int | None,
+        tasks: tuple[str, ...],
+        cache: Path,
+        scale: float,
+    ) -> None:
+        expected = f"{', '.join(LISTS)} and images/ in it (or CUB_200_2011/ holding them)"
+        folder = existing_root(root, expected)
+        if not (folder / LISTS[0]).exists() and (folder / "CUB_200_2011").is_dir():
+            folder = folder / "CUB_200_2011"
+        splits, classes = _read(folder, train_flag, expected)
+        about = {"source": "CUB-200-2011 layout", "training flag": train_flag, "classes": len(classes)}
+        super().__init__("cub200", folder, splits, classes=classes, size=size, stored=stored, cache=cache, about=about)
+
+
+def _read(folder: Path, train_flag: int, expected: str) -> tuple[dict[str, Photos], tuple[str, ...]]:
+    images, labels, names, flags = (_read_list(folder / name, expected) for name in LISTS)
+    for other, name in ((labels, LISTS[1]), (flags, LISTS[3])):
+        if other.keys() != images.keys():
+            missing = sorted(images.keys() ^ other.keys())[0]
+            raise DataError(
+                f"{folder / name} has {len(other)} lines and {folder / LISTS[0]} {len(images)}; expected the same ids in "
+                f"both, id {missing} is in one alone"
+            )
+    classes = {identity: number for number, identity in enumerate(names)}
+    train, test = Photos([], []), Photos([], [])
+    for identity, path in images.items():
+        if labels[identity] not in classes:
+            found = f"class {labels[identity]} of image {identity}"
+            raise DataError(
+                f"{folder / LISTS[1]}: {found}; expected an id of {LISTS[2]}, {min(names, key=int)} to {max(names, key=int)}"
+            )
+        if flags[identity] not in ("0", "1"):
+            raise DataError(f"{folder / LISTS[3]}: flag {flags[identity]} of image {identity}; expected 0 or 1")
+        split = train if flags[identity] == str(train_flag) else test
+        split.paths.append(folder / "images" / path)
+        split.labels.append(classes[labels[identity]])
+    for name, split in (("training", train), ("test", test)):
+        if not split.paths:
+            raise DataError(f"{folder / LISTS[3]} leaves no {name} images with dataset.train_flag={train_flag}")
+    return {"train": train, "test": test}, tuple(_plain(name) for name in names.values())
+
+
+def _read_list(path: Path, expected: str) -> dict[str, str]:
+    """id -> value of one list, in its order."""
+    if not path.exists():
+        raise DataError(f"{path} is missing; expected {expected}")
+    content: dict[str, str] = {}
+    for number, line in enumerate(read_lines(path, REMEDY), 1):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:,|\s)\s*(\S.*?)\s*", line)
+        if not match or match[1] in content:
+            problem = "repeats an id" if match else "is not 'id value'"
+            raise DataError(f"{path}, line {number}: '{line.strip()}' {problem}; {REMEDY}")
+        content[match[1]] = match[2]
+    return content
+
+
+def _plain(name: str) -> str:
+    """ "001.Black_footed_Albatross" as a person would write it."""
+    return re.sub(r"^\d+\.", "", name).replace("_", " ")

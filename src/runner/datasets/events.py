@@ -1,0 +1,109 @@
+"""Recordings of event cameras as arrays with offsets, binned to time steps on the training device.
+
+In a cache folder: `codes` (E,) int16 holds polarity, y and x (see `encode`); `times` (E,) int32 microseconds; `ends` (N,)
+int64 the number of events up to and with recording n; `labels` (N,) int64.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from runner.datasets import Dataset
+from runner.datasets.arrays import open_arrays
+from runner.datasets.images import consecutive
+from runner.functional import events
+from runner.method import Batch
+from runner.tasks.classification import Classification
+
+SIDE = 34  # pixels of N-MNIST's part of the sensor, in x and y
+BINNINGS = {"floor": events.bin_events, "official": events.bin_events_officially}
+
+
+class Recording(NamedTuple):
+    """One sample: `codes` (n,) int16 and `times` (n,) int32 of its events, and its class."""
+
+    codes: np.ndarray
+    times: np.ndarray
+    label: int
+
+
+def encode(polarity: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Positions as they are stored, 2^14 polarity + 2^7 y + x, int16; enough for sensors of 128x128."""
+    return ((polarity.astype(np.int16) << 14) | (y.astype(np.int16) << 7) | x.astype(np.int16)).astype(np.int16)
+
+
+def write_recordings(folder: Path, recordings: Iterable[Recording]) -> None:
+    """Write recordings one after the other into the arrays of `folder`."""
+    ends, labels = [0], []
+    with open(folder / "codes.i2", "wb") as codes, open(folder / "times.i4", "wb") as times:
+        for recording in recordings:
+            codes.write(recording.codes.astype(np.int16).data)
+            times.write(recording.times.astype(np.int32).data)
+            ends.append(ends[-1] + len(recording.codes))
+            labels.append(recording.label)
+    np.save(folder / "ends.npy", np.array(ends[1:], np.int64))
+    np.save(folder / "labels.npy", np.array(labels, np.int64))
+
+
+class EventStore:
+    """The recordings of a folder, memory-mapped."""
+
+    def __init__(self, folder: Path) -> None:
+        arrays = open_arrays(folder)
+        self.ends, self.labels = np.asarray(arrays["ends"]), torch.from_numpy(np.array(arrays["labels"]))
+        self.codes = np.asarray(np.memmap(folder / "codes.i2", np.int16, mode="r"))
+        self.times = np.asarray(np.memmap(folder / "times.i4", np.int32, mode="r"))
+
+    def gather(self, samples: Tensor, device: torch.device, before: int) -> events.Events:
+        """The events of `samples` (B,) earlier than `before` microseconds on `device`, numbered by place in the batch."""
+        chosen = samples.numpy()
+        ends = self.ends[chosen]
+        starts = np.where(chosen > 0, self.ends[chosen - 1], 0)
+        parts = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+        times = np.concatenate([self.times[part] for part in parts])
+        codes = np.concatenate([self.codes[part] for part in parts])
+        sample = np.repeat(np.arange(len(chosen), dtype=np.int32), ends - starts)
+        early = np.flatnonzero(times < before)
+        number, code, time = (torch.from_numpy(array[early]).to(device).int() for array in (sample, codes, times))
+        return events.Events(number, code >> 14, (code >> 7) & 127, code & 127, time)
+
+
+class EventRecordings(Dataset):
+    """Recordings of a 34x34 sensor with the task `class`, as (T, B, 2, 34, 34) float32 of zeros and ones; channel 1 is on.
+
+    `steps` and `step_us` say how many steps of how many microseconds; later events are left out. `binning` is "floor" (step
+    k holds k step_us <= t < (k + 1) step_us; image axes y, x) or "official" (`functional.events.bin_events_officially`).
+    `stabilise` subtracts the motion of the three saccades. Batches are not augmented: no generator changes them.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        sizes: Mapping[str, int],
+        *,
+        classes: tuple[str, ...],
+        steps: int,
+        step_us: int,
+        binning: str,
+        stabilise: bool,
+        about: Mapping[str, Any],
+    ) -> None:
+        self._store, self._steps, self._step_us = store, steps, step_us
+        self._bin, self._stabilise = BINNINGS[binning], stabilise
+        self.tasks = {"class": Classification(classes=len(classes))}
+        self.class_names: Mapping[str, tuple[str, ...]] = {"class": classes}
+        self.splits = consecutive(sizes)
+        covered = f"{steps} steps of {step_us / 1000:g} ms, {binning} binning"
+        self.about = {**about, "binning": covered, "events": len(store.codes)}
+
+    def batch(self, samples: Tensor, device: torch.device, generator: Generator | None = None) -> Batch:
+        """Steps (T, B, 2, 34, 34) float32 and {"class": (B,) int64}."""
+        gathered = self._store.gather(samples, device, self._steps * self._step_us)
+        if self._stabilise:
+            gathered = events.stabilise(gathered)
+        inputs = self._bin(gathered, len(samples), self._steps, self._step_us, SIDE)
+        return Batch(inputs, {"class": self._store.labels[samples].to(device)})

@@ -1,0 +1,147 @@
+"""Labelled photographs of any size: decoded once into a memory-mapped cache, cropped and resampled as whole batches."""
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Generator, Tensor
+
+from runner.datasets import Dataset
+from runner.datasets.arrays import build_once, open_arrays
+from runner.datasets.images import Colours, consecutive
+from runner.datasets.sources import digest, read_bytes, state_of_files
+from runner.errors import DataError
+from runner.functional import augment
+from runner.method import Batch
+from runner.tasks.classification import Classification
+
+IMAGENET = Colours((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+EVALUATION_RESIZE = 256 / 224  # shorter side before the centre crop, over the crop's side
+_BLOCK = 256  # images decoded between two writes
+
+
+class Photos(NamedTuple):
+    """One split of a distribution: files and their labels, class numbers from 0."""
+
+    paths: list[Path]
+    labels: list[int]
+
+
+class LabelledPhotos(Dataset):
+    """Photographs with the task `class`; batches of (B, 3, size, size) with ImageNet's colour statistics.
+
+    With a generator: random resized crop (area 0.08 to 1, ratio 3/4 to 4/3; `augment.random_boxes`) and mirroring with
+    probability 1/2. Without: shorter side to round(size 256/224), longer in proportion (rounded down), and the centre crop.
+    Both resample with antialiased bilinear weights in one step, in float32, never rounding to bytes in between.
+
+    The cache keeps each image whole and in its own proportions. One whose shorter side is over `stored` pixels (default:
+    twice the resize of the evaluation) is reduced to that; none is enlarged. So boxes of the random crop are the same
+    part of the photograph as without the cache, and at the default 7 of 8 of them still hold at least `size` pixels a side.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        splits: Mapping[str, Photos],
+        *,
+        classes: tuple[str, ...],
+        size: int,
+        stored: int | None,
+        cache: Path,
+        about: Mapping[str, Any],
+    ) -> None:
+        self._size = size
+        self._stored = stored or 2 * round(size * EVALUATION_RESIZE)
+        paths = [path for split in splits.values() for path in split.paths]
+        self._store = _open_store(
+            cache / f"{name}-{digest([root.resolve()])[:8]}-{self._stored}px", root, paths, self._stored
+        )
+        self._labels = torch.tensor([label for split in splits.values() for label in split.labels])
+        self.tasks = {"class": Classification(classes=len(classes))}
+        self.class_names: Mapping[str, tuple[str, ...]] = {"class": classes}
+        self.splits = consecutive({split: len(photos.labels) for split, photos in splits.items()})
+        self.about = {**about, "size": size, "stored shorter side": self._stored}
+
+    def batch(self, samples: Tensor, device: torch.device, generator: Generator | None = None) -> Batch:
+        """Photographs (B, 3, size, size) float32 and {"class": (B,) int64}."""
+        sides = self._store.sides[samples]
+        if generator is None:
+            views = augment.centre_views(sides, self._size, round(self._size * EVALUATION_RESIZE))
+            flips = torch.zeros(len(samples), dtype=torch.bool)
+        else:
+            views = augment.random_views(sides, generator)
+            flips = augment.random_flips(len(samples), generator)
+        images = self._resampled(samples, views, flips.to(device), device)
+        return Batch(augment.normalise(images, *IMAGENET), {"class": self._labels[samples].to(device)})
+
+    def _resampled(self, samples: Tensor, views: augment.Views, flips: Tensor, device: torch.device) -> Tensor:
+        pixels = self._store.windows(samples, views.boxes).to(device)
+        start, length = (views.start - views.boxes[:, :2]).to(device), views.length.to(device)
+        counts = views.boxes[:, 2:].to(device)
+        rows, columns = (
+            augment.resampling(start[:, axis], length[:, axis], counts[:, axis], self._size, pixels.shape[1 + axis])
+            for axis in (0, 1)
+        )
+        columns = torch.where(flips[:, None, None], columns.flip(1), columns)
+        return augment.resample(pixels, rows, columns)
+
+
+class _Store:
+    """Images (height, width, 3) uint8 one after the other in one memory-mapped file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sides = torch.from_numpy(open_arrays(folder)["sides"].astype(np.int64))  # (N, 2): height, width
+        self._pixels = np.asarray(np.memmap(folder / "pixels.u8", np.uint8, mode="r"))
+        self._starts = (self.sides.prod(1) * 3).cumsum(0) - self.sides.prod(1) * 3
+
+    def windows(self, samples: Tensor, boxes: Tensor) -> Tensor:
+        """The pixels in `boxes` (B, 4) of `samples` (B,), each in the upper left of (B, tallest, widest, 3) uint8."""
+        tallest, widest = boxes[:, 2:].amax(0).tolist()
+        windows = torch.zeros(len(samples), tallest, widest, 3, dtype=torch.uint8)
+        target = windows.numpy()
+        starts, sides = self._starts[samples].tolist(), self.sides[samples].tolist()
+        for number, (top, left, height, width) in enumerate(boxes.tolist()):
+            rows, columns = sides[number]
+            image = self._pixels[starts[number] : starts[number] + rows * columns * 3].reshape(rows, columns, 3)
+            target[number, :height, :width] = image[top : top + height, left : left + width]
+        return windows
+
+
+def _open_store(folder: Path, root: Path, paths: Sequence[Path], stored: int) -> _Store:
+    fingerprint = {"version": 1, "stored": stored, "files": state_of_files(root, paths)}
+    return _Store(build_once(folder, fingerprint, lambda target: _decode_all(paths, stored, target)))
+
+
+def _decode_all(paths: Sequence[Path], stored: int, target: Path) -> None:
+    """Decode on all cores, in blocks, so that memory stays small and a broken file stops the work at once."""
+    sides = []
+    cores = len(os.sched_getaffinity(0))
+    with open(target / "pixels.u8", "wb") as file, ThreadPoolExecutor(cores) as pool:
+        for block in range(0, len(paths), _BLOCK):
+            for image in pool.map(lambda path: _decode(path, stored), paths[block : block + _BLOCK]):
+                sides.append(image.shape[:2])
+                file.write(image.data)
+    np.save(target / "sides.npy", np.array(sides, np.int32))
+
+
+def _decode(path: Path, stored: int) -> np.ndarray:
+    """One image as (height, width, 3) uint8, its shorter side at most `stored`; EXIF rotation is left as in the field."""
+    remedy = "unpack the distribution again"
+    data = read_bytes(path, remedy)
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            image = opened.convert("RGB")
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise DataError(f"{path} ({len(data)} bytes) is not a whole image: {error}; {remedy}") from None
+    shorter = min(image.size)
+    if shorter > stored:
+        width, height = (stored * side // shorter for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(image)

@@ -1,0 +1,104 @@
+"""Compiled operations: C++ sources beside this file, each built once per machine into the user's cache folder."""
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+
+log = logging.getLogger(__name__)
+
+# No contraction: a fused multiply-add rounds once where the reference rounds twice, and a spike is a threshold.
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fno-thread-jumps",
+    "-fopenmp",
+)
+FLAGS += ("-shared", "-fPIC", *(("-mprefer-vector-width=512",) if platform.machine() == "x86_64" else ()))
+
+
+@cache
+def library(name: str) -> ctypes.CDLL | None:
+    """The compiled `name`.cpp, or None, said once in the log, where it cannot be compiled."""
+    source = Path(__file__).with_name(f"{name}.cpp")
+    try:
+        return ctypes.CDLL(str(build(source, _folder())))
+    except (OSError, RuntimeError) as error:
+        log.warning("%s runs in plain torch, several times slower, because it could not be compiled: %s", name, error)
+        return None
+
+
+def build(source: Path, folder: Path) -> Path:
+    """Compile `source` into `folder` unless it is there; safe when several processes do so at once.
+
+    Raises `RuntimeError` with the reason: no compiler ($CXX, c++, g++, clang++), or what it complained of.
+    """
+    compiler = next(filter(None, map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))), None)
+    if compiler is None:
+        raise RuntimeError("no C++ compiler was found (CXX, c++, g++, clang++)")
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout
+    command = [compiler, *FLAGS, str(source), "-Wl,--as-needed", *map(str, _openmp())]
+    parts = (version, _processor(), " ".join(command), source.read_text())
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+    target = folder / f"{source.stem}-{digest}.so"
+    if target.exists():
+        return target
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        made = Path(scratch) / target.name
+        result = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True)
+        if result.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)} failed: {result.stderr.strip()[-500:]}")
+        made.replace(target)
+    return target
+
+
+def keep_freed_memory() -> None:
+    """Ask glibc to keep freed blocks of any size for the next allocation, for the rest of the process.
+
+    Training asks for the same large blocks at every step; handed back to the system, each of their pages is faulted in
+    anew, which can cost more than the arithmetic on it. Does nothing under other C libraries.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3
+        mallopt(mmap_threshold, 1 << 30)
+        mallopt(trim_threshold, (1 << 31) - 1)
+
+
+def _folder() -> Path:
+    """A folder that this user can write to, outlasting the process where possible."""
+    root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "runner" / "native"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if os.access(root, os.W_OK):
+            return root
+    except OSError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="runner-native-"))
+
+
+def _openmp() -> list[Path]:
+    """The OpenMP runtime that torch brought: with a second one, the threads of either would spin in the other's way."""
+    return sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))
+
+
+def _processor() -> str:
+    """What -march=native looks at."""
+    about = Path("/proc/cpuinfo")
+    if not about.exists():
+        return platform.machine()
+    wanted = ("model name", "flags", "Features", "CPU part")
+    lines = [line for line in about.read_text().splitlines() if line.startswith(wanted)]
+    return "\n".join(sorted(set(lines)))

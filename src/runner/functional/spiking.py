@@ -1,0 +1,115 @@
+"""The spiking neuron of TSSL-BP as one differentiable operation, its synapse and its losses.
+
+Compiled on the CPU, a Triton kernel on a GPU, plain torch elsewhere (float64, no compiler): the same recurrences, tested
+against each other. Shapes: T steps, B samples; time comes first.
+"""
+
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from runner.functional import spiking_cpu, spiking_reference, spiking_triton
+from runner.functional.spiking_losses import count_loss, desired_train, kernel_loss, softmax_loss
+from runner.functional.spiking_reference import Neuron, sum_pool
+
+__all__ = [
+    "Neuron",
+    "count_loss",
+    "desired_train",
+    "kernel_loss",
+    "psc_filter",
+    "softmax_loss",
+    "spiking_layer",
+    "sum_pool",
+    "tsslbp",
+]
+
+
+def tsslbp(
+    current: Tensor,
+    *,
+    tau_m: float,
+    tau_s: float,
+    threshold: float = 1.0,
+    version: str = "head",
+    gradient: str = "tssl",
+) -> Tensor:
+    """Postsynaptic currents (T, B, ...) of spiking neurons with input currents (T, B, ...), with TSSL-BP's gradient.
+
+    `tau_m`, `tau_s` in steps; `version` "head" or "paper"; `gradient` "tssl", "surrogate" or "no_intra" (see `Neuron`).
+    Raises `ConfigurationError` for constants out of range.
+    """
+    neuron = Neuron(tau_m=tau_m, tau_s=tau_s, threshold=threshold, version=version, gradient=gradient)
+    return spiking_layer(current, neuron)
+
+
+def spiking_layer(
+    current: Tensor,
+    neuron: Neuron,
+    *,
+    steps: int | None = None,
+    pool: int = 1,
+    scale: Tensor | None = None,
+    consume: bool = False,
+) -> Tensor:
+    """A layer of neurons with what follows them up to the next weights, in one pass each way.
+
+    `current` is (T, B, ...); or, with `steps` = T, (B, ...): the weighted sum of a constant input that has yet to pass the
+    synapse, I[t] = (1 - (1 - 1 / tau_s)^(t + 1)) current. `pool` > 1 sums windows of that size over the last two
+    dimensions (C, H, W come last), times 1.1. `scale` (B, ...), shaped like one step of the result or broadcasting to it,
+    multiplies every step: a dropout mask shared over time. `consume` allows the way back to write the gradient over
+    `current`: only for a tensor that nobody else looks at, and for one backward pass.
+    Returns the postsynaptic currents (T, B, ...).
+    """
+    fitting = pool == 1 or (current.shape[-1] % pool == current.shape[-2] % pool == 0 and _backend(current).fuses(pool))
+    if not fitting:
+        psc = sum_pool(_SpikingLayer.apply(current, neuron, steps, 1, None, consume), pool)
+        return psc if scale is None else psc * scale
+    return _SpikingLayer.apply(current, neuron, steps, pool, scale, consume)
+
+
+def psc_filter(values: Tensor, tau_s: float) -> Tensor:
+    """The synapse's response to spikes or real inputs (T, ...): a[t] = a[t-1] + (values[t] - a[t-1]) / tau_s."""
+    return _PscFilter.apply(values if values.is_floating_point() else values.float(), tau_s)
+
+
+def _backend(values: Tensor) -> ModuleType:
+    return next((module for module in (spiking_cpu, spiking_triton) if module.available(values)), spiking_reference)
+
+
+class _SpikingLayer(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, current: Tensor, neuron: Neuron, steps: int | None, pool: int, scale: Tensor | None, consume: bool
+    ) -> Tensor:
+        psc, firing = _backend(current).forward(current, neuron, steps, pool, scale)
+        ctx.save_for_backward(current, firing, scale)
+        ctx.arguments, ctx.consume, ctx.consumed = (neuron, steps, pool), consume, False
+        return psc
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+        if ctx.consumed:
+            raise RuntimeError(
+                "a second backward pass through spiking_layer(consume=True), whose current is overwritten"
+            )
+        ctx.consumed = ctx.consume
+        current, firing, scale = ctx.saved_tensors
+        result = _backend(current).backward(grad, current, firing, *ctx.arguments, scale, ctx.consume)
+        return result, None, None, None, None, None
+
+
+class _PscFilter(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, tau_s: float) -> Tensor:
+        ctx.tau_s = tau_s
+        return _backend(values).psc_filter(values, tau_s, False)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _backend(grad).psc_filter(grad, ctx.tau_s, True), None

@@ -1,0 +1,133 @@
+"""TSSL-BP's spiking neuron on a GPU: `spiking_reference` as one Triton kernel each way.
+
+Nothing waits for the device and shapes alone decide what is launched, so that steps can be captured in CUDA graphs.
+"""
+
+import logging
+from functools import cache
+from importlib.util import find_spec
+from math import prod
+
+import torch
+from torch import Tensor
+
+from runner.functional.spiking_layout import arrange, arrange_scale, channels_last, empty, output
+from runner.functional.spiking_reference import LAYER_RATE, POOL_WEIGHT, Neuron, drive
+
+log = logging.getLogger(__name__)
+BLOCK = 256  # neurons of a program
+
+
+@cache
+def _installed() -> bool:
+    if find_spec("triton") is None:
+        log.warning("spiking neurons run in plain torch, many times slower, because triton is not installed")
+        return False
+    return True
+
+
+def available(values: Tensor) -> bool:
+    """Whether `values` can be worked on here: on a GPU, in at most float32, with triton installed."""
+    return values.is_cuda and values.dtype in (torch.float32, torch.bfloat16, torch.float16) and _installed()
+
+
+def fuses(pool: int) -> bool:
+    """Whether windows of `pool` x `pool` can be summed in the same pass."""
+    return pool in (1, 2, 4)
+
+
+def forward(
+    current: Tensor, neuron: Neuron, steps: int | None, pool: int, scale: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Postsynaptic currents, and whether the layer fires (0-dim bool); arguments as in `spiking.spiking_layer`."""
+    from runner.functional import spiking_triton_kernels as kernels
+
+    last = channels_last(current, pool)
+    current = arrange(current, last)
+    psc = output(current, steps, pool, last)
+    count = torch.zeros((), dtype=torch.int64, device=current.device)
+    sizes, factors = _sizes(current, psc, pool), _factors(current, neuron, len(psc), steps is not None)
+    mask = arrange_scale(scale, psc, last)
+    tensors = (current, factors, psc if mask is None else mask, psc, count)
+    flags = {"constant": steps is not None, "scaled": mask is not None, "counted": neuron.version == "paper"}
+    with torch.cuda.device_of(current):
+        kernels.forward[_grid(psc, pool)](*tensors, *sizes, *_constants(neuron, pool), **flags, **_meta(pool))
+    return psc, count > LAYER_RATE * len(psc) * sizes[1]
+
+
+def backward(
+    grad: Tensor,
+    current: Tensor,
+    firing: Tensor,
+    neuron: Neuron,
+    steps: int | None,
+    pool: int,
+    scale: Tensor | None,
+    consume: bool,
+) -> Tensor:
+    """dL/d(current) from `grad` = dL/d(psc) and what `forward` was given and said; never in place."""
+    from runner.functional import spiking_triton_kernels as kernels
+
+    last = channels_last(current, pool)
+    current, grad = arrange(current, last), arrange(grad, last)
+    grad_current = empty(current.shape, last, current)
+    sizes, factors = _sizes(current, grad, pool), _factors(current, neuron, len(grad), steps is not None)
+    mask = arrange_scale(scale, grad, last)
+    rule = (kernels.HEAD if neuron.version == "head" else kernels.PAPER).value
+    if neuron.gradient == "surrogate":
+        rule = kernels.SURROGATE.value
+    in_place = steps is None and grad_current.dtype == torch.float32  # the scratch is read before the result is written
+    scratch = torch.empty((1 if in_place else 2, len(grad), sizes[1]), dtype=torch.float32, device=grad.device)
+    factor = grad_current if in_place else scratch[1]
+    tensors = (current, factors, grad if mask is None else mask, firing, grad, grad_current, factor, scratch[0])
+    flags = {"constant": steps is not None, "scaled": mask is not None, "reset": neuron.gradient == "tssl"}
+    with torch.cuda.device_of(current):
+        kernels.backward[_grid(grad, pool)](
+            *tensors, *sizes, *_constants(neuron, pool), **flags, rule=rule, **_meta(pool)
+        )
+    return grad_current
+
+
+def psc_filter(values: Tensor, tau_s: float, reverse: bool) -> Tensor:
+    """The synapse's response to values (T, ...), or with `reverse` the adjoint of that."""
+    from runner.functional import spiking_triton_kernels as kernels
+
+    values = values.contiguous()
+    filtered = torch.empty_like(values)
+    neurons = values[0].numel()
+    with torch.cuda.device_of(values):
+        kernels.psc_filter[(-(-neurons // BLOCK),)](
+            values, filtered, len(values), neurons, 1.0 / tau_s, reverse=reverse, block=BLOCK, enable_fp_fusion=False
+        )
+    return filtered
+
+
+def _sizes(current: Tensor, psc: Tensor, pool: int) -> tuple[int, ...]:
+    """Steps, neurons and outputs of a step, and the image that they form: rows of all samples, columns, channels."""
+    outputs = prod(psc.shape[1:])
+    if pool == 1:
+        return len(psc), outputs, outputs, 1, outputs, 1
+    channels, height, width = current.shape[-3:]
+    return len(psc), outputs * pool**2, outputs, height, width, channels
+
+
+def _constants(neuron: Neuron, pool: int) -> tuple[float, ...]:
+    return 1.0 / neuron.tau_m, 1.0 / neuron.tau_s, neuron.threshold, POOL_WEIGHT if pool > 1 else 1.0
+
+
+def _meta(pool: int) -> dict[str, int | bool]:
+    # Without fused multiply-adds, so that spikes are those of the reference.
+    return {"pool": pool, "block": BLOCK // pool**2, "enable_fp_fusion": False}
+
+
+@cache
+def _drive(steps: int, tau_s: float, constant: bool, device: torch.device) -> Tensor:
+    return torch.tensor(drive(steps, tau_s) if constant else [1.0] * steps, device=device)
+
+
+def _factors(current: Tensor, neuron: Neuron, steps: int, constant: bool) -> Tensor:
+    return _drive(steps, neuron.tau_s, constant, current.device)
+
+
+def _grid(psc: Tensor, pool: int) -> tuple[int]:
+    return (-(-prod(psc.shape[1:]) // (BLOCK // pool**2)),)

@@ -1,0 +1,127 @@
+"""Feed-forward spiking networks for labels, trained by TSSL-BP (Zhang and Li, NeurIPS 2020)."""
+
+from collections.abc import Mapping
+from math import sqrt
+
+import torch
+from torch import Tensor, nn
+
+from runner.errors import ConfigurationError
+from runner.functional.spiking import Neuron
+from runner.functional.spiking_reference import Trace, over_time, trace
+from runner.models.snn_layers import Convolution, Linear, parse
+from runner.models.spiking import Spiking, SpikingStack, build
+
+PerVersion = float | Mapping[str, float]
+
+
+class SpikingNetwork(nn.Module):
+    """Hidden layers as the papers write them, and one spiking output layer per task.
+
+    `layers` is like `32C5p2-P2-64C5p2-P2-1024`; `tasks` maps a label task to its number of classes; `input_shape` is
+    (C, H, W) for images, each shown for `steps` steps, or (T, C, H, W) for events, whose T `steps` must match or leave null.
+    `tau_m` and `tau_s` (in steps) are numbers or one per version ("head", "paper"). `dropout` follows every hidden layer,
+    after its pooling, over whole "rows" of a map or over "elements". `init` (null: the version's own) draws convolutions
+    uniformly within 1 / sqrt(fan_in) ("head") or normally with deviation sqrt(2 / fan_in) ("paper"), times `weight_scale`;
+    fully connected layers are always drawn the second way, unscaled. Raises `ConfigurationError` for a wrong `layers` or T.
+    """
+
+    def __init__(
+        self,
+        *,
+        layers: str | int,
+        steps: int | None,
+        tau_m: PerVersion,
+        tau_s: PerVersion,
+        threshold: float,
+        version: str,
+        gradient: str,
+        dropout: float,
+        dropout_over: str,
+        init: str | None,
+        weight_scale: float,
+        tasks: Mapping[str, int],
+        input_shape: tuple[int, ...],
+    ) -> None:
+        super().__init__()
+        self.neuron = Neuron(
+            tau_m=_of_version("tau_m", tau_m, version),
+            tau_s=_of_version("tau_s", tau_s, version),
+            threshold=threshold,
+            version=version,
+            gradient=gradient,
+        )
+        specs, features = parse(str(layers), input_shape[-3:])
+        hidden = build(specs, self.neuron, [dropout] * len(specs), dropout_over == "rows")
+        self.hidden = SpikingStack(hidden, self.neuron, _steps(steps, input_shape))
+        self.heads = nn.ModuleDict(
+            {task: Spiking(Linear(inputs=features, neurons=classes), self.neuron) for task, classes in tasks.items()}
+        )
+        self._init, self._weight_scale = init or version, weight_scale
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew from torch's global generator."""
+        for layer in self.modules():
+            if isinstance(layer, Spiking):
+                fan_in = layer.weight[0].numel()
+                convolution = isinstance(layer.spec, Convolution)
+                if convolution and self._init == "head":
+                    nn.init.uniform_(layer.weight, -1 / sqrt(fan_in), 1 / sqrt(fan_in))
+                else:
+                    nn.init.normal_(layer.weight, std=sqrt(2 / fan_in))
+                if convolution:
+                    with torch.no_grad():
+                        layer.weight.mul_(self._weight_scale)
+
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Logits (B, classes) of every task: the output's postsynaptic currents summed over time.
+
+        `inputs` are images (B, C, H, W) or spikes over time (T, B, C, H, W).
+        """
+        return {task: psc.sum(0) for task, psc in self.psc(inputs).items()}
+
+    def psc(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Postsynaptic currents (T, B, classes) of every task's output neurons; what the losses of TSSL-BP look at."""
+        values = self.hidden.start(inputs)
+        for layer in self.hidden:
+            values = layer(values)
+        return {task: head(values)[0].float() for task, head in self.heads.items()}
+
+    @torch.no_grad()
+    def trace(self, inputs: Tensor) -> dict[str, Trace]:
+        """Membranes, spikes and currents (T, B, ...) of every layer, by its name in `named_modules`.
+
+        Dropout is as in the module's mode. For looking at a few samples: everything is kept.
+        """
+        traces: dict[str, Trace] = {}
+        values = self.hidden.start(inputs)
+        for name, layer in (*self.hidden.named_children(), *self.heads.named_children()):
+            if isinstance(layer, Spiking):
+                current = over_time(layer.weigh(*values), layer.neuron, values[1])
+                traces[f"{'heads' if name in self.heads else 'hidden'}.{name}"] = trace(current, layer.neuron)
+            if name not in self.heads:
+                values = layer(values)
+        return traces
+
+
+def _of_version(name: str, value: PerVersion, version: str) -> float:
+    if not isinstance(value, Mapping):
+        return value
+    if version not in value:
+        raise ConfigurationError(
+            f"model.{name} has no value for version {version}; give a number or {name}: {{{version}: ...}}"
+        )
+    return value[version]
+
+
+def _steps(steps: int | None, input_shape: tuple[int, ...]) -> int | None:
+    if len(input_shape) == 3 and steps is None:
+        raise ConfigurationError(
+            "model.steps=null, but images do not say for how many steps to show them; use model.steps=5"
+        )
+    if len(input_shape) == 4 and steps not in (None, input_shape[0]):
+        raise ConfigurationError(
+            f"model.steps={steps}, but the events come in {input_shape[0]} steps; use model.steps=null or dataset.steps={steps}"
+        )
+    return steps

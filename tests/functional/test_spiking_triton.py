@@ -1,0 +1,58 @@
+import itertools
+
+import pytest
+import torch
+
+from runner.functional import spiking_reference, spiking_triton
+from runner.functional.spiking_reference import Neuron
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.mark.parametrize("version", ["head", "paper"])
+@pytest.mark.parametrize("gradient", ["tssl", "surrogate", "no_intra"])
+@pytest.mark.parametrize("steps", [1, 5, 30, 100])
+def test_equals_the_reference(steps, version, gradient):
+    neuron = Neuron(tau_m=5, tau_s=3, version=version, gradient=gradient)
+    shapes = [(2, 3, 6, 4), (3, 17, 2, 2), (2, 7), (8, 12, 32, 32)]
+    for shape, pool, constant, scaled in itertools.product(shapes, (1, 2), (False, True), (False, True)):
+        if pool == 2 and len(shape) < 4:
+            continue
+        generator = torch.Generator("cuda").manual_seed(0)
+        options = {"generator": generator, "device": "cuda"}
+        current = torch.randn(shape if constant else (steps, *shape), **options) * 1.2
+        out = shape if pool == 1 else (*shape[:-2], shape[-2] // pool, shape[-1] // pool)
+        grad = torch.randn((steps, *out), **options)
+        scale = (torch.rand(out, **options) > 0.3) / 0.7 if scaled else None
+        arguments = (neuron, steps if constant else None, pool, scale)
+        expected, firing = spiking_reference.forward(current, *arguments)
+        found, fires = spiking_triton.forward(current, *arguments)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+        assert version == "head" or bool(fires == firing)
+        expected = spiking_reference.backward(grad, current, firing, *arguments)
+        found = spiking_triton.backward(grad, current, firing, *arguments, False)
+        assert float((found - expected).norm() / expected.norm().clamp(min=1e-12)) < 1e-5
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_filter_equals_the_reference(reverse):
+    values = torch.randn(9, 3, 500, device="cuda")
+    found = spiking_triton.psc_filter(values, 4.0, reverse)
+    torch.testing.assert_close(found, spiking_reference.psc_filter(values, 4.0, reverse))
+
+
+def test_a_step_can_be_captured_in_a_graph():
+    current, neuron = torch.randn(5, 4, 8, 6, 6, device="cuda"), Neuron(tau_m=5, tau_s=3, version="paper")
+    arguments = (neuron, None, 2, None)
+
+    def step() -> torch.Tensor:
+        psc, firing = spiking_triton.forward(current, *arguments)
+        return spiking_triton.backward(psc, current, firing, *arguments, False)
+
+    expected = step()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = step()
+    graph.replay()
+    assert torch.equal(captured, expected)
