@@ -1,4 +1,4 @@
-"""The variants that tsslbp.py times: each builder returns one training step as a function."""
+"""Our own variants that tsslbp.py times: each builder returns one training step as a function."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,31 +20,6 @@ RATE = 5e-4
 Step = Callable[[], object]
 
 
-class Memory:
-    """Peak memory of this process over what it was when torch had been imported, in MB; on a GPU, of its allocations."""
-
-    def __init__(self, device: str) -> None:
-        self.device, self.base = device, self._status("VmRSS")
-
-    def start(self) -> None:
-        """Forget the peak so far."""
-        if self.device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-        else:
-            Path("/proc/self/clear_refs").write_text("5")
-
-    def peak(self) -> float:
-        """MB since `start`."""
-        if self.device == "cuda":
-            return torch.cuda.max_memory_allocated() / 1e6
-        return self._status("VmHWM") - self.base
-
-    @staticmethod
-    def _status(key: str) -> float:
-        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))
-        return int(line.split()[1]) / 1e3
-
-
 def settings(network: Any) -> dict[str, Any]:
     """The network's file in conf/model, without the keys that only the configuration reads."""
     path = Path(__file__).parents[2] / "conf" / "model" / f"{network.model}.yaml"
@@ -61,7 +36,7 @@ def data(network: Any, device: str) -> tuple[Tensor, Tensor]:
     return inputs.to(device), torch.randint(CLASSES, (network.batch,), generator=generator).to(device)
 
 
-def training_step(parameters: list[nn.Parameter], loss: Callable[[], Tensor]) -> Step:
+def training_step(parameters: list[nn.Parameter], loss: Callable[[], Tensor], device: str) -> Step:
     """Gradient, clip, AdamW, clamp: the authors' step around `loss`."""
     optimizer = torch.optim.AdamW(parameters, lr=RATE, fused=True)
 
@@ -73,12 +48,19 @@ def training_step(parameters: list[nn.Parameter], loss: Callable[[], Tensor]) ->
         with torch.no_grad():
             for parameter in parameters:
                 parameter.clamp_(-4, 4)
+        wait(device)
 
     return step
 
 
-def ours(network: Any, device: str) -> Step:
-    """The runner's network and losses."""
+def wait(device: str) -> None:
+    """Until the device has done what it was given."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def ours(network: Any, device: str, bfloat16: bool = False) -> Step:
+    """The runner's network and losses; with `bfloat16` its convolutions and products in that type."""
     keep_freed_memory()
     options = settings(network) | {"steps": None if network.events else network.steps}
     shape = (network.steps, *network.shape) if network.events else network.shape
@@ -86,12 +68,13 @@ def ours(network: Any, device: str) -> Step:
     inputs, labels = data(network, device)
 
     def loss() -> Tensor:
-        psc = model.psc(inputs)["label"]
+        with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
+            psc = model.psc(inputs)["label"]
         if network.loss == "kernel":
             return kernel_loss(psc, labels, tau_s=model.neuron.tau_s)
         return count_loss(psc, labels, desired=network.steps / 2, undesired=network.steps / 10)
 
-    return training_step(list(model.parameters()), loss)
+    return training_step(list(model.parameters()), loss, device)
 
 
 def specs_of(network: Any) -> list[Spec]:
@@ -102,6 +85,7 @@ def specs_of(network: Any) -> list[Spec]:
 
 def floor(network: Any, device: str) -> Step:
     """Every convolution and product alone on its own inputs, forward and backward; the first needs no input gradient."""
+    keep_freed_memory()
     folded, size = network.steps * network.batch, network.shape[1]
     parts: list[tuple[Callable[..., Tensor], Tensor, Tensor]] = []
     for number, spec in enumerate(specs_of(network)):
@@ -124,8 +108,13 @@ def floor(network: Any, device: str) -> Step:
         for (function, values, weight), grad in zip(parts, grads, strict=True):
             function(values, weight).backward(grad)
             values.grad = weight.grad = None
+        wait(device)
 
     return step
 
 
-BUILDERS: dict[str, Callable[[Any, str], Step]] = {"ours": ours, "floor": floor}
+BUILDERS: dict[str, Callable[[Any, str], Step]] = {
+    "ours": ours,
+    "bfloat16": partial(ours, bfloat16=True),
+    "floor": floor,
+}

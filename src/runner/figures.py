@@ -5,10 +5,12 @@ from typing import Any
 
 import torch
 
+from runner import spikes
 from runner.data import Data
 from runner.folder import RunFolder
 from runner.functional.block_cost import BlockCost
 from runner.method import Batch, Method
+from runner.models.snn import SpikingNetwork
 from runner.plots import curves, generations
 from runner.plots.policy import policy
 from runner.plots.predictions import predictions
@@ -18,8 +20,8 @@ from runner.reference import comparable_runs
 SHOWN_IMAGES = 4
 
 
-def draw(folder: RunFolder, method: Method, data: Data, summary: Mapping[str, Any]) -> list[str]:
-    """Write figures/*.png of a run and return their names."""
+def draw(folder: RunFolder, method: Method, data: Data, summary: dict[str, Any]) -> list[str]:
+    """Write figures/*.png of a run and return their names; adds what had to be measured for them to `summary`."""
     folder.figures.mkdir(exist_ok=True)
     events = list(read(folder.metrics))
     directions = {name: task.higher_is_better for name, task in data.dataset.tasks.items()}
@@ -29,6 +31,9 @@ def draw(folder: RunFolder, method: Method, data: Data, summary: Mapping[str, An
         _policy(folder, summary["policy"])
     if "magnitudes" in summary:
         _generations(folder, summary, data)
+    network = getattr(method, "network", None)
+    if isinstance(network, SpikingNetwork):
+        summary["spikes"] = spikes.draw(network, data, folder)
     batch = next(iter(data.evaluation_batches("test", SHOWN_IMAGES)))
     if batch.inputs.dim() == 4:
         _predictions(folder, method, data, batch, predictor=list(summary["chosen"])[-1])

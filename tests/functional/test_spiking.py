@@ -28,7 +28,9 @@ def test_response_to_a_spike_is_the_kernel():
 
 
 def test_response_to_a_constant():
-    torch.testing.assert_close(psc_filter(torch.ones(3), 3.0), torch.tensor([0.333333, 0.555556, 0.703704]), **TOLERANCE)
+    torch.testing.assert_close(
+        psc_filter(torch.ones(3), 3.0), torch.tensor([0.333333, 0.555556, 0.703704]), **TOLERANCE
+    )
 
 
 def test_filter_takes_spikes_of_any_type_and_its_gradient_is_the_adjoint():

@@ -1,3 +1,4 @@
+import ctypes
 import itertools
 import logging
 import subprocess
@@ -119,12 +120,15 @@ def test_what_is_not_finite_stays_so():
 
 def test_two_processes_build_at_once(tmp_path):
     code = "import sys, pathlib; from runner.functional import native; print(native.build(*map(pathlib.Path, sys.argv[1:])))"
-    source = native.__file__.replace("__init__.py", "tsslbp.cpp")
-    command = [sys.executable, "-c", code, source, str(tmp_path)]
+    source, folder = tmp_path / "one.cpp", tmp_path / "cache"
+    source.write_text('extern "C" int one() { return 1; }')
+    folder.mkdir()
+    command = [sys.executable, "-c", code, str(source), str(folder)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     paths = {process.communicate()[0].strip() for process in processes}
     assert len(paths) == 1
-    assert [str(path) for path in tmp_path.iterdir()] == [*paths]
+    assert [str(path) for path in folder.iterdir()] == [*paths]
+    assert ctypes.CDLL(paths.pop()).one() == 1
 
 
 def test_without_a_compiler_plain_torch_is_used_and_said_once(monkeypatch, tmp_path, caplog):
@@ -146,5 +150,5 @@ def test_without_a_compiler_plain_torch_is_used_and_said_once(monkeypatch, tmp_p
 def test_a_compilers_complaint_is_passed_on(tmp_path):
     source = tmp_path / "broken.cpp"
     source.write_text("int main( {")
-    with pytest.raises(RuntimeError, match="broken.cpp.*failed: .*error"):
+    with pytest.raises(RuntimeError, match=r"broken\.cpp.*failed: .*error"):
         native.build(source, tmp_path)

@@ -76,6 +76,7 @@ class Rooms(Dataset):
         self.class_names = {"segmentation": CATEGORIES, "scene": ROOM_TYPES}
         self.about: Mapping[str, Any] = {
             "source": "generated: ray-cast rooms with exact ground truth",
+            "depth": "along the optical axis, metres",
             "version": _VERSION,
             "size": size,
             "seed": seed,

@@ -31,7 +31,7 @@ def dropout_factors(count: int, p: float, dtype: torch.dtype) -> Tensor:
 
 def _dropped(p: float) -> int:
     """How many of 65536 numbers stand for 0."""
-    return round(p * 2**16)
+    return min(round(p * 2**16), 2**16 - 1)
 
 
 def _factor(p: float) -> float:

@@ -140,7 +140,7 @@ def _walk_back(
             filtered += (error - filtered) * rate
             through = filtered + later * carry if reset else filtered
             later = tl.where(factor > 0, factor * through, (1.0 - leak) * later)
-            grad = tl.where(factor < 0, -factor * filtered, later)
+            grad = tl.where(factor >= 0, later, -factor * filtered)  # a current that is not a number ends here
         if constant:
             total += tl.load(drive + steps - 1 - back) * grad
         else:

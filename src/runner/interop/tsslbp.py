@@ -62,7 +62,7 @@ def _specs(layers: Layers) -> tuple[list[Spec], list[float], list[float]]:
                 dropout[-1] = float(layer.get("p", 0.5))
             else:
                 raise ConfigurationError(
-                    f"layers[{name!r}]: type {kind!r} cannot stand here; use conv, pooling, linear, or dropout after a conv or linear and its pooling"
+                    f"layers[{name!r}]: {kind!r} cannot stand here; use conv, pooling, linear or, after conv or linear, dropout"
                 )
         except KeyError as error:
             raise ConfigurationError(f"layers[{name!r}]: a layer of type {kind} needs {error}") from None

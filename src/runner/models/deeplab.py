@@ -43,14 +43,15 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Execute the block: (B, C, H, W) -> (B, C', H', W')."""
-        return F.relu(self.shortcut(x) + self.body(x))
+        return F.relu_(self.shortcut(x) + self.body(x))
 
 
 def _conv_norm(
     channels: int, width: int, kernel: int, *, stride: int = 1, dilation: int = 1
 ) -> tuple[nn.Module, nn.Module]:
-    padding = dilation * (kernel // 2)
-    conv = nn.Conv2d(channels, width, kernel, stride=stride, padding=padding, dilation=dilation, bias=False)
+    if dilation > 1:
+        return DilatedConv2d(channels, width, dilation, bias=False), nn.BatchNorm2d(width)
+    conv = nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2, bias=False)
     return conv, nn.BatchNorm2d(width)
 
 
@@ -191,7 +192,7 @@ def _advance(block: Block, groups: list[_Group], values: list[float], gates: Ten
         if not executing[index]:
             continue
         with as_passes(block.body, [executing[other] for other in busy], busy.index(index)):
-            executed = F.relu(passed + block.body(group.x))
+            executed = F.relu_(passed + block.body(group.x))
         whole = tuple(task for task in executing[index] if not learned and values[task] == 1)
         if whole:
             advanced.append(_Group(whole, executed))

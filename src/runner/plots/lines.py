@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -29,10 +30,10 @@ def lines(curves: Curves, path: Path, *, across: str, upward: str, levels: Mappi
         end_labels(axes, ends)
 
 
-def counted(axes: Axes, values: Sequence[float], **style: object) -> None:
+def counted(axes: Axes, values: Sequence[float], **style: Any) -> None:
     """Draw values at 1, 2, 3, ..., with marks where they are few."""
     marker = "o" if len(values) <= _MARKED_UP_TO else ""
-    axes.plot(range(1, len(values) + 1), values, marker=marker, markersize=3, **style)  # type: ignore[arg-type]
+    axes.plot(range(1, len(values) + 1), values, marker=marker, markersize=3, **style)
 
 
 def last(values: Sequence[float]) -> float:

@@ -32,8 +32,8 @@ def policy(
     A filled square is executed, alone or together with other tasks; an empty one is skipped. The bars are what a task's
     pass takes of all blocks, in percent of their MACs and parameters; a block's shortcut counts even where its body is
     skipped, stem and heads do not. Beside the heat map they are expectations. The row "all tasks" counts the tasks that
-    execute a block; its bars are the mean MACs, and the parameters that any task uses. Vertical lines are where the
-    network changes its width. Equal draws are shown once.
+    execute a block; its bars are the mean MACs, and the parameters that any task uses. Vertical lines are where a
+    stage of the network begins. Equal draws are shown once.
     """
     distinct = merged(draws)
     rows = [len(tasks), *[len(tasks) + (len(tasks) > 1) for _ in distinct]]

@@ -99,6 +99,16 @@ def finish_grid(grid: NDArray[Any], label: str) -> None:
             used[-1].set_xlabel(label)
 
 
+def settled(axes: Axes) -> Figure:
+    """The figure of `axes` after its layout, so that panels and texts are where they will be drawn."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
+    return figure
+
+
 class EndLabel(NamedTuple):
     """A text for the end of a line at the height `y` in data coordinates."""
 
@@ -123,9 +133,7 @@ def end_labels(axes: Axes, labels: Sequence[EndLabel]) -> None:
         )
         for label in labels
     ]
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    figure.draw_without_rendering()  # settles the layout, and with it the texts' places
+    figure = settled(axes)
     heights = [text.get_window_extent().height for text in texts]
     left = axes.get_xlim()[0]
     pixels = [float(axes.transData.transform((left, label.y))[1]) for label in labels]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from runner.plots.style import BAND, MUTED, SMALL, spread
+from runner.plots.style import BAND, MUTED, SMALL, settled, spread
 
 _NAME = re.compile(r"(?P<group>.*?)(?P<number>\d+)?(?:/(?P<part>.*))?")
 _LABEL: dict[str, Any] = {"fontsize": SMALL, "color": MUTED, "ha": "center", "va": "bottom"}
@@ -101,10 +101,8 @@ def label_bands(panels: Sequence[Axes], bands: Sequence[Run]) -> None:
     Names are moved apart where they would overlap; a hairline leads to the band of a name that had to move. What does
     not fit at all, shortest bands first, is left without a name.
     """
-    figure = panels[0].get_figure(root=True)
-    assert figure is not None
     rows = [[axes.text(0.5, 1, band.label, transform=axes.transAxes, **_LABEL) for band in bands] for axes in panels]
-    figure.draw_without_rendering()  # settles the panels' width and the texts' sizes
+    settled(panels[0])
     for axes, texts in zip(panels, rows, strict=True):
         _place_labels(axes, texts, [band.start + band.length / 2 for band in bands], [band.length for band in bands])
 

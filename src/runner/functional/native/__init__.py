@@ -9,9 +9,8 @@ import shutil
 import subprocess
 import tempfile
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-
-import torch
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +90,10 @@ def _folder() -> Path:
 
 def _openmp() -> list[Path]:
     """The OpenMP runtime that torch brought: with a second one, the threads of either would spin in the other's way."""
-    return sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))
+    torch = find_spec("torch")
+    assert torch is not None
+    assert torch.origin is not None
+    return sorted((Path(torch.origin).parent / "lib").glob("libgomp*.so*"))
 
 
 def _processor() -> str:

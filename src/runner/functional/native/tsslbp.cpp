@@ -277,7 +277,7 @@ inline void head_step(const Layer& layer, std::int64_t length, const float* f, c
     for (std::int64_t j = 0; j < length; ++j) {
         const float h = f[j] > 0.0f ? f[j] * (filtered[j] + theta[j] * (c[j] * reset)) : keep * theta[j];
         theta[j] = h;
-        g[j] = f[j] < 0.0f ? -f[j] * filtered[j] : h;
+        g[j] = f[j] >= 0.0f ? h : -f[j] * filtered[j];  // a current that is not a number ends here
     }
 }
 
