@@ -12,6 +12,7 @@ w<n> and a<n> (weight and policy steps of the search with the last n blocks open
 import argparse
 import re
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -51,14 +52,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="timed steps of each variant")
     parser.add_argument("--variants", nargs="+", default=["official", "ours", "floor"])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--cpu-time", action="store_true", help="of one thread, where other jobs disturb the wall's")
     options = parser.parse_args()
+    clock, threads = (time.process_time, 1) if options.cpu_time else (time.perf_counter, options.threads)
     import adashare_variants
 
     for name in options.case:
-        builders = {
-            variant: partial(adashare_variants.BUILDERS[variant], case(name)) for variant in options.variants
-        }
-        timings = in_turn(builders, rounds=options.rounds, warmup=2, threads=options.threads)
+        builders = {variant: partial(adashare_variants.BUILDERS[variant], case(name)) for variant in options.variants}
+        timings = in_turn(builders, rounds=options.rounds, warmup=2, threads=threads, clock=clock)
         print(f"\n{name}\n{table(timings, 'ours')}", flush=True)
 
 

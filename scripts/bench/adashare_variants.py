@@ -14,9 +14,9 @@ from unittest.mock import MagicMock
 
 import torch
 import yaml
+from convolutions import alone
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from runner.loop import freeze_all_but, take_step
 from runner.method import Batch, Method, Stage
@@ -28,7 +28,11 @@ from runner.tasks.segmentation import Segmentation
 
 BATCH, BLOCKS, CLASSES = 2, 8, (40, 3, 1)
 WEIGHTS = (1.0, 20.0, 3.0)  # of the tasks' losses (AdaShare §10)
-POLICIES = ((1, 0, 1, 1, 1, 1, 1, 1), (1, 1, 1, 1, 1, 0, 1, 1), (1, 1, 1, 0, 1, 1, 1, 1))  # two published, one like them
+POLICIES = (  # two published, one like them (AdaShare §11)
+    (1, 0, 1, 1, 1, 1, 1, 1),
+    (1, 1, 1, 1, 1, 0, 1, 1),
+    (1, 1, 1, 0, 1, 1, 1, 1),
+)
 Step = Callable[[], object]
 
 
@@ -65,8 +69,9 @@ def _method(case: Any) -> Method:
 
     def build(names: Sequence[str]) -> nn.Module:
         channels = {name: tasks[name].channels for name in names}
-        model = DeepLab(**settings("model/deeplab_resnet18.yaml"), tasks=channels, input_shape=(3, case.crop, case.crop))
-        return model.to(memory_format=torch.channels_last)
+        shape = (3, case.crop, case.crop)
+        model: nn.Module = DeepLab(**settings("model/deeplab_resnet18.yaml"), tasks=channels, input_shape=shape)
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     schedule = {"batch_size": BATCH, "cycles": BLOCKS, "curriculum_speed": 1, "search_optimizer": "sgd"}
     method = AdaShare(
@@ -102,28 +107,7 @@ def floor(case: Any) -> Step:
     for module in method.modules():
         if isinstance(module, nn.Conv2d):
             module.__class__ = nn.Conv2d
-    step = _step(case, method)
-    with _Convolutions() as seen:
-        step()
-
-    def replay() -> None:
-        for operation, args in seen.calls:
-            operation(*args)
-
-    return replay
-
-
-class _Convolutions(TorchDispatchMode):
-    """Notes every convolution and every gradient of one, with its operands."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.overloadpacket in (torch.ops.aten.convolution, torch.ops.aten.convolution_backward):
-            self.calls.append((func, args))
-        return func(*args, **(kwargs or {}))
+    return alone(_step(case, method))
 
 
 def official(case: Any) -> Step:
@@ -176,8 +160,14 @@ def _official_options(case: Any) -> dict[str, Any]:
         "is_sparse": True,
         "diff_sparsity_weights": True,
         "train": {
-            **{"init_method": "equal", "lr": 1e-3, "backbone_lr": 1e-3, "policy_lr": 1e-2},
-            **{"reg_w": 0.05, "reg_w_hamming": 0.05, "decay_lr_freq": 4000, "decay_lr_rate": 0.5},
+            "init_method": "equal",
+            "lr": 1e-3,
+            "backbone_lr": 1e-3,
+            "policy_lr": 1e-2,
+            "reg_w": 0.05,
+            "reg_w_hamming": 0.05,
+            "decay_lr_freq": 4000,
+            "decay_lr_rate": 0.5,
         },
     }
 

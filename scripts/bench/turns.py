@@ -33,16 +33,24 @@ class Timing(NamedTuple):
         return statistics.median(self.milliseconds)
 
 
-def in_turn(builders: Mapping[str, Callable[[], Step]], *, rounds: int, warmup: int, threads: int) -> dict[str, Timing]:
+def in_turn(
+    builders: Mapping[str, Callable[[], Step]],
+    *,
+    rounds: int,
+    warmup: int,
+    threads: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Timing]:
     """Time `rounds` steps of every variant; one whose builder raises ImportError is named on stderr and left out.
 
-    A builder is pickled into its process, runs there once and returns the step.
+    A builder is pickled into its process, runs there once and returns the step. `clock` gives seconds; with one thread
+    `time.process_time` leaves out the time that other jobs had the core.
     """
     context = multiprocessing.get_context("spawn")
     workers: dict[str, tuple[Any, Connection]] = {}
     for variant, builder in builders.items():
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, builder, warmup, threads), daemon=True)
+        process = context.Process(target=_work, args=(theirs, builder, warmup, threads, clock), daemon=True)
         process.start()
         theirs.close()  # so that a builder that dies ends the wait for it
         answer = ours.recv()
@@ -65,7 +73,9 @@ def in_turn(builders: Mapping[str, Callable[[], Step]], *, rounds: int, warmup: 
 
 def table(timings: Mapping[str, Timing], reference: str) -> str:
     """Minimum and median milliseconds, what they are of the reference variant's, and peak memory."""
-    lines = [f"{'variant':10}{'min ms':>9}{'median ms':>11}{'/ ' + reference + ' (min)':>14}{'(median)':>10}{'peak MB':>9}"]
+    lines = [
+        f"{'variant':10}{'min ms':>9}{'median ms':>11}{'/ ' + reference + ' (min)':>14}{'(median)':>10}{'peak MB':>9}"
+    ]
     base = timings[reference]
     for variant, timing in timings.items():
         ratios = f"{timing.low / base.low:14.2f}{timing.middle / base.middle:10.2f}"
@@ -73,7 +83,7 @@ def table(timings: Mapping[str, Timing], reference: str) -> str:
     return "\n".join(lines)
 
 
-def _work(pipe: Connection, builder: Callable[[], Step], warmup: int, threads: int) -> None:
+def _work(pipe: Connection, builder: Callable[[], Step], warmup: int, threads: int, clock: Callable[[], float]) -> None:
     import torch
 
     torch.set_num_threads(threads)
@@ -89,9 +99,9 @@ def _work(pipe: Connection, builder: Callable[[], Step], warmup: int, threads: i
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     pipe.send("ready")
     while pipe.recv() == "step":
-        begun = time.perf_counter()
+        begun = clock()
         step()
-        pipe.send(1e3 * (time.perf_counter() - begun))
+        pipe.send(1e3 * (clock() - begun))
     pipe.send(_status("VmHWM") - base)
 
 

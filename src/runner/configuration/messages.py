@@ -30,7 +30,9 @@ def explain(error: BaseException) -> str | None:
         key = re.search(r"Could not (?:override|delete|append)[^']*'([^']+)'", text)
         return unknown_key(key[1].partition("@")[0], []) if key else text.splitlines()[0]
     if isinstance(error, (OmegaConfBaseException, HydraException)):
-        return re.sub(r"^\w+ raised while resolving interpolation: ", "", str(error).splitlines()[0])
+        key = re.search(r"full_key: (\S+)", str(error))
+        where = f"{key[1]}: " if key and "interpolation" not in str(error) else ""
+        return where + re.sub(r"^\w+ raised while resolving interpolation: ", "", str(error).splitlines()[0])
     return None
 
 

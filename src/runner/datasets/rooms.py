@@ -28,7 +28,7 @@ from runner.tasks.normals import Normals
 from runner.tasks.regression import HeatMap
 from runner.tasks.segmentation import Segmentation
 
-_VERSION = 2  # of what is rendered; raise it when the content changes
+_VERSION = 3  # of what is rendered; raise it when the content changes
 _SPLITS = ("train", "test")
 _CHUNK_PIXELS = (
     2**16
@@ -47,7 +47,7 @@ class Rooms(Dataset):
     - normals: unit vectors, kept to 1/127 in every component, which turns them by 0.3 degrees at most;
     - depth: along the optical axis (z, not the distance) in metres, kept to 1/2048 of itself;
     - edges: 1 on both sides of every border between two faces, beyond it a Gaussian of 0.8 pixels;
-    - keypoints: Gaussians of size / 64 pixels, at least one, at the visible corners of boxes and of the room and at the
+    - keypoints: Gaussians of size / 32 pixels, at least one, at the visible corners of boxes and of the room and at the
       visible middles of cylinders and balls;
     - scene: what kind of room it is (`ROOM_TYPES`).
 

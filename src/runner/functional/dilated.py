@@ -5,7 +5,8 @@ H - d of its H rows (W - d of W columns), and nowhere if d >= H. oneDNN's gradie
 all the same: at 17 x 17 and d = 24 that is eight ninths of the work.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
@@ -25,10 +26,10 @@ class Tap(NamedTuple):
     inputs: tuple[slice, slice]
 
 
-def taps(height: int, width: int, dilation: int) -> Iterator[Tap]:
-    """The taps that meet a map of height x width at all: nine, three or the centre alone."""
-    for row, output_rows, input_rows in _spans(height, dilation):
-        for column, output_columns, input_columns in _spans(width, dilation):
+def taps(size: Sequence[int], dilation: int) -> Iterator[Tap]:
+    """The taps that meet a map of `size` (H, W) at all: nine, three or the centre alone."""
+    for row, output_rows, input_rows in _spans(size[0], dilation):
+        for column, output_columns, input_columns in _spans(size[1], dilation):
             yield Tap(row, column, (output_rows, output_columns), (input_rows, input_columns))
 
 
@@ -39,10 +40,9 @@ def _spans(size: int, dilation: int) -> Iterator[tuple[int, slice, slice]]:
             yield index, slice(start, stop), slice(start + offset, stop + offset)
 
 
-def share_inside(height: int, width: int, dilation: int) -> float:
-    """The part of the multiplications of a dense convolution that meet the map and not its padding."""
-    inside = [size + 2 * max(0, size - dilation) for size in (height, width)]
-    return inside[0] * inside[1] / (9 * height * width)
+def share_inside(size: Sequence[int], dilation: int) -> float:
+    """The part of the multiplications that meet the map of `size` (H, W) and not its padding."""
+    return prod((length + 2 * max(0, length - dilation)) / (3 * length) for length in size)
 
 
 def weight_gradient(x: Tensor, gradient: Tensor, dilation: int) -> Tensor:
@@ -52,7 +52,7 @@ def weight_gradient(x: Tensor, gradient: Tensor, dilation: int) -> Tensor:
     oneDNN's against this: 17 x 17, d = 6: 77, 39; d = 12: 96, 22; d = 24: 100, 8; 41 x 41, d = 6: 514, 357; d = 24: 378, 174.
     """
     outputs, inputs = gradient.permute(0, 2, 3, 1), x.permute(0, 2, 3, 1)
-    met = list(taps(*x.shape[-2:], dilation))
+    met = list(taps(x.shape[-2:], dilation))
     make = torch.empty if len(met) == 9 else torch.zeros
     weights = make(outputs.shape[-1], 3, 3, inputs.shape[-1], dtype=x.dtype, device=x.device)
     for tap in met:
@@ -92,7 +92,7 @@ class _Dilated(torch.autograd.Function):
             for_x = _empty(x, x.shape[1])
             torch.mm(_rows(gradient), weight[:, :, 1, 1], out=_rows(for_x))
             need_x = False
-        if need_weight and (x.shape[1] >= WIDE or share_inside(*x.shape[-2:], ctx.dilation) < 1 / 2):
+        if need_weight and (x.shape[1] >= WIDE or share_inside(x.shape[-2:], ctx.dilation) < 1 / 2):
             for_weight = weight_gradient(x, gradient, ctx.dilation)
             need_weight = False
         if need_bias:

@@ -77,8 +77,7 @@ def _smooth(centres: Floats, corners: Floats) -> Floats:
     padded = np.pad(corners, [(0, 0)] * (corners.ndim - 2) + [(0, 1), (0, 1)], mode="edge")
     pairs = padded[..., 1:] + padded[..., :-1]
     around = pairs[..., 1:, :] + pairs[..., :-1, :]
-    smooth: Floats = centres * np.float32(0.5) + around * np.float32(0.125)
-    return smooth
+    return np.multiply(centres, 0.5) + np.multiply(around, 0.125)
 
 
 def _as_seen(normal: Floats, scenes: Sequence[Scene]) -> Floats:
@@ -116,4 +115,4 @@ def _keypoints(scenes: Sequence[Scene], table: Table, size: int) -> NDArray[np.u
     t, row = first_hits(rays, table)
     seen &= np.where(order < 8 * rows, t > 1 - TOLERANCE, row == order - 8 * rows)
     half, middle = np.float32(size / 2), np.float32((size - 1) / 2)
-    return keypoints(x * half + middle, y * half + middle, seen, size, max(1.0, size / 64))
+    return keypoints(x * half + middle, y * half + middle, seen, size, max(1.0, size / 32))

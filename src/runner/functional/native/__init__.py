@@ -22,10 +22,9 @@ FLAGS = (
     "-ffp-contract=off",
     "-fno-math-errno",
     "-fno-trapping-math",
-    "-fno-thread-jumps",
-    "-fopenmp",
+    "-Wno-psabi",
 )
-FLAGS += ("-shared", "-fPIC", *(("-mprefer-vector-width=512",) if platform.machine() == "x86_64" else ()))
+FLAGS += ("-fopenmp", "-shared", "-fPIC")
 
 
 @cache
@@ -49,7 +48,8 @@ def build(source: Path, folder: Path) -> Path:
         raise RuntimeError("no C++ compiler was found (CXX, c++, g++, clang++)")
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout
     command = [compiler, *FLAGS, str(source), "-Wl,--as-needed", *map(str, _openmp())]
-    parts = (version, _processor(), " ".join(command), source.read_text())
+    sources = (file.read_text() for file in (source, *sorted(source.parent.glob("*.hpp"))))
+    parts = (version, _processor(), " ".join(command), *sources)
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
     target = folder / f"{source.stem}-{digest}.so"
     if target.exists():

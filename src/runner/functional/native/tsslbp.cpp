@@ -1,75 +1,28 @@
 // The spiking neuron of TSSL-BP on the CPU: one pass forward, one backward, both fused with sum pooling and dropout.
 //
 // Memory is time-major: step t of neuron i of the current lies at t * neurons + i, and a pooled layer keeps its channels
-// innermost (NHWC). A block is a set of neurons whose states stay in the nearest cache while all steps pass over it: one
-// run of neurons without pooling, `pool` image rows of the same run of columns with it. The inner loops run over the
-// neurons of a row, so that they vectorise; contraction is off (see the flags), so that spikes are those of the reference.
+// innermost (NHWC). A block is a set of neurons whose states stay in the nearest caches while all steps pass over it: one
+// run of neurons without pooling, `pool` image rows of the same run of columns with it. In a thread's own arrays every row
+// starts at a whole vector. Contraction is off (see the flags), so that spikes are those of the reference.
 
 #include <algorithm>
-#include <cstdint>
-#include <cstring>
-#include <vector>
+#include <memory>
+
+#include "vectors.hpp"
 
 namespace {
 
 // sg(u) = z / (width (1 + z)^2), z = exp((threshold - u) / width): the derivative of a logistic of this width.
 constexpr float kWidth = 0.2f;
 constexpr float kExponentLimit = 8.0f;
-constexpr std::int64_t kForwardBlock = 2048;      // neurons: two states in the first-level cache
-constexpr std::int64_t kHistory = 128 * 1024;     // floats of recomputed history: half of a second-level cache
-constexpr std::int64_t kSmall = 32 * 1024;        // updates below which waking the other threads costs more
+constexpr std::int64_t kNear = 7 * 1024;         // floats of states and history in the first-level cache
+constexpr std::int64_t kFar = 128 * 1024;        // and in the second-level one, where rows would get too short for the first
+constexpr std::int64_t kShortest = 512;          // neurons
+constexpr std::int64_t kSmall = 32 * 1024;       // updates below which waking the other threads costs more
 
 enum Rule : std::int32_t { kHead = 0, kSurrogate = 1, kPaperFiring = 2, kPaperSilent = 3 };
 
-struct BFloat16 {
-    std::uint16_t bits;
-};
-
-inline float load(float value) { return value; }
-inline float load(BFloat16 value) {
-    const std::uint32_t bits = static_cast<std::uint32_t>(value.bits) << 16;
-    float result;
-    std::memcpy(&result, &bits, sizeof result);
-    return result;
-}
-inline void store(float& target, float value) { target = value; }
-inline void store(BFloat16& target, float value) {  // round to nearest even
-    std::uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-    target.bits = static_cast<std::uint16_t>(value != value ? 0x7fc0u : rounded);
-}
-
-inline float multiply_add(float a, float b, float c) {  // only where no spike hangs on the rounding
-#ifdef __FMA__
-    return __builtin_fmaf(a, b, c);
-#else
-    return a * b + c;
-#endif
-}
-
-inline float exponential(float x) {  // |x| <= 8; Taylor series on |r| <= ln(2) / 2, relative error below 1e-7
-    const float n = multiply_add(x, 1.44269504f, 12582912.0f) - 12582912.0f;
-    const float r = multiply_add(n, 2.12194440e-4f, multiply_add(n, -0.693359375f, x));
-    float p = multiply_add(r, 1.0f / 5040.0f, 1.0f / 720.0f);
-    p = multiply_add(p, r, 1.0f / 120.0f);
-    p = multiply_add(p, r, 1.0f / 24.0f);
-    p = multiply_add(p, r, 1.0f / 6.0f);
-    p = multiply_add(p, r, 0.5f);
-    p = multiply_add(p, r, 1.0f);
-    p = multiply_add(p, r, 1.0f);
-    const std::int32_t bits = (static_cast<std::int32_t>(n) + 127) << 23;
-    float power;
-    std::memcpy(&power, &bits, sizeof power);
-    return p * power;
-}
-
-// sg(u) = z / denominator(z), z = slope(u): apart, so that a spike's 1 / du can share the division.
-inline float slope(float u, float threshold) {
-    const float x = (threshold - u) * (1.0f / kWidth);
-    return exponential(std::min(std::max(x, -kExponentLimit), kExponentLimit));
-}
-inline float denominator(float z) { return (1.0f + z) * (1.0f + z) * kWidth; }
+std::int64_t whole(std::int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
 
 }  // namespace
 
@@ -96,9 +49,10 @@ namespace {
 
 struct Block {
     std::int64_t input, output;  // offset of its first neuron in a step of the current and of the output
-    std::int64_t segments, gap;  // image rows and the distance between them
-    std::int64_t length;         // neurons in a row
+    std::int64_t rows, gap;      // image rows, and the distance between them
+    std::int64_t length;         // neurons of a row
     std::int64_t outputs;
+    std::int64_t stride() const { return whole(length); }  // between rows in a thread's own arrays
 };
 
 // How the neurons of a layer fall into blocks of about `target` neurons.
@@ -106,7 +60,7 @@ class Blocks {
   public:
     Blocks(const Layer& layer, std::int64_t target) : layer_(layer) {
         if (layer.pool == 1) {
-            span_ = std::max<std::int64_t>(16, std::min(target, layer.neurons / layer.threads / 16 * 16));
+            span_ = std::min(whole(target), whole(layer.neurons / layer.threads + 1));
             per_row_ = (layer.neurons + span_ - 1) / span_;
             rows_ = 1;
         } else {
@@ -117,8 +71,8 @@ class Blocks {
         }
     }
     std::int64_t count() const { return rows_ * per_row_; }
-    std::int64_t largest() const {
-        return layer_.pool == 1 ? span_ : span_ * layer_.pool * layer_.pool * layer_.channels;
+    std::int64_t largest() const {  // numbers in an array of a block's states
+        return layer_.pool == 1 ? span_ : layer_.pool * whole(span_ * layer_.pool * layer_.channels);
     }
     Block operator[](std::int64_t index) const {
         const std::int64_t first = index % per_row_ * span_;
@@ -138,269 +92,297 @@ class Blocks {
     std::int64_t span_, per_row_, rows_;
 };
 
-// Ask for a row of the step after: steps lie megabytes apart, so that the hardware does not foresee them.
+// A thread's own memory: arrays of as many numbers as the largest block has states, and a vector more for `copy_over`.
+class Scratch {
+  public:
+    Scratch(std::int64_t arrays, std::int64_t states)
+        : each_(states + kLanes), values_(new float[arrays * each_ + kLanes]) {}
+    float* operator[](std::int64_t array) const {
+        const std::uintptr_t start = reinterpret_cast<std::uintptr_t>(values_.get()) + 4 * kLanes - 1;
+        return reinterpret_cast<float*>(start / (4 * kLanes) * (4 * kLanes)) + array * each_;
+    }
+
+  private:
+    std::int64_t each_;
+    std::unique_ptr<float[]> values_;
+};
+
+// Ask for a row of another step: steps lie far apart, so that the hardware does not foresee them.
 template <int kWrite = 0, class Value>
 inline void prefetch(const Value* row, std::int64_t length) {
     for (std::int64_t j = 0; j < length; j += 64 / static_cast<std::int64_t>(sizeof(Value)))
         __builtin_prefetch(row + j, kWrite);
 }
 
-// Add up the windows of the block's rows: over the rows first, then over the columns; `sum` is overwritten in place.
-inline void pool_rows(const Layer& layer, const Block& block, const float* values, float* sum) {
-    std::copy(values, values + block.length, sum);
-    for (std::int64_t k = 1; k < layer.pool; ++k) {
-        const float* const row = values + k * block.length;
-#pragma omp simd
-        for (std::int64_t j = 0; j < block.length; ++j) sum[j] += row[j];
-    }
-    for (std::int64_t to = 0; to < block.outputs; to += layer.channels) {
-        const float* from = sum + to * layer.pool;
-        for (std::int64_t c = 0; c < layer.channels; ++c) sum[to + c] = from[c];
-        for (std::int64_t k = 1; k < layer.pool; ++k) {
-            from += layer.channels;
-            for (std::int64_t c = 0; c < layer.channels; ++c) sum[to + c] += from[c];
-        }
-    }
+// Copy `length` numbers in whole vectors: up to kLanes - 1 numbers behind them are overwritten too, which callers allow
+// for. Runs of channels are short and seldom whole vectors, so exact loops would be mostly ends.
+inline void copy_over(const float* from, std::int64_t length, float* to) {
+    for (std::int64_t j = 0; j < length; j += kLanes) write(to + j, read(from + j));
 }
 
-template <class Value>
-std::int64_t forward_block(const Layer& layer, const Block& block, const Value* current, const float* scale, Value* psc,
-                           float* scratch) {
-    const std::int64_t size = block.segments * block.length, out_step = layer.neurons / (layer.pool * layer.pool);
-    float *const mem = scratch, *const syn = scratch + size, *const sum = syn + size;
-    std::fill(mem, syn + size, 0.0f);
-    std::int64_t spikes = 0;
-    for (std::int64_t t = 0; t < layer.steps; ++t) {
-        const Value* const step = current + (layer.constant ? 0 : t * layer.neurons) + block.input;
-        Value* const out = psc + t * out_step + block.output;
-        if (!layer.constant && t + 1 < layer.steps)
-            for (std::int64_t k = 0; k < block.segments; ++k) prefetch(step + layer.neurons + k * block.gap, block.length);
-        const float drive = layer.drive[t], leak = -layer.leak, rate = layer.rate, threshold = layer.threshold;
-        std::int32_t fired = 0;
-        for (std::int64_t k = 0; k < block.segments; ++k) {
-            const Value* const row = step + k * block.gap;
-            float *const m = mem + k * block.length, *const a = syn + k * block.length;
-#pragma omp simd reduction(+ : fired)
-            for (std::int64_t j = 0; j < block.length; ++j) {
-                const float u = m[j] + (m[j] * leak + load(row[j]) * drive);
-                const bool spike = u > threshold;
-                fired += spike;
-                m[j] = spike ? 0.0f : u;
-                a[j] = a[j] + ((spike ? 1.0f : 0.0f) - a[j]) * rate;
-            }
-        }
-        spikes += fired;
-        if (layer.pool == 1) {
-            if (scale == nullptr) {
-#pragma omp simd
-                for (std::int64_t j = 0; j < block.length; ++j) store(out[j], syn[j]);
-            } else {
-#pragma omp simd
-                for (std::int64_t j = 0; j < block.length; ++j) store(out[j], syn[j] * scale[block.output + j]);
-            }
-            continue;
-        }
-        pool_rows(layer, block, syn, sum);
-        if (scale == nullptr) {
-#pragma omp simd
-            for (std::int64_t j = 0; j < block.outputs; ++j) store(out[j], sum[j] * layer.pool_weight);
-        } else {
-#pragma omp simd
-            for (std::int64_t j = 0; j < block.outputs; ++j)
-                store(out[j], sum[j] * layer.pool_weight * scale[block.output + j]);
-        }
+// Add up the windows of the block's rows: over the rows first, into `line`, then over the columns, into `sum`.
+inline void pool_rows(const Layer& layer, const Block& block, const float* values, float* line, float* sum) {
+    for (std::int64_t j = 0; j < block.length; j += kLanes) {
+        Floats total = read(values + j);
+        for (std::int64_t k = 1; k < block.rows; ++k) total += read(values + k * block.stride() + j);
+        write(line + j, total);
     }
-    return spikes;
-}
-
-// Recompute the block's states and keep per step what the way back needs:
-// head   `factor` = min(1 / du, 8) > 0 at a spike, -sg(u) < 0 where the fallback decides, else 0;
-// paper  `factor` = what multiplies the filtered gradient;
-// both   `carry` = u / tau_m at a spike (positive), else 0: the weight of a later spike through the reset.
-template <class Value>
-void history_block(const Layer& layer, const Block& block, const Value* current, float* factor, float* carry,
-                   float* scratch) {
-    const std::int64_t size = block.segments * block.length;
-    float *const mem = scratch, *const syn = scratch + size;
-    std::fill(mem, syn + size, 0.0f);
-    const float leak = -layer.leak, rate = layer.rate, threshold = layer.threshold, quiet = 0.25f * layer.rate;
-    for (std::int64_t t = 0; t < layer.steps; ++t) {
-        const Value* const step = current + (layer.constant ? 0 : t * layer.neurons) + block.input;
-        const float drive = layer.drive[t];
-        if (!layer.constant && t + 1 < layer.steps)
-            for (std::int64_t k = 0; k < block.segments; ++k) prefetch(step + layer.neurons + k * block.gap, block.length);
-        for (std::int64_t k = 0; k < block.segments; ++k) {
-            const Value* const row = step + k * block.gap;
-            float *const m = mem + k * block.length, *const a = syn + k * block.length;
-            float *const f = factor + t * size + k * block.length, *const c = carry + t * size + k * block.length;
-            const bool head = layer.rule == kHead, firing = layer.rule == kPaperFiring;
-            if (head || firing) {
-                const float largest = head ? 8.0f : 10.0f, fallback = head ? -1.0f : 0.0f;
-#pragma omp simd
-                for (std::int64_t j = 0; j < block.length; ++j) {
-                    const float du = m[j] * leak + load(row[j]) * drive, u = m[j] + du;
-                    const bool spike = u > threshold;
-                    m[j] = spike ? 0.0f : u;
-                    a[j] = a[j] + ((spike ? 1.0f : 0.0f) - a[j]) * rate;
-                    const float z = slope(u, threshold);
-                    const float ratio = (spike ? 1.0f : z * fallback) / (spike ? du : denominator(z));
-                    f[j] = spike ? std::min(ratio, largest) : a[j] < quiet ? ratio : 0.0f;
-                    c[j] = spike ? u * layer.leak : 0.0f;
-                }
-            } else {
-#pragma omp simd
-                for (std::int64_t j = 0; j < block.length; ++j) {
-                    const float u = m[j] + (m[j] * leak + load(row[j]) * drive);
-                    const bool spike = u > threshold;
-                    m[j] = spike ? 0.0f : u;
-                    const float z = slope(u, threshold);
-                    f[j] = z / denominator(z);
-                    c[j] = spike ? u * layer.leak : 0.0f;
-                }
-            }
+    for (std::int64_t to = 0; to < block.outputs; to += layer.channels, line += layer.pool * layer.channels)
+        for (std::int64_t c = 0; c < layer.channels; c += kLanes) {
+            Floats total = read(line + c);
+            for (std::int64_t k = 1; k < layer.pool; ++k) total += read(line + k * layer.channels + c);
+            write(sum + to + c, total);
         }
-    }
 }
 
 // Give every neuron of a row the value of its window.
 inline void unpool(const Layer& layer, const Block& block, const float* values, float* row) {
     for (std::int64_t from = 0; from < block.outputs; from += layer.channels)
         for (std::int64_t k = 0; k < layer.pool; ++k, row += layer.channels)
-            std::copy(values + from, values + from + layer.channels, row);
+            copy_over(values + from, layer.channels, row);
 }
 
+// The neuron's constants and one step of it.
+struct Neuron {
+    Floats leak, rate, threshold, zero = {}, one = splat(1.0f);
+    explicit Neuron(const Layer& layer)
+        : leak(splat(-layer.leak)), rate(splat(layer.rate)), threshold(splat(layer.threshold)) {}
+    inline Floats change(Floats mem, Floats current) const { return mem * leak + current; }
+    inline Floats reset(Floats u, Ints spike) const { return spike ? zero : u; }
+    inline Floats synapse(Floats syn, Ints spike) const { return syn + ((spike ? one : zero) - syn) * rate; }
+};
+
+template <class Value>
+std::int64_t forward_block(const Layer& layer, const Block& block, const Value* current, const float* scale, Value* psc,
+                           const Scratch& scratch) {
+    const std::int64_t size = block.rows * block.stride(), out_step = layer.neurons / (layer.pool * layer.pool);
+    float *const mem = scratch[0], *const syn = scratch[1], *const line = scratch[2], *const sum = scratch[3];
+    std::fill(mem, mem + size, 0.0f);
+    std::fill(syn, syn + size, 0.0f);
+    const Neuron neuron(layer);
+    const float weight = layer.pool == 1 ? 1.0f : layer.pool_weight;
+    Ints spikes = {};
+    for (std::int64_t t = 0; t < layer.steps; ++t) {
+        const Value* const step = current + (layer.constant ? 0 : t * layer.neurons) + block.input;
+        Value* const out = psc + t * out_step + block.output;
+        const float drive = layer.drive[t];
+        for (std::int64_t k = 0; k < block.rows; ++k) {
+            const Value* const row = step + k * block.gap;
+            if (!layer.constant && t + 1 < layer.steps) prefetch(row + layer.neurons, block.length);
+            float *const m = mem + k * block.stride(), *const a = syn + k * block.stride();
+            for (std::int64_t j = 0; j < block.length; j += kLanes) {
+                const Floats before = read(m + j);
+                const Floats u = before + neuron.change(before, read(row + j, block.length - j) * drive);
+                const Ints spike = u > neuron.threshold;
+                spikes -= spike;
+                write(m + j, neuron.reset(u, spike));
+                write(a + j, neuron.synapse(read(a + j), spike));
+            }
+        }
+        if (layer.pool > 1) pool_rows(layer, block, syn, line, sum);
+        const float* const result = layer.pool > 1 ? sum : syn;
+        for (std::int64_t j = 0; j < block.outputs; j += kLanes) {
+            const std::int64_t left = block.outputs - j;
+            const Floats value = read(result + j) * weight;
+            write(out + j, scale == nullptr ? value : value * read(scale + block.output + j, left), left);
+        }
+    }
+    std::int64_t total = 0;
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) total += spikes[lane];
+    return total;
+}
+
+// Recompute the block's states and keep per step what the way back needs:
+// head   `factor` = min(1 / du, 8) > 0 at a spike, -sg(u) < 0 where the fallback decides, else 0;
+// paper  `factor` = what multiplies the filtered gradient;
+// both   `carry` = u / tau_m at a spike (positive), else 0: the weight of a later spike through the reset.
+template <Rule kRule, class Value>
+void history_block(const Layer& layer, const Block& block, const Value* current, float* factor, float* carry,
+                   const Scratch& scratch) {
+    const std::int64_t size = block.rows * block.stride();
+    float *const mem = scratch[0], *const syn = scratch[1];
+    std::fill(mem, mem + size, 0.0f);
+    std::fill(syn, syn + size, 0.0f);
+    const Neuron neuron(layer);
+    const Floats quiet = splat(0.25f * layer.rate), limit = splat(kExponentLimit), zero = {}, one = splat(1.0f);
+    constexpr bool direct = kRule == kHead || kRule == kPaperFiring, smooth = kRule != kPaperFiring;
+    const Floats largest = splat(kRule == kHead ? 8.0f : 10.0f), sign = splat(kRule == kPaperSilent ? 1.0f : -1.0f);
+    for (std::int64_t t = 0; t < layer.steps; ++t) {
+        const Value* const step = current + (layer.constant ? 0 : t * layer.neurons) + block.input;
+        const float drive = layer.drive[t];
+        for (std::int64_t k = 0; k < block.rows; ++k) {
+            const Value* const row = step + k * block.gap;
+            if (!layer.constant && t + 1 < layer.steps) prefetch(row + layer.neurons, block.length);
+            const std::int64_t at = k * block.stride(), kept = t * size + at;
+            for (std::int64_t j = 0; j < block.length; j += kLanes) {
+                const Floats before = read(mem + at + j);
+                const Floats du = neuron.change(before, read(row + j, block.length - j) * drive), u = before + du;
+                const Ints spike = u > neuron.threshold;
+                write(mem + at + j, neuron.reset(u, spike));
+                Floats numerator = one, denominator = du;
+                if constexpr (smooth) {
+                    const Floats x = (neuron.threshold - u) * (1.0f / kWidth);
+                    const Floats z = exponential(smaller(larger(x, -limit), limit)), slope = (z + 1.0f) * (z + 1.0f) * kWidth;
+                    numerator = direct ? (spike ? one : z * sign) : z * sign;
+                    denominator = direct ? (spike ? du : slope) : slope;
+                }
+                Floats f = numerator / denominator;
+                if constexpr (direct) {
+                    const Floats bounded = smaller(f, largest);
+                    if constexpr (kRule == kHead) {
+                        const Floats a = neuron.synapse(read(syn + at + j), spike);
+                        write(syn + at + j, a);
+                        f = spike ? bounded : (a < quiet ? f : zero);
+                    } else {
+                        f = spike ? bounded : zero;
+                    }
+                }
+                write(factor + kept + j, f);
+                write(carry + kept + j, spike ? u * layer.leak : zero);
+            }
+        }
+    }
+}
+
+// Where a step's gradient goes: to its place, or, for a current that is the same at all steps, onto a sum.
+template <class Value>
+struct EachStep {
+    Value* place;
+    inline void operator()(std::int64_t j, std::int64_t left, Floats g) const { write(place + j, g, left); }
+};
+struct Summed {
+    float* total;
+    float drive;
+    inline void operator()(std::int64_t j, std::int64_t, Floats g) const { write(total + j, read(total + j) + g * drive); }
+};
+
 // One step back under head: theta' = h = factor (E + theta u / tau_m) at a spike, else (1 - 1 / tau_m) theta.
-inline void head_step(const Layer& layer, std::int64_t length, const float* f, const float* c, const float* filtered,
-                      float* theta, float* g) {
-    const float keep = layer.keep, reset = layer.reset ? 1.0f : 0.0f;
-#pragma omp simd
-    for (std::int64_t j = 0; j < length; ++j) {
-        const float h = f[j] > 0.0f ? f[j] * (filtered[j] + theta[j] * (c[j] * reset)) : keep * theta[j];
-        theta[j] = h;
-        g[j] = f[j] >= 0.0f ? h : -f[j] * filtered[j];  // a current that is not a number ends here
+template <class To>
+inline void head_step(const Layer& layer, std::int64_t length, const float* factor, const float* carry,
+                      const float* filtered, float* theta, const To to) {
+    const Floats zero = {}, reset = splat(layer.reset ? 1.0f : 0.0f);
+    for (std::int64_t j = 0; j < length; j += kLanes) {
+        const Floats f = read(factor + j), e = read(filtered + j), later = read(theta + j);
+        const Floats h = f > zero ? f * (e + later * (read(carry + j) * reset)) : later * layer.keep;
+        write(theta + j, h);
+        to(j, length - j, f >= zero ? h : -f * e);  // a current that is not a number ends here
     }
 }
 
 // One step back under paper: `next` is the error at the neuron's next spike, decayed to this step.
-inline void paper_step(const Layer& layer, std::int64_t length, const float* f, const float* c, const float* error,
-                       float* next, float* filtered, float* g) {
-    const float keep = layer.keep, rate = layer.rate, reset = layer.reset ? 1.0f : 0.0f;
-#pragma omp simd
-    for (std::int64_t j = 0; j < length; ++j) {
-        const float r = error[j] + c[j] * reset * next[j];
-        next[j] = c[j] > 0.0f ? error[j] : keep * next[j];
-        filtered[j] += (r - filtered[j]) * rate;
-        g[j] = f[j] * filtered[j];
+template <class To>
+inline void paper_step(const Layer& layer, std::int64_t length, const float* factor, const float* carry,
+                       const float* error, float* next, float* filtered, const To to) {
+    const Floats zero = {}, reset = splat(layer.reset ? 1.0f : 0.0f);
+    for (std::int64_t j = 0; j < length; j += kLanes) {
+        const Floats c = read(carry + j), e = read(error + j), later = read(next + j), before = read(filtered + j);
+        const Floats after = before + ((e + c * reset * later) - before) * layer.rate;
+        write(next + j, c > zero ? e : later * layer.keep);
+        write(filtered + j, after);
+        to(j, length - j, read(factor + j) * after);
     }
 }
 
-struct Scratch {
-    std::vector<float> values;
-    std::int64_t size;  // neurons of the largest block
-    float* operator[](std::int64_t part) { return values.data() + part * size; }
-};
-
-template <class Value>
+template <Rule kRule, class Value>
 void backward_block(const Layer& layer, const Block& block, const Value* current, const float* scale,
-                    const Value* grad_psc, Value* grad_current, Scratch& scratch) {
-    const std::int64_t size = block.segments * block.length, out_step = layer.neurons / (layer.pool * layer.pool);
-    const bool head = layer.rule == kHead || layer.rule == kSurrogate;
-    float *const theta = scratch[0], *const filtered = scratch[1], *const wide = scratch[2], *const g = scratch[3],
-          *const total = scratch[4], *const error = scratch[5], *const factor = scratch[6],
-          *const carry = scratch[6 + layer.steps];
-    history_block(layer, block, current, factor, carry, scratch[0]);
-    for (std::int64_t part = 0; part < 5; ++part) std::fill(scratch[part], scratch[part] + size, 0.0f);
+                    const Value* grad_psc, Value* grad_current, const Scratch& scratch) {
+    const std::int64_t size = block.rows * block.stride(), out_step = layer.neurons / (layer.pool * layer.pool);
+    constexpr bool head = kRule == kHead || kRule == kSurrogate;
+    float *const later = scratch[0], *const filtered = scratch[1], *const total = scratch[2], *const error = scratch[3],
+          *const wide = scratch[4], *const factor = scratch[5], *const carry = scratch[5 + layer.steps];
+    history_block<kRule>(layer, block, current, factor, carry, scratch);
+    for (float* part : {later, filtered, total}) std::fill(part, part + size, 0.0f);
     const float weight = layer.pool == 1 ? 1.0f : layer.pool_weight;
     for (std::int64_t t = layer.steps - 1; t >= 0; --t) {
         const Value* const grad = grad_psc + t * out_step + block.output;
-        if (t > 0) {
-            prefetch(grad - out_step, block.outputs);
-            for (std::int64_t k = 0; !layer.constant && k < block.segments; ++k)
-                prefetch<1>(grad_current + (t - 1) * layer.neurons + block.input + k * block.gap, block.length);
-        }
-        if (scale == nullptr) {
-#pragma omp simd
-            for (std::int64_t j = 0; j < block.outputs; ++j) error[j] = load(grad[j]) * weight;
-        } else {
-#pragma omp simd
-            for (std::int64_t j = 0; j < block.outputs; ++j) error[j] = load(grad[j]) * scale[block.output + j] * weight;
-        }
-        if (head) {
-#pragma omp simd
-            for (std::int64_t j = 0; j < block.outputs; ++j)
-                filtered[j] += (error[j] - filtered[j]) * layer.rate;
+        Value* const out = grad_current + (layer.constant ? 0 : t * layer.neurons) + block.input;
+        if (t > 0) prefetch(grad - out_step, block.outputs);
+        for (std::int64_t j = 0; j < block.outputs; j += kLanes) {
+            const std::int64_t left = block.outputs - j;
+            Floats e = read(grad + j, left) * weight;
+            if (scale != nullptr) e *= read(scale + block.output + j, left);
+            if constexpr (head) write(filtered + j, read(filtered + j) + (e - read(filtered + j)) * layer.rate);
+            else write(error + j, e);
         }
         const float* row = head ? filtered : error;
         if (layer.pool > 1) {
             unpool(layer, block, row, wide);
             row = wide;
         }
-        for (std::int64_t k = 0; k < block.segments; ++k) {
-            const std::int64_t at = k * block.length;
+        for (std::int64_t k = 0; k < block.rows; ++k) {
+            Value* const place = out + k * block.gap;
+            if (t > 0 && !layer.constant) prefetch<1>(place - layer.neurons, block.length);
+            const std::int64_t at = k * block.stride();
             const float *const f = factor + t * size + at, *const c = carry + t * size + at;
-            if (head) head_step(layer, block.length, f, c, row, theta + at, g);
-            else paper_step(layer, block.length, f, c, row, theta + at, filtered + at, g);
-            if (layer.constant) {
-                const float drive = layer.drive[t];
-                float* const sum = total + at;
-#pragma omp simd
-                for (std::int64_t j = 0; j < block.length; ++j) sum[j] += drive * g[j];
-                continue;
-            }
-            Value* const out = grad_current + t * layer.neurons + block.input + k * block.gap;
-#pragma omp simd
-            for (std::int64_t j = 0; j < block.length; ++j) store(out[j], g[j]);
+            const auto step = [&](auto to) {
+                if constexpr (head) head_step(layer, block.length, f, c, row, later + at, to);
+                else paper_step(layer, block.length, f, c, row, later + at, filtered + at, to);
+            };
+            if (layer.constant) step(Summed{total + at, layer.drive[t]});
+            else step(EachStep<Value>{place});
         }
     }
-    for (std::int64_t k = 0; layer.constant && k < block.segments; ++k)
-        for (std::int64_t j = 0; j < block.length; ++j)
-            store(grad_current[block.input + k * block.gap + j], total[k * block.length + j]);
+    for (std::int64_t k = 0; layer.constant && k < block.rows; ++k)
+        for (std::int64_t j = 0; j < block.length; j += kLanes)
+            write(grad_current + block.input + k * block.gap + j, read(total + k * block.stride() + j), block.length - j);
+}
+
+// Neurons of a block that keeps `arrays` numbers for each of them: in the first-level cache, but not too few.
+std::int64_t target(std::int64_t arrays) {
+    return std::max(kNear / arrays, std::min(kShortest, std::max(kFar / arrays, 4 * kLanes)));
 }
 
 template <class Value>
 std::int64_t forward(const Layer& layer, const Value* current, const float* scale, Value* psc) {
-    const Blocks blocks(layer, kForwardBlock);
+    const Blocks blocks(layer, target(4));
     const std::int64_t count = blocks.count();
     std::int64_t spikes = 0;
 #pragma omp parallel num_threads(layer.threads) if (layer.steps * layer.neurons > kSmall) reduction(+ : spikes)
     {
-        std::vector<float> scratch(3 * blocks.largest());
+        const Scratch scratch(4, blocks.largest());
 #pragma omp for schedule(dynamic)
         for (std::int64_t index = 0; index < count; ++index)
-            spikes += forward_block(layer, blocks[index], current, scale, psc, scratch.data());
+            spikes += forward_block(layer, blocks[index], current, scale, psc, scratch);
     }
     return spikes;
 }
 
-template <class Value>
+template <Rule kRule, class Value>
 void backward(const Layer& layer, const Value* current, const float* scale, const Value* grad_psc, Value* grad_current) {
-    const Blocks blocks(layer, std::clamp<std::int64_t>(kHistory / (2 * layer.steps), 64, kForwardBlock));
+    const std::int64_t arrays = 5 + 2 * layer.steps;
+    const Blocks blocks(layer, target(arrays));
     const std::int64_t count = blocks.count();
 #pragma omp parallel num_threads(layer.threads) if (layer.steps * layer.neurons > kSmall)
     {
-        Scratch scratch{std::vector<float>((6 + 2 * layer.steps) * blocks.largest()), blocks.largest()};
+        const Scratch scratch(arrays, blocks.largest());
 #pragma omp for schedule(dynamic)
         for (std::int64_t index = 0; index < count; ++index)
-            backward_block(layer, blocks[index], current, scale, grad_psc, grad_current, scratch);
+            backward_block<kRule>(layer, blocks[index], current, scale, grad_psc, grad_current, scratch);
     }
 }
 
 template <class Value>
-void filter(std::int64_t steps, std::int64_t neurons, float rate, bool reverse, std::int32_t threads, const Value* values,
+void backward_by_rule(const Layer& layer, const Value* current, const float* scale, const Value* grad, Value* grad_current) {
+    switch (layer.rule) {
+        case kHead: return backward<kHead>(layer, current, scale, grad, grad_current);
+        case kSurrogate: return backward<kSurrogate>(layer, current, scale, grad, grad_current);
+        case kPaperFiring: return backward<kPaperFiring>(layer, current, scale, grad, grad_current);
+        default: return backward<kPaperSilent>(layer, current, scale, grad, grad_current);
+    }
+}
+
+void filter(std::int64_t steps, std::int64_t neurons, float rate, bool reverse, std::int32_t threads, const float* values,
             float* filtered) {
-    const std::int64_t span = 16384, count = (neurons + span - 1) / span;
+    const std::int64_t span = 1024 * kLanes, count = (neurons + span - 1) / span;
 #pragma omp parallel for num_threads(threads) if (steps * neurons > kSmall)
     for (std::int64_t block = 0; block < count; ++block) {
         const std::int64_t first = block * span, last = std::min(first + span, neurons);
         for (std::int64_t k = 0; k < steps; ++k) {
             const std::int64_t at = (reverse ? steps - 1 - k : k) * neurons, before = at + (reverse ? neurons : -neurons);
-            if (k == 0) {
-                for (std::int64_t j = first; j < last; ++j) filtered[at + j] = load(values[at + j]) * rate;
-                continue;
+            for (std::int64_t j = first; j < last; j += kLanes) {
+                const Floats psc = k == 0 ? Floats{} : read(filtered + before + j, last - j);
+                write(filtered + at + j, psc + (read(values + at + j, last - j) - psc) * rate, last - j);
             }
-#pragma omp simd
-            for (std::int64_t j = first; j < last; ++j)
-                filtered[at + j] = filtered[before + j] + (load(values[at + j]) - filtered[before + j]) * rate;
         }
     }
 }
@@ -417,11 +399,11 @@ std::int64_t tsslbp_forward_bfloat16(const Layer* layer, const BFloat16* current
 }
 void tsslbp_backward_float32(const Layer* layer, const float* current, const float* scale, const float* grad_psc,
                              float* grad_current) {
-    backward(*layer, current, scale, grad_psc, grad_current);
+    backward_by_rule(*layer, current, scale, grad_psc, grad_current);
 }
 void tsslbp_backward_bfloat16(const Layer* layer, const BFloat16* current, const float* scale, const BFloat16* grad_psc,
                               BFloat16* grad_current) {
-    backward(*layer, current, scale, grad_psc, grad_current);
+    backward_by_rule(*layer, current, scale, grad_psc, grad_current);
 }
 void psc_filter_float32(std::int64_t steps, std::int64_t neurons, float rate, bool reverse, std::int32_t threads,
                         const float* values, float* filtered) {

@@ -1,0 +1,180 @@
+"""The variants that ke.py times: each builder returns one training step or some forward passes as a function."""
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import MagicMock
+
+import torch
+import yaml
+from convolutions import Step, alone
+from torch import Tensor, nn
+
+from runner.functional.fold import fold_batch_norm
+from runner.functional.hypothesis import kels
+from runner.functional.slim import extract
+from runner.loop import freeze_all_but, take_step
+from runner.method import Batch
+from runner.methods.ke import KnowledgeEvolution
+from runner.models.resnet import ResNet
+from runner.tasks.classification import Classification
+
+CLASSES = 100
+SMOOTHING, RATE, MOMENTUM, DECAY = 0.1, 0.256, 0.9, 1e-4  # of the released command
+
+
+def data(case: Any) -> tuple[Tensor, Tensor]:
+    """Random images (B, 3, H, W) and classes (B,)."""
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(case.batch, 3, case.pixels, case.pixels, generator=generator)
+    return images, torch.randint(CLASSES, (case.batch,), generator=generator)
+
+
+def settings(path: str) -> dict[str, Any]:
+    """A file of conf without the keys that only the configuration reads."""
+    found = yaml.safe_load((Path(__file__).parents[2] / "conf" / path).read_text())
+    return {key: value for key, value in found.items() if key != "defaults" and key[0] != "_"}
+
+
+class _Unobserved:
+    """An observer that looks at nothing."""
+
+    def stepped(self, *about: Any) -> None:
+        """A step was taken."""
+
+
+def ours(case: Any, bfloat16: bool = False) -> Step:
+    """The loop's step on the method's own stage."""
+    images, classes = data(case)
+    own = {"smoothing": SMOOTHING, "learning_rate": RATE, "momentum": MOMENTUM, "weight_decay": DECAY}
+
+    def build(names: Sequence[str]) -> nn.Module:
+        return resnet18({"class": CLASSES}, case).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    method = KnowledgeEvolution(
+        **{**settings("method/ke.yaml"), "batch_size": case.batch, "split_rate": case.split_rate, **own},
+        build=build,
+        tasks={"class": Classification(CLASSES)},
+        sizes={"train": 100 * case.batch},
+        scale=1.0,
+        example=images[:1],
+    )
+    method.train()
+    stage = method.stages()[0]
+    batch = Batch(images.contiguous(memory_format=torch.channels_last), {"class": classes})
+    parameters = freeze_all_but(method, method.optimizers[stage.optimizer])
+    autocast = partial(torch.autocast, "cpu", torch.bfloat16) if bfloat16 else contextlib.nullcontext
+    observer: Any = _Unobserved()
+    return partial(take_step, method, stage, 0, batch, parameters, observer, autocast)
+
+
+def resnet18(tasks: dict[str, int] | int, case: Any) -> nn.Module:
+    """Our network as the recipes have it."""
+    return ResNet(**settings("model/resnet18.yaml"), tasks=tasks, input_shape=(3, case.pixels, case.pixels))
+
+
+def floor(case: Any) -> Step:
+    """The convolutions of our step alone, with the gradients that the step asks of them."""
+    return alone(ours(case))
+
+
+def official(case: Any) -> Step:
+    """One call of the official training epoch on a loader of one batch, accuracies included."""
+    _import_official()
+    trainer = importlib.import_module("trainers.default_cls")
+    network = _official_network(case)
+    criterion = importlib.import_module("utils.net_utils").LabelSmoothing(smoothing=SMOOTHING)
+    optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY)
+    loader, config = _OneBatch(case), argparse.Namespace(cs_kd=False, print_freq=10, logger=MagicMock())
+    return partial(trainer.train, loader, network, criterion, optimizer, 0, config, MagicMock())
+
+
+class _OneBatch:
+    """What the official training epoch reads of its loader."""
+
+    num_batches = 1
+
+    def __init__(self, case: Any) -> None:
+        self._batch, self.batch_size = data(case), case.batch
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        yield self._batch
+
+
+def _official_network(case: Any) -> nn.Module:
+    layers = {"conv_type": "SplitConv", "bn_type": "SplitBatchNorm", "linear_type": "SplitLinear"}
+    initial = {
+        "init": "kaiming_normal",
+        "mode": "fan_in",
+        "nonlinearity": "relu",
+        "scale_fan": False,
+        "pretrained": None,
+    }
+    split = {"split_mode": "kels", "split_rate": case.split_rate, "slim_factor": 1, "num_cls": CLASSES}
+    config = argparse.Namespace(**layers, **initial, **split, logger=MagicMock())
+    network: nn.Module = importlib.import_module("models").Split_ResNet18(config)
+    return network
+
+
+def _import_official() -> None:
+    """Make the checkout that RUNNER_OFFICIAL_KE names importable on the CPU; ImportError where there is none."""
+    checkout = os.environ.get("RUNNER_OFFICIAL_KE")
+    if not checkout:
+        raise ImportError("RUNNER_OFFICIAL_KE names no checkout")
+    sys.path.insert(0, checkout)
+    for name in ("tqdm", "tensorboard", "torch.utils.tensorboard"):
+        if name == "torch.utils.tensorboard" or importlib.util.find_spec(name) is None:
+            sys.modules[name] = MagicMock(__spec__=ModuleSpec(name, None))
+    parsed = ModuleType("configs.base_config")  # the original reads the command line when it is imported
+    parsed.args = None  # type: ignore[attr-defined]
+    sys.modules["configs.base_config"] = parsed
+    identity: Any = lambda self, *args, **kwargs: self  # noqa: E731
+    torch.Tensor.cuda = nn.Module.cuda = identity  # type: ignore[method-assign]
+
+
+def official_dense(case: Any) -> Step:
+    """Inference of the official dense network."""
+    _import_official()
+    return _passes(case, _official_network(case), data(case)[0])
+
+
+def dense(case: Any) -> Step:
+    """Inference of our dense network in torch's default layout."""
+    return _passes(case, resnet18(CLASSES, case), data(case)[0])
+
+
+def slim(case: Any, compiled: bool = False) -> Step:
+    """Inference of the slim network, channels last, batch norms folded."""
+    images = data(case)[0]
+    network = resnet18(CLASSES, case)
+    network = extract(network, kels(network, images[:1], case.split_rate), images[:1])
+    network = fold_batch_norm(network, images[:1]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if compiled:
+        torch._inductor.config.freezing = True
+        network = torch.compile(network)  # type: ignore[assignment]
+    return _passes(case, network, images.contiguous(memory_format=torch.channels_last))
+
+
+def _passes(case: Any, network: nn.Module, images: Tensor) -> Step:
+    network.eval()
+
+    @torch.no_grad()
+    def step() -> None:
+        for _ in range(case.passes):
+            network(images)
+
+    return step
+
+
+BUILDERS: dict[str, dict[str, Callable[[Any], Step]]] = {
+    "train": {"official": official, "ours": ours, "bfloat16": partial(ours, bfloat16=True), "floor": floor},
+    "slim": {"official": official_dense, "dense": dense, "slim": slim, "compiled": partial(slim, compiled=True)},
+}

@@ -1,0 +1,85 @@
+// Sixteen numbers at a time, in the vector types that GCC and Clang share; machines with narrower units take several turns.
+// Written out because compilers turn the neuron's conditions into vector code or not, depending on details of the loop.
+
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
+constexpr std::int64_t kLanes = 16;
+
+using Floats = float __attribute__((vector_size(64)));
+using Ints = std::int32_t __attribute__((vector_size(64)));
+using Bits = std::uint32_t __attribute__((vector_size(64)));
+using Halves = std::uint16_t __attribute__((vector_size(32)));
+
+enum BFloat16 : std::uint16_t {};
+
+inline Floats splat(float value) { return Floats{} + value; }
+
+inline Floats read(const float* from) {
+    Floats values;
+    std::memcpy(&values, from, sizeof values);
+    return values;
+}
+
+inline Floats read(const BFloat16* from) {
+    Halves halves;
+    std::memcpy(&halves, from, sizeof halves);
+    return reinterpret_cast<Floats>(__builtin_convertvector(halves, Bits) << 16);
+}
+
+inline void write(float* to, Floats values) { std::memcpy(to, &values, sizeof values); }
+
+inline void write(BFloat16* to, Floats values) {  // round to nearest even
+    const Bits bits = reinterpret_cast<Bits>(values);
+    const Bits rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    const Bits kept = values == values ? rounded : (Bits{} + 0x7fc0u);
+    const Halves halves = __builtin_convertvector(kept, Halves);
+    std::memcpy(to, &halves, sizeof halves);
+}
+
+// The first `count` numbers only, where fewer than a vector are left.
+template <class Value>
+inline Floats read(const Value* from, std::int64_t count) {
+    if (count >= kLanes) return read(from);
+    Value values[kLanes] = {};
+    std::memcpy(values, from, count * sizeof(Value));
+    return read(values);
+}
+
+template <class Value>
+inline void write(Value* to, Floats values, std::int64_t count) {
+    if (count >= kLanes) return write(to, values);
+    Value all[kLanes];
+    write(all, values);
+    std::memcpy(to, all, count * sizeof(Value));
+}
+
+inline Floats smaller(Floats a, Floats b) { return b < a ? b : a; }  // a where one is not a number
+inline Floats larger(Floats a, Floats b) { return a < b ? b : a; }
+
+inline Floats multiply_add(Floats a, Floats b, Floats c) {  // rounds once where the machine can
+#ifdef __AVX512F__
+    return reinterpret_cast<Floats>(_mm512_fmadd_ps(
+        reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
+#else
+    return a * b + c;
+#endif
+}
+
+inline Floats exponential(Floats x) {  // |x| <= 8; Taylor series on |r| <= ln(2) / 2, relative error below 1e-7
+    const Floats n = multiply_add(x, splat(1.44269504f), splat(12582912.0f)) - 12582912.0f;  // to the nearest integer
+    const Floats r = multiply_add(n, splat(2.12194440e-4f), multiply_add(n, splat(-0.693359375f), x));
+    Floats p = multiply_add(r, splat(1.0f / 5040.0f), splat(1.0f / 720.0f));
+    p = multiply_add(p, r, splat(1.0f / 120.0f));
+    p = multiply_add(p, r, splat(1.0f / 24.0f));
+    p = multiply_add(p, r, splat(1.0f / 6.0f));
+    p = multiply_add(p, r, splat(0.5f));
+    p = multiply_add(p, r, splat(1.0f));
+    p = multiply_add(p, r, splat(1.0f));
+    return p * reinterpret_cast<Floats>((__builtin_convertvector(n, Ints) + 127) << 23);
+}

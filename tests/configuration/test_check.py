@@ -1,0 +1,151 @@
+"""What cannot run is refused before torch is imported, with the key, the value, what is allowed and the nearest spelling."""
+
+import random
+import subprocess
+import sys
+
+import pytest
+
+from runner.configuration import files
+from runner.configuration.messages import explain, root_cause
+from runner.errors import ConfigurationError
+from tests.compose import composed
+
+KEYS = ["seed", "scale", "selection", "device", "precision", "threads", "cache_dir", "evaluation_batch"] + [
+    f"method.{key}"
+    for key in ("warmup", "cycles", "retrain", "draws", "temperature", "curriculum_speed", "sparsity", "sharing_weight")
+    + ("learning_rate", "weight_decay", "policy_steps", "initial_policy", "batch_size", "sampling", "policy_from")
+] + ["dataset.size", "dataset.train", "dataset.augment", "dataset.tasks", "model.layers", "model.widths", "model.dropout"]
+VALUES = [
+    ("method", "adashare"), ("method", "hard_sharing"), ("method", "single_task"), ("method", "tsslbp"),
+    ("dataset", "rooms"), ("dataset", "mnist"), ("dataset", "flowers102"), ("model", "deeplab_small"),
+    ("model", "deeplab_resnet18"), ("model", "snn_fashion"), ("experiment", "adashare/nyu_2task"),
+    ("method.sampling", "straight_through"), ("method.sparsity", "official"), ("precision", "bfloat16"),
+    ("selection", "validation"), ("method.initial_policy", "random"), ("dataset.augment", "standard"),
+]  # fmt: skip
+GROUPS = ["method=adashare", "dataset=rooms", "model=deeplab_small"]
+
+
+def mistype(word, seed):
+    """A letter left out, doubled, or two swapped, as fingers do."""
+    choose = random.Random(f"{word}{seed}")
+    at = choose.randrange(1, len(word) - 1)
+    kind = choose.randrange(3)
+    wrong = (
+        word[:at] + word[at + 1 :],
+        word[:at] + word[at] + word[at:],
+        word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+    )[kind]
+    return wrong if wrong != word else word + "x"
+
+
+def refused(*overrides):
+    """What the user is told."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011  (which of Hydra's errors it is does not matter)
+        composed(*overrides)
+    cause = root_cause(caught.value)
+    explanation = explain(cause)
+    assert explanation is not None or isinstance(cause, ConfigurationError), repr(cause)
+    return explanation or str(cause)
+
+
+def test_sixty_typos_are_refused_and_nearly_all_name_the_right_word():
+    cases = []
+    for key in KEYS:
+        prefix, _, name = key.rpartition(".")
+        wrong = ".".join(filter(None, (prefix, mistype(name, 0))))
+        cases.append((f"{wrong}=1", key))
+    cases += [(f"{key}={mistype(value, 1)}", value) for key, value in VALUES]
+    cases += [(mistype(override.partition("=")[0], 2) + "=x", override.partition("=")[0]) for override in GROUPS]
+    cases += [(f"{key}={mistype(value, 3)}", value) for key, value in VALUES[:10]]
+    assert len(cases) >= 60
+    named = [right in refused(override) for override, right in cases]
+    missed = [case for case, hit in zip(cases, named, strict=True) if not hit]
+    assert sum(named) >= 0.95 * len(cases), missed
+
+
+WRONG_TYPES = [
+    "seed=abc", "seed=1.5", "seed=null", "scale=big", "device=1", "threads=two", "evaluation_batch=x", "method.draws=1.5",
+    "method.draws=many", "method.curriculum=3", "method.temperature=hot", "method.retrain=null",
+    "dataset.size=large", "dataset.tasks=segmentation", "dataset.train=[1]", "model.layers=3", "model.widths=[a]",
+    "model.bottleneck=maybe", "method.learning_rate=true",
+]  # fmt: skip
+WRONG_RANGES = [
+    "seed=-1", "scale=0", "scale=1.5", "threads=0", "evaluation_batch=0", "method.draws=0", "method.cycles=-3",
+    "method.warmup=-1", "method.temperature=0", "method.temperature_decay=1.1", "method.sparsity_weight=-0.1",
+    "method.learning_rate=0", "method.decay_factor=0", "method.curriculum_speed=0", "dataset.size=2", "dataset.train=0",
+    "model.dropout=1", "model.head_width=0", "checkpoint_minutes=-1", "method.weights.depth=-2",
+]  # fmt: skip
+CONFLICTS = [
+    ("method=adashare model=resnet18", "blocks"),
+    ("method=tsslbp model=resnet18", "spiking"),
+    ("method=ke model=deeplab_small", "label"),
+    ("dataset=nmnist method=ke", "events"),
+    ("dataset.tasks=[scene]", "deeplab_small cannot predict 'scene'"),
+    ("dataset.tasks=[]", "at least one task"),
+    ("dataset.tasks=[depth,depth]", "none twice"),
+    ("dataset=nyu dataset.tasks=[edges]", "list of segmentation or normals or depth"),
+    ("dataset=nyu method.weights.edges=1", "names no task of dataset=nyu"),
+    ("dataset=mnist method=hard_sharing", "deeplab_small can predict none of them"),
+    ("method._target_=os.system", "only 'runner.*' is"),
+    ("+unknown=1", "unknown key 'unknown'"),
+    ("++unknown=1", "unknown key 'unknown'"),
+    ("+method.unknown=1", "unknown key 'method.unknown'"),
+    ("~seed", "seed is missing"),
+    ("method=[", "cannot read"),
+    ("method.weights=[1]", "method.weights: Cannot merge DictConfig with ListConfig"),
+]
+
+
+@pytest.mark.parametrize("override", WRONG_TYPES + WRONG_RANGES)
+def test_wrong_types_and_ranges_name_key_and_what_is_allowed(override):
+    key = override.partition("=")[0]
+    told = refused(override)
+    assert told.startswith(key.removesuffix(".depth"))
+    assert "is not allowed; use " in told
+
+
+@pytest.mark.parametrize(("overrides", "told"), CONFLICTS)
+def test_impossible_combinations(overrides, told):
+    assert told in refused(*overrides.split())
+
+
+def test_what_a_model_must_provide_comes_with_models_that_do():
+    assert "choose model=deeplab_resnet101|deeplab_resnet18" in refused("method=adashare", "model=resnet18")
+
+
+def test_tasks_are_all_that_the_model_can_predict():
+    assert composed()["dataset"]["tasks"] == ["segmentation", "normals", "depth", "edges", "keypoints"]
+    assert composed("method=ke")["dataset"]["tasks"] == ["scene"]
+
+
+def test_selection_is_the_methods_own_unless_given():
+    assert composed()["selection"] == "validation"
+    assert composed("method=ke")["selection"] == "last"
+    assert composed("method=ke", "selection=test")["selection"] == "test"
+
+
+def test_an_entry_of_a_map_needs_no_plus():
+    assert composed("method.weights.depth=3")["method"]["weights"] == {"depth": 3.0}
+
+
+def test_every_option_states_a_rule_for_every_key():
+    for group in files.GROUPS:
+        for name, content in files.options(group).items():
+            keys = {key for key in content if key[0] != "_" and key != "defaults"}
+            assert keys == set(content["_rules_"]), f"{group}/{name}"
+            assert content["_about_"]
+
+
+@pytest.mark.parametrize("arguments", [["seed=x"], ["--help"], ["method=adashar"]])
+def test_torch_is_not_imported_to_answer(arguments):
+    program = (
+        "import sys, runner.__main__ as m\n"
+        f"sys.argv = ['runner', *{arguments!r}]\n"
+        "try:\n    m.main()\nexcept SystemExit as ended:\n    print('code', ended.code)\n"
+        "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"code {0 if arguments == ['--help'] else 2}" in done.stdout
+    assert "Traceback" not in done.stderr
