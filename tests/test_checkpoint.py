@@ -119,6 +119,27 @@ def test_a_crash_at_any_point_of_a_save_leaves_a_whole_checkpoint(tmp_path, monk
     assert not list((tmp_path / "c").glob(".*.tmp"))
 
 
+def test_two_crashes_and_damage_in_between_lose_nothing(tmp_path, monkeypatch):
+    checkpoints = saved(tmp_path / "c", 2)
+
+    def crash(*arguments):
+        raise CrashError
+
+    with monkeypatch.context() as patch:  # after the sums, before the renames
+        patch.setattr(checkpoint.os, "replace", lambda a, b: crash() if str(b).endswith(".pt") else os.rename(a, b))
+        with pytest.raises(CrashError):
+            checkpoints.save(Position(0, 2, True), state(2))
+    again = Checkpoints(tmp_path / "c", IDENTITY)
+    again.save(Position(0, 3, True), state(3))
+    (tmp_path / "c" / "last.pt").write_bytes(b"damaged")
+    assert again.load(CPU)["position"]["step"] == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.os, "replace", lambda a, b: crash() if str(b).endswith("last.pt") else os.rename(a, b))
+        with pytest.raises(CrashError):
+            again.save(Position(0, 4, True), state(4))
+    assert Checkpoints(tmp_path / "c", IDENTITY).load(CPU)["position"]["step"] == 1
+
+
 def test_a_pickle_in_a_checkpoint_does_not_run(tmp_path):
     class Evil:
         def __reduce__(self):

@@ -42,7 +42,8 @@ def test_a_run_writes_what_is_promised_and_a_second_start_says_so(tmp_path, runn
     done = runner(*HARD, check=0)
     (folder,) = folders(tmp_path)
     assert {path.name for path in folder.iterdir()} >= {
-        "config.yaml", "metrics.jsonl", "summary.json", "checkpoints", "figures", "splits.json"
+        "config.yaml",
+        "run.log", "metrics.jsonl", "summary.json", "checkpoints", "figures", "splits.json"
     }  # fmt: skip
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["status"] == "finished"

@@ -8,6 +8,7 @@ import torch
 from runner.export import export, load, main, restored
 from runner.folder import RunFolder
 from runner.run import run
+from runner.signals import Stop
 from tests.compose import small
 
 CPU = torch.device("cpu")
@@ -19,7 +20,7 @@ def finished(tmp_path_factory):
     config = small("ke", f"cache_dir={root / 'cache'}", "threads=1")
     folder = RunFolder(root / "run")
     folder.path.mkdir()
-    run(config, folder)
+    run(config, folder, Stop())
     return folder
 
 

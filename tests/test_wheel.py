@@ -16,7 +16,13 @@ def test_a_wheel_unpacked_elsewhere_runs(tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     small = ["method=hard_sharing", "method.steps=2", "model.widths=[4,4,8,8]", "model.head_width=4", "dataset.size=32"]
-    small += ["dataset.train=24", "dataset.test=4", "method.batch_size=4", "threads=1", f"cache_dir={tmp_path / 'cache'}"]
+    small += [
+        "dataset.train=24",
+        "dataset.test=4",
+        "method.batch_size=4",
+        "threads=1",
+        f"cache_dir={tmp_path / 'cache'}",
+    ]
     program = [sys.executable, "-W", "ignore", "-m", "runner"]
     where = "import runner; print(runner.__file__)"
     found = subprocess.run([sys.executable, "-c", where], env=environment, cwd=tmp_path, capture_output=True, text=True)

@@ -14,6 +14,7 @@ with its weights frozen.
 import argparse
 import re
 import sys
+import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -73,7 +74,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10, help="timed steps of each variant")
     parser.add_argument("--variants", nargs="+", help="the others are left out")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--cpu-time", action="store_true", help="of one thread, where other jobs disturb the wall's")
     options = parser.parse_args()
+    clock, threads = (time.process_time, 1) if options.cpu_time else (time.perf_counter, options.threads)
     import ke_variants
 
     for name in options.case:
@@ -83,9 +86,10 @@ def main() -> None:
             for variant in VARIANTS[chosen.kind]
             if not options.variants or variant in options.variants
         }
+        measured = in_turn(builders, rounds=options.rounds, warmup=3, threads=threads, clock=clock)
         timings = {
-            variant: Timing([time / chosen.passes for time in timing.milliseconds], timing.peak)
-            for variant, timing in in_turn(builders, rounds=options.rounds, warmup=3, threads=options.threads).items()
+            variant: Timing([milliseconds / chosen.passes for milliseconds in timing.milliseconds], timing.peak)
+            for variant, timing in measured.items()
         }
         print(f"\n{name}\n{table(timings, next(iter(timings)))}", *ratios(chosen.kind, timings), sep="\n", flush=True)
 

@@ -19,10 +19,10 @@ from omegaconf import DictConfig, OmegaConf
 from runner import sweep
 from runner.configuration import files
 from runner.configuration.check import checked
-from runner.configuration.identity import run_name
+from runner.configuration.identity import digest, run_name
 from runner.configuration.messages import explain, root_cause
 from runner.errors import ConfigurationError
-from runner.signals import Interrupted
+from runner.signals import Interrupted, Stop
 
 log = logging.getLogger("runner")
 _ended: list[int] = []  # the exit code of a single job that failed
@@ -56,14 +56,15 @@ def job(config: DictConfig) -> float | None:
 
 def _job(config: DictConfig, folder: "RunFolder") -> float | None:  # type: ignore[name-defined] # noqa: F821
     settings = checked(config, HydraConfig.get().runtime.choices)
-    with folder.locked():
+    with folder.locked(), Stop().installed() as stop:
+        folder.require_identity(digest(settings))
         if folder.finished():
             log.info("already finished: %s (delete the folder to run it again)", folder.path)
             folder.show_summary()
             return folder.score()
         from runner.run import run  # imports torch
 
-        return run(settings, folder)
+        return run(settings, folder, stop)
 
 
 def main() -> None:

@@ -30,8 +30,8 @@ class Position:
 class Checkpoints:
     """The checkpoints of one run: `last.pt`, the one before it, and `best.pt`, with their SHA-256 sums.
 
-    The sums of the new and of the old content are on disk before a file is renamed, so a crash at any point leaves a file
-    whose sum is listed. `sha256sum -c SHA256SUMS` checks them by hand.
+    The sums of the new and of the old content are on disk before a file is renamed, and a file whose sum is not listed never
+    takes the place of one whose sum is. So a crash at any point, and then another, leaves a whole file whose sum is listed.
     """
 
     def __init__(self, folder: Path, identity: dict[str, str]) -> None:
@@ -46,11 +46,12 @@ class Checkpoints:
         last, previous = self.folder / "last.pt", self.folder / "previous.pt"
         temporary = write_temporary(last, content)
         sums = self._sums()
-        if last.exists():
-            sums["previous.pt"] = sums.get("last.pt", "")
-        sums["last.pt"] = hashlib.sha256(content).hexdigest()
-        self._write_sums(sums)
-        if last.exists():
+        old = hashlib.sha256(last.read_bytes()).hexdigest() if last.exists() else ""
+        sound = old in sums.values()
+        if sound:
+            sums["previous.pt"] = old
+        self._write_sums({**sums, "last.pt": hashlib.sha256(content).hexdigest()})
+        if sound:
             os.replace(last, previous)
         os.replace(temporary, last)
         sync_folder(self.folder)
@@ -86,10 +87,13 @@ class Checkpoints:
 
     def load_best(self, device: torch.device) -> dict[str, Any]:
         """The content of `best.pt`; raises `CheckpointError` where it is damaged."""
-        content = (self.folder / "best.pt").read_bytes()
+        path = self.folder / "best.pt"
+        content = path.read_bytes() if path.exists() else b""
         if hashlib.sha256(content).hexdigest() != self._sums().get("best.pt"):
-            raise CheckpointError(f"{self.folder / 'best.pt'} does not match its SHA-256 sum")
-        return _parse(content, device, self.folder / "best.pt")
+            raise CheckpointError(
+                f"{path} is missing or does not match its SHA-256 sum; delete the run's folder to repeat it"
+            )
+        return _parse(content, device, path)
 
     def _checked(self, state: dict[str, Any], path: Path) -> dict[str, Any]:
         for key, value in self.identity.items():

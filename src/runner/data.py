@@ -1,5 +1,6 @@
 """Which samples a run uses when: splits drawn from the seed, and batch k of a split as a function of (seed, split, k)."""
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -26,7 +27,7 @@ class Data:
         self, dataset: Dataset, *, seed: int, selection: str, scale: float, batch_size: int, device: torch.device
     ) -> None:
         self.dataset, self.seed, self.batch_size, self.device = dataset, seed, batch_size, device
-        self.splits = draw_splits(dataset.splits, seed, selection, scale, batch_size)
+        self.splits = draw_splits(dataset.splits, seed, selection, 1.0 if dataset.scaled else scale, batch_size)
         self.selection_split = {"validation": "validation", "test": "test", "last": None}[selection]
         self._order: dict[str, tuple[int, Tensor]] = {}
 
@@ -78,32 +79,36 @@ def draw_splits(
     """The splits of a run: the distribution's own, completed by what has to be drawn from the seed.
 
     A validation split, where it selects and is not given, takes a tenth of the training samples before `train1` (weights)
-    and `train2` (policy) are drawn; those are 80 and 20 percent unless the distribution lists them.
+    and `train2` (policy) are drawn; those are 80 and 20 percent, or the distribution's lists where all of it is used.
+    `scale` caps training, validation and test samples first, in proportion; enough stay for a batch of every split.
     """
-    train = given["train"]
-    splits = {"test": given["test"]}
+    least = math.ceil(batch_size / SECOND_SHARE / (1 - VALIDATION_SHARE)) + 1
+    train = _capped(given["train"], "train", seed, scale, least)
+    splits = {"test": _capped(given["test"], "test", seed, scale, 1)}
     if selection == "validation":
         if "validation" in given:
-            splits["validation"] = given["validation"]
+            splits["validation"] = _capped(given["validation"], "validation", seed, scale, 1)
         else:
-            order = train[torch.randperm(len(train), generator=generator(seed, "validation"))]
-            count = max(1, round(len(train) * VALIDATION_SHARE))
-            splits["validation"], train = order[:count].sort().values, order[count:].sort().values
+            splits["validation"], train = _divided(train, VALIDATION_SHARE, seed, "validation")
     elif "validation" in given:
-        train = torch.cat([train, given["validation"]])
+        train = torch.cat([train, _capped(given["validation"], "validation", seed, scale, 1)])
     splits["train"] = train
-    if "train1" in given:
+    if "train1" in given and scale == 1:
         splits["train1"] = given["train1"][torch.isin(given["train1"], train)]
         splits["train2"] = given["train2"][torch.isin(given["train2"], train)]
     else:
-        order = train[torch.randperm(len(train), generator=generator(seed, "train1/train2"))]
-        count = max(1, round(len(train) * SECOND_SHARE))
-        splits["train2"], splits["train1"] = order[:count].sort().values, order[count:].sort().values
-    return {name: _capped(samples, name, seed, scale, batch_size) for name, samples in splits.items()}
+        splits["train2"], splits["train1"] = _divided(train, SECOND_SHARE, seed, "train1/train2")
+    return splits
 
 
-def _capped(samples: Tensor, name: str, seed: int, scale: float, batch_size: int) -> Tensor:
-    least = batch_size if name.startswith("train") else 1
+def _divided(samples: Tensor, share: float, seed: int, purpose: str) -> tuple[Tensor, Tensor]:
+    """A random `share` of the samples, at least one, and the others."""
+    order = samples[torch.randperm(len(samples), generator=generator(seed, purpose))]
+    count = max(1, round(len(samples) * share))
+    return order[:count].sort().values, order[count:].sort().values
+
+
+def _capped(samples: Tensor, name: str, seed: int, scale: float, least: int) -> Tensor:
     count = min(len(samples), max(least, round(len(samples) * scale)))
     if count == len(samples):
         return samples

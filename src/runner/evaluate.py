@@ -29,8 +29,9 @@ def evaluate(
 ) -> Metrics:
     """Every task's metrics of one predictor over a split (`limit` batches of it), in evaluation mode and without gradients.
 
-    `position` names the moment in training for the seed of what a predictor draws; `check` is called between batches
-    and may raise to stop. Nothing of the method's state changes.
+    `position` names the moment in training, for messages and for the seed of what a predictor draws; `check` is called
+    between batches and may raise to stop. Nothing of the method's state changes. Raises `DivergedError` for a prediction
+    that is not finite, so that broken parameters never pass for a result.
     """
     tasks = data.dataset.tasks
     meters = {name: task.meter() for name, task in tasks.items()}
@@ -43,6 +44,10 @@ def evaluate(
             with autocast():
                 predictions = predict(batch.inputs)
             for name, meter in meters.items():
+                if not torch.isfinite(predictions[name]).all():
+                    raise DivergedError(
+                        f"{position}: predictor {predictor}, task {name}: a prediction is not finite; lower the learning rate"
+                    )
                 meter.update(predictions[name].float(), batch.targets[name])
     method.train()
     return {name: meter.compute() for name, meter in meters.items()}

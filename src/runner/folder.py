@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from runner.errors import BusyError
+from runner.errors import BusyError, CheckpointError
 from runner.storage import write_json
 
 
@@ -41,6 +41,14 @@ class RunFolder:
     def summary(self) -> dict[str, Any]:
         """The summary an earlier start wrote, or an empty one."""
         return json.loads(self.summary_file.read_text()) if self.summary_file.exists() else {}
+
+    def require_identity(self, digest: str) -> None:
+        """Raise `CheckpointError` where an earlier start wrote here with another configuration."""
+        found = self.summary().get("digest", digest)
+        if found != digest:
+            raise CheckpointError(
+                f"{self.path} belongs to configuration {found}, this is {digest}; use another folder or delete that one"
+            )
 
     def finished(self) -> bool:
         """Whether this run has reached its end before."""

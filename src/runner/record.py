@@ -19,8 +19,13 @@ class Record:
     def write(self, event: str, stage: str, step: int, **fields: Any) -> None:
         """Append one event; the time comes last, so that two records of one run differ in nothing else."""
         line = json.dumps({"event": event, "stage": stage, "step": step, **fields, "time": round(time.time(), 3)})
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        content = line.encode() + b"\n"
+        try:
+            self._file.write(content)
+            self._file.flush()
+        except OSError as error:
+            message = f"cannot write {len(content)} bytes: {error.strerror}"
+            raise OSError(error.errno, message, self._file.name) from error
 
     def offset(self) -> int:
         """How many bytes are written; durable on return, because a checkpoint will refer to them."""

@@ -23,14 +23,22 @@ def find_reference(config: dict[str, Any], folder: RunFolder) -> RunFolder | Non
         return given
     if config["choices"]["method"] == "single_task":
         return None
-    return next((run for run in comparable_runs(folder) if run.path.name.startswith("single_task-")), None)
+    singles = (run for run in comparable_runs(folder) if run.summary()["choices"]["method"] == "single_task")
+    return next(singles, None)
 
 
 def comparable_runs(folder: RunFolder) -> list[RunFolder]:
     """Finished runs beside this one with the same data, model, seed, scale, selection and precision."""
     own = yaml.safe_load(folder.config.read_text())
-    candidates = [RunFolder(path) for path in sorted(folder.path.parent.iterdir()) if path != folder.path]
-    return [run for run in candidates if run.finished() and _comparable(yaml.safe_load(run.config.read_text()), own)]
+    found = []
+    for path in sorted(folder.path.parent.iterdir()):
+        run = RunFolder(path)
+        try:
+            if path != folder.path and run.finished() and _comparable(yaml.safe_load(run.config.read_text()), own):
+                found.append(run)
+        except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+            continue  # some other folder, not ours to judge
+    return found
 
 
 def _comparable(other: dict[str, Any], own: dict[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from runner import __version__, figures
+from runner.configuration.identity import digest
 from runner.data import Data
 from runner.evaluate import Metrics
 from runner.folder import RunFolder
@@ -31,6 +32,7 @@ def finish(config: dict[str, Any], folder: RunFolder, method: Method, data: Data
     predictors = list(session.best)
     summary: dict[str, Any] = {
         "status": "finished",
+        "digest": digest(config),
         "name": folder.path.name,
         "choices": config["choices"],
         "seed": config["seed"],

@@ -22,6 +22,7 @@ from runner.folder import RunFolder
 from runner.loop import train
 from runner.method import Method
 from runner.precision import autocast
+from runner.reference import find_reference
 from runner.seeds import seed_everything
 from runner.session import Session
 from runner.signals import Interrupted, Stop
@@ -30,23 +31,26 @@ from runner.storage import write_atomically, write_json
 log = logging.getLogger("runner")
 
 
-def run(config: dict[str, Any], folder: RunFolder) -> float | None:
+def run(config: dict[str, Any], folder: RunFolder, stop: Stop) -> float | None:
     """Run a checked configuration in its folder, from the beginning or from its last checkpoint; return the final score."""
     if config["threads"]:
         torch.set_num_threads(config["threads"])
     device = pick_device(config["device"])
-    with Stop().installed() as stop:
-        write_atomically(folder.config, yaml.safe_dump(_public(config), sort_keys=False).encode())
-        folder.write_summary({**folder.summary(), "status": "running"})
-        try:
-            return _run(config, folder, device, stop)
-        except BaseException as error:
-            status = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
-            with contextlib.suppress(OSError):
-                folder.write_summary(
-                    {**folder.summary(), "status": status, "error": f"{type(error).__name__}: {error}"}
-                )
-            raise
+    torch.backends.cudnn.deterministic = True  # resuming on a GPU repeats the same sums
+    for leftover in folder.path.glob(".*.tmp"):
+        leftover.unlink()
+    write_atomically(folder.config, yaml.safe_dump(_public(config), sort_keys=False).encode())
+    folder.write_summary({"status": "running", "digest": digest(config)})
+    log.info("%s", folder.path)
+    try:
+        find_reference(config, folder)  # a wrong reference_run is said before the training, not after
+        return _run(config, folder, device, stop)
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
+        ended = {"status": status, "digest": digest(config), "error": f"{type(error).__name__}: {error}"}
+        with contextlib.suppress(OSError):
+            folder.write_summary(ended)
+        raise
 
 
 def _run(config: dict[str, Any], folder: RunFolder, device: torch.device, stop: Stop) -> float | None:

@@ -105,17 +105,32 @@ class Session:
         """Evaluate the stage's predictors on the selection and test splits, record them and keep the best."""
         assert self._record is not None
         assert self._view is not None
+        found = {}
         for predictor in stage.evaluate:
-            limit = self.config["evaluation_batches"]
-            metrics = {split: self._evaluate(predictor, split, stage.name, step, limit) for split in self._splits()}
+            whole = predictor in self.method.repeats and step == stage.steps
+            limit = None if whole else self.config["evaluation_batches"]
+            found[predictor] = (
+                limit,
+                {split: self._evaluate(predictor, split, stage.name, step, limit) for split in self._splits()},
+            )
+        for predictor, (limit, metrics) in found.items():  # all are measured before the first is recorded
             chosen = metrics[self.data.selection_split or "test"]
             self.first.setdefault(predictor, chosen)
             score = relative_score(chosen, self.first[predictor], self.data.dataset.tasks)
-            self._record.write("evaluation", stage.name, step, predictor=predictor, score=score, metrics=metrics)
+            self._record.write(
+                "evaluation", stage.name, step, predictor=predictor, score=score, metrics=metrics, batches=limit
+            )
             self._view.note(f"{stage.name} {step}/{stage.steps} {predictor}: {_line(metrics['test'])}")
             before = self.best.get(predictor)
             if before is None or score > before["score"] or self.data.selection_split is None:
-                self.best[predictor] = {"stage": stage.name, "step": step, "score": score, "metrics": metrics}
+                self.best[predictor] = {
+                    "stage": stage.name,
+                    "step": step,
+                    "score": score,
+                    "metrics": metrics,
+                    "batches": limit,
+                }
+                self.method.keep(predictor)
                 if predictor == stage.evaluate[0]:
                     self._save_best(predictor)
 
@@ -130,7 +145,7 @@ class Session:
             split,
             batch_size=self.config["evaluation_batch"],
             limit=limit,
-            position=f"{stage}/{step}",
+            position=f"stage {stage}, step {step}",
             autocast=self._autocast,
             check=self.stop.check,
         )
@@ -145,8 +160,9 @@ class Session:
         """Give the method the weights of its best evaluation; measure them on whole splits where that was cut short."""
         best = self.checkpoints.load_best(self.data.device)
         self.method.load_state_dict(best["method"])
-        if self.config["evaluation_batches"]:
-            chosen = self.best[best["predictor"]]
+        chosen = self.best[best["predictor"]]
+        if chosen["batches"]:
+            chosen["batches"] = None
             chosen["metrics"] = {
                 split: self._evaluate(best["predictor"], split, best["stage"], best["step"], limit=None)
                 for split in self._splits()

@@ -5,17 +5,42 @@ import subprocess
 import sys
 
 import pytest
+from tests.compose import composed
 
 from runner.configuration import files
 from runner.configuration.messages import explain, root_cause
 from runner.errors import ConfigurationError
-from tests.compose import composed
 
-KEYS = ["seed", "scale", "selection", "device", "precision", "threads", "cache_dir", "evaluation_batch"] + [
+KEYS = ["seed", "scale", "selection", "device", "precision", "threads", "cache_dir", "evaluation_batch"]
+KEYS += [
     f"method.{key}"
-    for key in ("warmup", "cycles", "retrain", "draws", "temperature", "curriculum_speed", "sparsity", "sharing_weight")
-    + ("learning_rate", "weight_decay", "policy_steps", "initial_policy", "batch_size", "sampling", "policy_from")
-] + ["dataset.size", "dataset.train", "dataset.augment", "dataset.tasks", "model.layers", "model.widths", "model.dropout"]
+    for key in [
+        "warmup",
+        "cycles",
+        "retrain",
+        "draws",
+        "temperature",
+        "curriculum_speed",
+        "sparsity",
+        "sharing_weight",
+        "learning_rate",
+        "weight_decay",
+        "policy_steps",
+        "initial_policy",
+        "batch_size",
+        "sampling",
+        "policy_from",
+    ]
+]
+KEYS += [
+    "dataset.size",
+    "dataset.train",
+    "dataset.augment",
+    "dataset.tasks",
+    "model.layers",
+    "model.widths",
+    "model.dropout",
+]
 VALUES = [
     ("method", "adashare"), ("method", "hard_sharing"), ("method", "single_task"), ("method", "tsslbp"),
     ("dataset", "rooms"), ("dataset", "mnist"), ("dataset", "flowers102"), ("model", "deeplab_small"),

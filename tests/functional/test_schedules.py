@@ -18,4 +18,6 @@ def test_step_decay_halves_every_4000_steps():
 def test_warmup_cosine_of_knowledge_evolution(epoch, rate):
     factor = warmup_cosine(200, 5)
     for inside in (0.0, 0.5, 0.99):
-        assert 0.256 * factor((epoch + inside) / 200) == pytest.approx(rate, rel=1e-4, abs=0.05e-5)  # printed to two digits
+        assert 0.256 * factor((epoch + inside) / 200) == pytest.approx(
+            rate, rel=1e-4, abs=0.05e-5
+        )  # printed to two digits

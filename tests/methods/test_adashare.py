@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from tests.compose import small
 
 from runner.functional import policy
 from runner.run import assemble
-from tests.compose import small
 
 CPU = torch.device("cpu")
 

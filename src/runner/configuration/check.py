@@ -21,6 +21,8 @@ def checked(config: DictConfig, choices: Mapping[str, str]) -> dict[str, Any]:
     root: dict[str, Any] = OmegaConf.to_container(plain, resolve=True)  # type: ignore[assignment]
     _check_node(root, "", files.GROUPS)
     for group in files.GROUPS:
+        if not isinstance(root.get(group), dict):
+            raise ConfigurationError(f"{group} is missing; choose {group}={'|'.join(files.options(group))}")
         _check_node(root[group], f"{group}.")
     root["choices"] = {group: choices[group] for group in files.GROUPS}
     _check_capabilities(root)
@@ -50,6 +52,9 @@ def _check_node(node: dict[str, Any], prefix: str, groups: Iterable[str] = ()) -
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
     """The message for a key that nothing reads, with the nearest one that exists."""
+    owners = files.owners(key)
+    if owners:
+        return f"{key} is not a key here; it belongs to {', '.join(owners)}"
     everything = [*known, *files.keys()]
     match = difflib.get_close_matches(key, everything, n=1, cutoff=0.6)
     last = difflib.get_close_matches(key.rpartition(".")[2], [name.rpartition(".")[2] for name in everything], n=1)
@@ -119,6 +124,5 @@ def _check_task_maps(root: dict[str, Any]) -> None:
                 if task not in offers:
                     raise ConfigurationError(
                         f"method.{key}.{task} names no task of dataset={root['choices']['dataset']}; "
-                        f"its tasks are {', '.join(offers)}"
-                        + nearest_word(task, " | ".join(offers))
+                        f"its tasks are {', '.join(offers)}" + nearest_word(task, " | ".join(offers))
                     )

@@ -30,6 +30,14 @@ def keys() -> list[str]:
     return [*top, *GROUPS, "experiment", *sorted(inner)]
 
 
+def owners(key: str) -> list[str]:
+    """The options that have a key: `method.steps` -> ["method=hard_sharing", ...]."""
+    group, _, name = key.partition(".")
+    if group not in GROUPS:
+        return []
+    return [f"{group}={option}" for option, content in options(group).items() if name in content["_rules_"]]
+
+
 def allow_map_entries(overrides: list[str]) -> list[str]:
     """Let `method.weights.depth=2` add an entry to a map, which Hydra otherwise asks a leading `++` for."""
     maps = {

@@ -5,7 +5,16 @@ import json
 import re
 from typing import Any
 
-NOT_IDENTITY = ("device", "threads", "cache_dir", "reference_run", "experiment", "reference", "hydra")
+NOT_IDENTITY = (
+    "device",
+    "threads",
+    "cache_dir",
+    "reference_run",
+    "experiment",
+    "reference",
+    "checkpoint_minutes",
+    "hydra",
+)
 
 
 def settings(config: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,8 @@ def explain(error: BaseException) -> str | None:
         text = str(error)
         key = re.search(r"Could not (?:override|delete|append)[^']*'([^']+)'", text)
         return unknown_key(key[1].partition("@")[0], []) if key else text.splitlines()[0]
+    if type(error) is ValueError and "Config group override" in str(error):
+        return str(error).splitlines()[0]
     if isinstance(error, (OmegaConfBaseException, HydraException)):
         key = re.search(r"full_key: (\S+)", str(error))
         where = f"{key[1]}: " if key and "interpolation" not in str(error) else ""

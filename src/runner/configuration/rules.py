@@ -2,7 +2,8 @@
 
 A rule is one or more alternatives joined by ` | `. An alternative is `null`, `bool`, `str`, `path` (a string that does not
 count for a run's identity), `int` or `float` with an optional range (`int >= 1`, `float > 0`, `float in [0, 1)`),
-`list of ...`, `map of ...` or `map by task of ...` over all alternatives that follow, or a literal word.
+`list of ...`, `exactly 2 of ...` (a list), `map of ...` or `map by task of ...` over all alternatives that follow, or a
+literal word.
 """
 
 import math
@@ -10,7 +11,7 @@ import re
 from typing import Any
 
 _NUMBER = re.compile(r"(int|float)(?: (>=|>) ([-\d.e]+)| in ([\[(])([-\d.e]+), ([-\d.e]+)([\])]))?")
-_COLLECTION = re.compile(r"(list|map|map by task) of (.+)")
+_COLLECTION = re.compile(r"(list|map|map by task|exactly \d+) of (.+)")
 
 
 class NoMatchError(Exception):
@@ -32,9 +33,11 @@ def admit(rule: str, value: Any) -> Any:
 
 
 def _admit_collection(kind: str, rule: str, value: Any) -> Any:
+    if kind.startswith("exactly") and isinstance(value, list) and len(value) == int(kind.split()[1]):
+        return [admit(rule, item) for item in value]
     if kind == "list" and isinstance(value, list):
         return [admit(rule, item) for item in value]
-    if kind != "list" and isinstance(value, dict):
+    if kind.startswith("map") and isinstance(value, dict):
         return {key: admit(rule, item) for key, item in value.items()}
     raise NoMatchError
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Generator, Tensor, device
 
@@ -20,6 +20,7 @@ class Dataset(ABC):
 
     tasks: Mapping[str, Task]
     splits: Mapping[str, Tensor]
+    scaled: ClassVar[bool] = False  # whether the dataset itself applied `scale`, having made only so many samples
     about: Mapping[str, Any]
     class_names: Mapping[str, tuple[str, ...]]  # of the tasks that have classes
 

@@ -29,6 +29,7 @@ from runner.tasks.regression import HeatMap
 from runner.tasks.segmentation import Segmentation
 
 _VERSION = 3  # of what is rendered; raise it when the content changes
+_LEAST = 100  # images that a batch of every split can be drawn from
 _SPLITS = ("train", "test")
 _CHUNK_PIXELS = (
     2**16
@@ -52,8 +53,10 @@ class Rooms(Dataset):
     - scene: what kind of room it is (`ROOM_TYPES`).
 
     `augment` "standard" scales training images by 0.8 to 1.25, mirrors and crops them; "none" leaves them as they are.
-    Images are generated on first use into `cache`; `scale` shrinks their number.
+    Images are generated on first use into `cache`; `scale` shrinks their number, not below `_LEAST`.
     """
+
+    scaled = True
 
     def __init__(
         self,
@@ -67,7 +70,10 @@ class Rooms(Dataset):
         cache: Path,
         scale: float,
     ) -> None:
-        counts = {split: max(1, round(count * scale)) for split, count in zip(_SPLITS, (train, test), strict=True)}
+        counts = {
+            split: min(count, max(_LEAST, round(count * scale)))
+            for split, count in zip(_SPLITS, (train, test), strict=True)
+        }
         self._arrays = {split: open_arrays(cached(split, count, size, seed, cache)) for split, count in counts.items()}
         self._size, self._augment = size, augment
         self.splits = consecutive(counts)

@@ -22,12 +22,17 @@ _TOGETHER = 24  # pictures recorded at once; small enough for the processor's ca
 _ROUND = 16  # groups of them recorded between two writes
 
 
+_LEAST = 100  # recordings that a batch of every split can be drawn from
+
+
 class Saccades(EventRecordings):
     """Simulated N-MNIST (`functional.event_camera`): the first `train` and `test` pictures of the source's two splits.
 
     `seed` decides the sensor's pixels, the moments of the events and the noise; recording n of a split does not depend on
     how many there are. `contrast`, `threshold`, `mismatch` and `noise_hz` describe screen and sensor.
     """
+
+    scaled = True
 
     def __init__(
         self,
@@ -52,7 +57,7 @@ class Saccades(EventRecordings):
         places, classes = SOURCES[source]
         splits = read_idx(root, places)
         sizes = {
-            name: min(len(splits[name].labels), max(1, round(wanted * scale)))
+            name: min(len(splits[name].labels), max(_LEAST, round(wanted * scale)))
             for name, wanted in (("train", train), ("test", test))
         }
         sensor = Sensor(contrast, threshold, mismatch, noise_hz)

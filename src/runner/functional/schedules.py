@@ -11,7 +11,7 @@ def scaled(count: int, scale: float) -> int:
 
 def step_decay(steps: int, every: int, factor: float) -> Callable[[float], float]:
     """factor^floor(step / every), where progress 1 is `steps` steps of the unshrunk recipe."""
-    return lambda progress: float(factor ** (progress * steps // every))
+    return lambda progress: float(factor ** math.floor(progress * steps / every + 1e-9))
 
 
 def warmup_cosine(epochs: int, warmup: int) -> Callable[[float], float]:

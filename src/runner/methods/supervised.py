@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from runner.functional import cost
 from runner.functional.objectives import weighted_sum
 from runner.functional.optimizers import two_rates
 from runner.functional.schedules import scaled, step_decay
@@ -38,6 +39,7 @@ class Supervised(Method):
         weights: dict[str, float],
     ) -> None:
         super().__init__()
+        self.example = example
         self.tasks, self.weights, self.evaluations = tasks, weights, evaluations
         self.steps = scaled(steps, scale)
         self.schedule = step_decay(steps, decay_steps, decay_factor)
@@ -80,8 +82,10 @@ class Supervised(Method):
         return {"trained": next(iter(self.trained.values()))} if len(self.trained) == 1 else dict(self.trained.items())
 
     def summary(self) -> Mapping[str, Any]:
-        """The number of parameters of all networks together."""
-        return {"parameters": sum(parameter.numel() for parameter in self.parameters())}
+        """Parameters, and multiply-accumulates of one sample, of all networks together."""
+        example = self.example.to(next(self.parameters()).device)
+        macs = sum(cost.macs(network, example) for network in self.trained.values())
+        return {"parameters": cost.parameters(self), "macs": macs}
 
 
 def _parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
