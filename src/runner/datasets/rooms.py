@@ -31,9 +31,8 @@ from runner.tasks.segmentation import Segmentation
 _VERSION = 3  # of what is rendered; raise it when the content changes
 _LEAST = 100  # images that a batch of every split can be drawn from
 _SPLITS = ("train", "test")
-_CHUNK_PIXELS = (
-    2**16
-)  # in images rendered together: enough to hide the interpreter, few enough for the processor's caches
+# In images rendered together: enough to hide the interpreter's share, few enough for the processor's caches.
+_CHUNK_PIXELS = 2**16
 _ZOOM = (0.8, 1.25)  # a training image is scaled by a factor drawn from here
 # Mean and standard deviation of red, green and blue over 2,000 images, in grey levels of 0 to 255.
 _MEAN, _STD = (149.5, 149.9, 149.6), (39.6, 39.3, 39.4)

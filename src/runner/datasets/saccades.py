@@ -22,9 +22,6 @@ _TOGETHER = 24  # pictures recorded at once; small enough for the processor's ca
 _ROUND = 16  # groups of them recorded between two writes
 
 
-_LEAST = 100  # recordings that a batch of every split can be drawn from
-
-
 class Saccades(EventRecordings):
     """Simulated N-MNIST (`functional.event_camera`): the first `train` and `test` pictures of the source's two splits.
 
@@ -57,7 +54,7 @@ class Saccades(EventRecordings):
         places, classes = SOURCES[source]
         splits = read_idx(root, places)
         sizes = {
-            name: min(len(splits[name].labels), max(_LEAST, round(wanted * scale)))
+            name: min(len(splits[name].labels), max(1, round(wanted * scale)))
             for name, wanted in (("train", train), ("test", test))
         }
         sensor = Sensor(contrast, threshold, mismatch, noise_hz)

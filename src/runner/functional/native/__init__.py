@@ -11,6 +11,10 @@ import tempfile
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +40,19 @@ def library(name: str) -> ctypes.CDLL | None:
     except (OSError, RuntimeError) as error:
         log.warning("%s runs in plain torch, several times slower, because it could not be compiled: %s", name, error)
         return None
+
+
+def call(name: str, function: str, *arguments: "ctypes.Structure | Tensor | None") -> int:
+    """Call `function` of the compiled `name`, structures by reference and tensors as the address of their numbers."""
+    compiled = getattr(library(name), function)
+    compiled.restype = ctypes.c_int64
+    return int(compiled(*map(_argument, arguments)))
+
+
+def _argument(value: "ctypes.Structure | Tensor | None") -> Any:
+    if value is None or isinstance(value, ctypes.Structure):
+        return value and ctypes.byref(value)
+    return ctypes.c_void_p(value.data_ptr())
 
 
 def build(source: Path, folder: Path) -> Path:
