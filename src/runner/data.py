@@ -80,6 +80,7 @@ def draw_splits(
 
     A validation split, where it selects and is not given, takes a tenth of the training samples before `train1` (weights)
     and `train2` (policy) are drawn; those are 80 and 20 percent, or the distribution's lists where all of it is used.
+    A validation split of the distribution is never trained on.
     `scale` caps training, validation and test samples first, in proportion; enough stay for a batch of every split.
     """
     least = math.ceil(batch_size / SECOND_SHARE / (1 - VALIDATION_SHARE)) + 1
@@ -90,8 +91,6 @@ def draw_splits(
             splits["validation"] = _capped(given["validation"], "validation", seed, scale, 1)
         else:
             splits["validation"], train = _divided(train, VALIDATION_SHARE, seed, "validation")
-    elif "validation" in given:
-        train = torch.cat([train, _capped(given["validation"], "validation", seed, scale, 1)])
     splits["train"] = train
     if "train1" in given and scale == 1:
         splits["train1"] = given["train1"][torch.isin(given["train1"], train)]

@@ -1,11 +1,14 @@
 """metrics.jsonl: one JSON object a line, append-only, exact after a resume."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from runner.storage import without_nan
 
 
 class Record:
@@ -18,7 +21,8 @@ class Record:
 
     def write(self, event: str, stage: str, step: int, **fields: Any) -> None:
         """Append one event; the time comes last, so that two records of one run differ in nothing else."""
-        line = json.dumps({"event": event, "stage": stage, "step": step, **fields, "time": round(time.time(), 3)})
+        entry = {"event": event, "stage": stage, "step": step, **fields, "time": round(time.time(), 3)}
+        line = json.dumps(without_nan(entry))
         content = line.encode() + b"\n"
         try:
             self._file.write(content)
@@ -42,4 +46,15 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):
-                yield json.loads(line)
+                entry = json.loads(line)
+                for key in ("metrics", "scalars"):
+                    if key in entry:
+                        entry[key] = _with_nan(entry[key])
+                yield entry
+
+
+def _with_nan(value: Any) -> Any:
+    """Measured values as they were before `storage.without_nan`."""
+    if isinstance(value, dict):
+        return {key: _with_nan(item) for key, item in value.items()}
+    return math.nan if value is None else value

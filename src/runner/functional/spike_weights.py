@@ -23,8 +23,11 @@ class _Maps(ctypes.Structure):
     """`Maps` of native/spikes.cpp."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("frames", "height", "width", "channels", "place", "channel")),
-        *((name, ctypes.c_int64) for name in ("out_channels", "kernel_height", "kernel_width", "pad_height", "pad_width")),
+        *((name, ctypes.c_int64) for name in ("frames", "height", "width", "channels", "channel")),
+        *(
+            (name, ctypes.c_int64)
+            for name in ("out_channels", "kernel_height", "kernel_width", "pad_height", "pad_width")
+        ),
         ("threads", ctypes.c_int32),
     )
 
@@ -109,10 +112,10 @@ def _maps(spikes: Tensor, weight: Tensor, padding: Pair | None) -> _Maps:
     if padding is None:
         samples, channels = spikes.shape
         frames = next(count for count in range(min(threads, samples), samples + 1) if samples % count == 0)
-        return _Maps(frames, 1, samples // frames, channels, channels, 1, len(weight), 1, 1, 0, 0, threads)
+        return _Maps(frames, 1, samples // frames, channels, 1, len(weight), 1, 1, 0, 0, threads)
     frames, channels, height, width = spikes.shape
-    place, channel = (1, height * width) if spikes.is_contiguous() else (channels, 1)
-    return _Maps(frames, height, width, channels, place, channel, len(weight), *weight.shape[2:], *padding, threads)
+    channel = height * width if spikes.is_contiguous() else 1
+    return _Maps(frames, height, width, channels, channel, len(weight), *weight.shape[2:], *padding, threads)
 
 
 def _list(spikes: Tensor, maps: _Maps) -> tuple[Tensor, ...] | None:

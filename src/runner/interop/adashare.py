@@ -37,7 +37,9 @@ def adashare(path_or_state_dict: Source, num_classes: list[int], layers: list[in
     try:
         model.load_state_dict(renamed)
     except RuntimeError as error:
-        raise CheckpointError(f"not an AdaShare checkpoint with classes {num_classes} and layers {layers}: {error}") from error
+        raise CheckpointError(
+            f"not an AdaShare checkpoint with classes {num_classes} and layers {layers}: {error}"
+        ) from error
     return model
 
 

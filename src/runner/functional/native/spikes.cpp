@@ -14,7 +14,7 @@ extern "C" {
 
 struct Maps {
     std::int64_t frames, height, width, channels;
-    std::int64_t place, channel;  // distances between neighbouring places and channels of the values
+    std::int64_t channel;  // distance between a place's channels in the values: 1, or height * width
     std::int64_t out_channels, kernel_height, kernel_width, pad_height, pad_width;
     std::int32_t threads;
 };
@@ -70,14 +70,53 @@ void each_part(const Maps& maps, const Geometry& to, const Chunk& chunk, const V
             visit(y, x, (y * to.width + x) * maps.out_channels + chunk.first, columns * chunk.count);
 }
 
-template <class Visit>  // visit(index in the packed chunk, index in (out, channel, row, column))
-void each_weight(const Maps& maps, const Chunk& chunk, std::int64_t channel, const Visit& visit) {
-    const std::int64_t height = maps.kernel_height, width = maps.kernel_width;
-    for (std::int64_t y = 0; y < height; ++y)
-        for (std::int64_t x = 0; x < width; ++x)
-            for (std::int64_t out = 0; out < chunk.count; ++out)
-                visit((channel * height + height - 1 - y) * chunk.row + (width - 1 - x) * chunk.count + out,
-                      (((chunk.first + out) * maps.channels + channel) * height + y) * width + x);
+// Where the weights of one output channel, in the order (channel, row, column), lie in a packed chunk.
+inline std::int64_t packed_at(const Maps& maps, const Chunk& chunk, std::int64_t index) {
+    const std::int64_t x = index % maps.kernel_width, rest = index / maps.kernel_width;
+    const std::int64_t y = rest % maps.kernel_height, channel = rest / maps.kernel_height;
+    return (channel * maps.kernel_height + maps.kernel_height - 1 - y) * chunk.row + (maps.kernel_width - 1 - x) * chunk.count;
+}
+
+std::int64_t weights_of_output(const Maps& maps) { return maps.channels * maps.kernel_height * maps.kernel_width; }
+
+// Visit `weight` (out, channel, row, column) in tiles of at most kLanes x kLanes, both orders of memory in view.
+template <class Visit>  // visit(where the tile begins, how many outputs, first weight of an output, how many of them)
+void each_tile(const Maps& maps, const Chunk& chunk, const Visit& visit) {
+    const std::int64_t all = weights_of_output(maps);
+#pragma omp for schedule(static)
+    for (std::int64_t m = 0; m < all; m += kLanes)
+        for (std::int64_t out = 0; out < chunk.count; out += kLanes)
+            visit(out, std::min(kLanes, chunk.count - out), m, std::min(kLanes, all - m));
+}
+
+void pack(const Maps& maps, const Chunk& chunk, const float* weight, float* packed) {
+    const std::int64_t all = weights_of_output(maps), rows = maps.channels * maps.kernel_height;
+#pragma omp for schedule(static)
+    for (std::int64_t row = 0; row < rows; ++row)
+        std::fill(packed + row * chunk.row + chunk.run, packed + (row + 1) * chunk.row, 0.0f);
+    each_tile(maps, chunk, [&](auto out, auto outs, auto m, auto count) {
+        float tile[kLanes][kLanes];
+        for (std::int64_t i = 0; i < outs; ++i) write(tile[i], read(weight + (chunk.first + out + i) * all + m, count));
+        for (std::int64_t k = 0; k < count; ++k) {
+            float* const to = packed + packed_at(maps, chunk, m + k) + out;
+            for (std::int64_t i = 0; i < outs; ++i) to[i] = tile[i][k];
+        }
+    });
+}
+
+// The sum of the packed `parts`, `size` apart, as weights (out, channel, row, column).
+void unpack(const Maps& maps, const Chunk& chunk, const float* packed, std::int64_t parts, std::int64_t size, float* weight) {
+    const std::int64_t all = weights_of_output(maps);
+    each_tile(maps, chunk, [&](auto out, auto outs, auto m, auto count) {
+        float tile[kLanes][kLanes];
+        for (std::int64_t k = 0; k < count; ++k) {
+            const float* const from = packed + packed_at(maps, chunk, m + k) + out;
+            for (std::int64_t i = 0; i < outs; ++i) tile[i][k] = from[i];
+            for (std::int64_t part = 1; part < parts; ++part)
+                for (std::int64_t i = 0; i < outs; ++i) tile[i][k] += from[part * size + i];
+        }
+        for (std::int64_t i = 0; i < outs; ++i) write(weight + (chunk.first + out + i) * all + m, read(tile[i]), count);
+    });
 }
 
 // sum[j] += sum over spikes of value * weights[channel's offset + j], j < length, in whole vectors.
@@ -100,6 +139,14 @@ inline void add_runs(const std::int32_t* channel, const float* value, std::int64
             total = multiply_add(splat(value[k]), read(weights + channel[k] * channel_step + j), total);
         write(sum + j, total);
     }
+}
+
+// Visit the indices of the values that are not zero.
+template <class Visit>
+inline void each_spike(const float* values, std::int64_t size, const Visit& visit) {
+    for (std::int64_t j = 0; j < size; j += kLanes)
+        for (std::uint32_t there = not_zero(read(values + j, size - j)); there != 0; there &= there - 1)
+            visit(j + __builtin_ctz(there));
 }
 
 // The outputs of one frame and chunk, in `sums`: rows of width * chunk.count numbers and a margin for what whole vectors
@@ -206,27 +253,30 @@ std::int64_t spikes_count(const Maps* maps, const float* values, std::int64_t* s
     return start[maps->frames];
 }
 
-// Lists them; `start` is as spikes_count left it. The lists have room for one more.
+// Lists them; `start` is as spikes_count left it.
 void spikes_list(const Maps* maps, const float* values, const Spikes* spikes) {
     const std::int64_t places = maps->height * maps->width, size = places * maps->channels;
 #pragma omp parallel for num_threads(maps->threads) schedule(static)
     for (std::int64_t frame = 0; frame < maps->frames; ++frame) {
+        const float* const from = values + frame * size;
         std::int32_t* const first = spikes->first + frame * (places + 1);
         std::int32_t* const channel = spikes->channel + spikes->start[frame];
         float* const value = spikes->value + spikes->start[frame];
-        const std::int32_t total = static_cast<std::int32_t>(spikes->start[frame + 1] - spikes->start[frame]);
-        std::int32_t count = 0;
-        for (std::int64_t place = 0; place < places; ++place) {
-            first[place] = count;
-            const float* const from = values + frame * size + place * maps->place;
-            for (std::int64_t c = 0; c < maps->channels && count < total; ++c) {
-                const float v = from[c * maps->channel];
-                channel[count] = static_cast<std::int32_t>(c);
-                value[count] = v;
-                count += v != 0.0f;
-            }
+        const bool last = maps->channel == 1;  // channels are innermost
+        const auto place_of = [&](std::int64_t j) { return last ? j / maps->channels : j % places; };
+        std::fill(first, first + places + 1, 0);
+        each_spike(from, size, [&](std::int64_t j) { ++first[place_of(j) + 1]; });
+        // first[place + 1] counts up from the place's beginning to its end, which is the next one's beginning.
+        for (std::int64_t place = 0, before = 0; place < places; ++place) {
+            const std::int32_t count = first[place + 1];
+            first[place + 1] = static_cast<std::int32_t>(before);
+            before += count;
         }
-        first[places] = count;
+        each_spike(from, size, [&](std::int64_t j) {
+            const std::int32_t at = first[place_of(j) + 1]++;
+            channel[at] = static_cast<std::int32_t>(last ? j % maps->channels : j / places);
+            value[at] = from[j];
+        });
     }
 }
 
@@ -239,12 +289,7 @@ void spikes_forward(const Maps* maps, const Spikes* spikes, const float* weight,
         std::unique_ptr<float[]> packed(new float[chunk.weights(*maps) + kLanes]);
 #pragma omp parallel num_threads(maps->threads)
         {
-#pragma omp for schedule(static)
-            for (std::int64_t c = 0; c < maps->channels; ++c) {
-                float* const own = packed.get() + c * maps->kernel_height * chunk.row;
-                std::fill(own, own + maps->kernel_height * chunk.row, 0.0f);
-                each_weight(*maps, chunk, c, [&](std::int64_t at, std::int64_t from) { packed[at] = weight[from]; });
-            }
+            pack(*maps, chunk, weight, packed.get());
             std::unique_ptr<float[]> sums(new float[to.height * sums_row + kLanes]);
 #pragma omp for schedule(dynamic)
             for (std::int64_t frame = 0; frame < maps->frames; ++frame) {
@@ -286,13 +331,7 @@ void spikes_backward(const Maps* maps, const Spikes* spikes, const float* grad_o
                     sorted.sort(*maps, to, *spikes, frame, chunk.count);
                     gradients_of_frame(*maps, to, chunk, sorted, grads.get(), grads_row, partial.get() + thread * size);
                 }
-#pragma omp for schedule(static)
-            for (std::int64_t c = 0; c < maps->channels; ++c)
-                each_weight(*maps, chunk, c, [&](std::int64_t at, std::int64_t into) {
-                    float sum = partial[at];
-                    for (std::int64_t thread = 1; thread < maps->threads; ++thread) sum += partial[thread * size + at];
-                    gradient[into] = sum;
-                });
+            unpack(*maps, chunk, partial.get(), maps->threads, size, gradient);
         }
     }
 }

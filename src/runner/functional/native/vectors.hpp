@@ -71,6 +71,16 @@ inline Floats multiply_add(Floats a, Floats b, Floats c) {  // rounds once where
 #endif
 }
 
+inline std::uint32_t not_zero(Floats values) {  // a bit for each number
+#ifdef __AVX512F__
+    return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(values), _mm512_setzero_ps(), _CMP_NEQ_UQ);
+#else
+    std::uint32_t bits = 0;
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) bits |= static_cast<std::uint32_t>(values[lane] != 0.0f) << lane;
+    return bits;
+#endif
+}
+
 inline Floats exponential(Floats x) {  // |x| <= 8; Taylor series on |r| <= ln(2) / 2, relative error below 1e-7
     const Floats n = multiply_add(x, splat(1.44269504f), splat(12582912.0f)) - 12582912.0f;  // to the nearest integer
     const Floats r = multiply_add(n, splat(2.12194440e-4f), multiply_add(n, splat(-0.693359375f), x));
