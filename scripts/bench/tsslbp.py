@@ -1,10 +1,11 @@
 """Times one training step of TSSL-BP beside the bare convolutions and whatever else is installed, and prints the ratios.
 
 A step is forward, loss, backward, clip_grad_norm_, fused AdamW and the weight clamp. Variants: `ours`; `bfloat16`, ours
-with convolutions and products in bfloat16 under autocast; `floor`, the same convolutions and products alone, folded over
+with model.errors=bfloat16; `floor`, the same convolutions and products alone, folded over
 T, forward and backward; `official`, where RUNNER_OFFICIAL_TSSLBP names a checkout of stonezwr/TSSL-BP; `spikingjelly`,
 `snntorch` and `norse` where they can be imported: the same topology with their own neuron and surrogate gradient, time
-folded into the batch of every convolution, no clipping and no clamp (equal size, not equal mathematics).
+folded into the batch of every convolution, no clipping and no clamp (equal size, not equal mathematics). What ours costs
+depends on how many neurons fire: --gain multiplies the initial weights, and the share of values that are not zero is said.
 
     RUNNER_OFFICIAL_TSSLBP=~/TSSL-BP python scripts/bench/tsslbp.py --networks mnist fashion --rounds 20
 """
@@ -31,6 +32,7 @@ class Network(NamedTuple):
     shape: tuple[int, int, int]
     loss: str  # kernel or count
     events: bool = False
+    gain: float = 1.0  # factor on the initial weights
 
 
 NETWORKS = {
@@ -49,6 +51,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
     parser.add_argument("--rounds", type=int, default=10, help="timed steps of each variant")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--gain", type=float, default=1.0, help="factor on our initial weights")
     parser.add_argument("--batch", type=int, help="another batch size")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     options = parser.parse_args()
@@ -58,11 +61,13 @@ def main() -> None:
     known = tsslbp_variants.BUILDERS | tsslbp_peers.BUILDERS
     for name in options.networks:
         network = NETWORKS[name]
-        network = network._replace(batch=options.batch or network.batch)
+        network = network._replace(batch=options.batch or network.batch, gain=options.gain)
         builders = {variant: partial(known[variant], network, options.device) for variant in options.variants}
         timings = in_turn(builders, rounds=options.rounds, warmup=2, threads=options.threads)
         print(f"\n{name}, batch {network.batch}, T {network.steps}\n{table(timings, 'ours')}")
-        print(f"ours: {1e3 * network.batch / timings['ours'].low:.0f} samples/s", flush=True)
+        print(
+            f"ours: {1e3 * network.batch / timings['ours'].low:.0f} samples/s; layers give {tsslbp_variants.activity(network)}"
+        )
 
 
 if __name__ == "__main__":

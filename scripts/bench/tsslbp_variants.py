@@ -59,17 +59,36 @@ def wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def ours(network: Any, device: str, bfloat16: bool = False) -> Step:
-    """The runner's network and losses; with `bfloat16` its convolutions and products in that type."""
-    keep_freed_memory()
-    options = settings(network) | {"steps": None if network.events else network.steps}
+def build(network: Any, errors: str = "float32") -> SpikingNetwork:
+    """The runner's network, its initial weights times the row's gain."""
+    options = settings(network) | {"errors": errors, "steps": None if network.events else network.steps}
     shape = (network.steps, *network.shape) if network.events else network.shape
-    model = SpikingNetwork(**options, tasks={"label": CLASSES}, input_shape=shape).to(device)
+    model = SpikingNetwork(**options, tasks={"label": CLASSES}, input_shape=shape)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(network.gain)
+    return model
+
+
+def activity(network: Any) -> str:
+    """The share of what each layer gives to the next weights that is not zero, before the first step."""
+    torch.manual_seed(0)
+    shares = []
+    for spec, states in zip(specs_of(network), build(network).trace(data(network, "cpu")[0]).values(), strict=True):
+        spikes, pool = states.spikes.flatten(0, 1), spec.pool if isinstance(spec, Convolution) else 1
+        given = F.max_pool2d(spikes, pool) if pool > 1 else spikes
+        shares.append(f"{100 * float(given.mean()):.1f} %")
+    return ", ".join(shares)
+
+
+def ours(network: Any, device: str, errors: str = "float32") -> Step:
+    """The runner's network and losses."""
+    keep_freed_memory()
+    model = build(network, errors).to(device)
     inputs, labels = data(network, device)
 
     def loss() -> Tensor:
-        with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
-            psc = model.psc(inputs)["label"]
+        psc = model.psc(inputs)["label"]
         if network.loss == "kernel":
             return kernel_loss(psc, labels, tau_s=model.neuron.tau_s)
         return count_loss(psc, labels, desired=network.steps / 2, undesired=network.steps / 10)
@@ -115,6 +134,6 @@ def floor(network: Any, device: str) -> Step:
 
 BUILDERS: dict[str, Callable[[Any, str], Step]] = {
     "ours": ours,
-    "bfloat16": partial(ours, bfloat16=True),
+    "bfloat16": partial(ours, errors="bfloat16"),
     "floor": floor,
 }

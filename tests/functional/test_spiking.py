@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from runner.errors import ConfigurationError
-from runner.functional.spiking import Neuron, psc_filter, spiking_layer, tsslbp
+from runner.functional.spiking import Layer, Neuron, psc_filter, spiking_layer, tsslbp
 from runner.functional.spiking_reference import surrogate, trace
 
 NEURON = {"tau_m": 5.0, "tau_s": 3.0}
@@ -163,44 +163,70 @@ def test_official_neurons(shared, version, case):
 
 def test_a_constant_input_is_the_same_as_one_repeated():
     weighted = torch.randn(3, 4, 6, 6)
-    neuron = Neuron(**NEURON)
+    constant, varying = Layer(neuron=Neuron(**NEURON), steps=5, pool=2), Layer(neuron=Neuron(**NEURON), pool=2)
     once, repeated = weighted.clone().requires_grad_(), weighted.clone().requires_grad_()
     grad = torch.randn(5, 3, 4, 3, 3)
-    first = spiking_layer(once, neuron, steps=5, pool=2)
+    first = spiking_layer(once, constant)
     first.backward(grad)
-    second = spiking_layer(psc_filter(repeated.expand(5, *repeated.shape), 3.0), neuron, pool=2)
+    second = spiking_layer(psc_filter(repeated.expand(5, *repeated.shape), 3.0), varying)
     second.backward(grad)
     torch.testing.assert_close(first, second)
     torch.testing.assert_close(once.grad, repeated.grad, rtol=1e-5, atol=1e-6)
 
 
+def test_the_synapse_may_stand_behind_the_weights():
+    spikes, weight, neuron = (torch.rand(9, 4, 8) < 0.4).float(), torch.randn(5, 8), Neuron(**NEURON)
+    grad = torch.randn(9, 4, 5)
+    results = []
+    for before in (True, False):
+        leaf, matrix = spikes.clone().requires_grad_(), weight.clone().requires_grad_()
+        current = (psc_filter(leaf, 3.0) if before else leaf) @ matrix.T
+        spiking_layer(current, Layer(neuron=neuron, synapse=not before)).backward(grad)
+        results.append((leaf.grad, matrix.grad))
+    for first, second in zip(*results, strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
+
+
+def test_spikes_filtered_later_are_the_currents():
+    current, neuron, grad = torch.randn(9, 4, 8) + 0.5, Neuron(**NEURON), torch.randn(9, 4, 8)
+    first, second = current.clone().requires_grad_(), current.clone().requires_grad_()
+    psc = spiking_layer(first, Layer(neuron=neuron))
+    later = psc_filter(spiking_layer(second, Layer(neuron=neuron, spikes=True)), 3.0)
+    torch.testing.assert_close(later, psc)
+    psc.backward(grad)
+    later.backward(grad)
+    torch.testing.assert_close(first.grad, second.grad, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("size", [6, 7])
 def test_pooling_sums_windows(size):
     current = torch.randn(5, 2, 3, size, size) + 0.5
-    neuron = Neuron(**NEURON)
-    psc = spiking_layer(current, neuron)
+    psc = spiking_layer(current, Layer(neuron=Neuron(**NEURON)))
     windows = torch.nn.functional.avg_pool2d(psc.flatten(0, 1), 2).unflatten(0, (5, 2)) * 4 * 1.1
-    torch.testing.assert_close(spiking_layer(current, neuron, pool=2), windows)
-    a_window = spiking_layer(torch.full((1, 1, 1, 2, 2), 1.5), Neuron(tau_m=5, tau_s=5), pool=2)  # four currents of 0.2
+    torch.testing.assert_close(spiking_layer(current, Layer(neuron=Neuron(**NEURON), pool=2)), windows)
+    a_window = spiking_layer(
+        torch.full((1, 1, 1, 2, 2), 1.5), Layer(neuron=Neuron(tau_m=5, tau_s=5), pool=2)
+    )  # four of 0.2
     assert float(a_window) == pytest.approx(0.88)
 
 
 def test_scale_multiplies_every_step_and_its_gradient():
     current, scale = torch.randn(5, 2, 3, 4, 4) + 0.5, torch.rand(2, 3, 4, 1)
-    neuron, grad = Neuron(**NEURON), torch.randn(5, 2, 3, 4, 4)
+    layer, grad = Layer(neuron=Neuron(**NEURON)), torch.randn(5, 2, 3, 4, 4)
     outside, inside = current.clone().requires_grad_(), current.clone().requires_grad_()
-    (spiking_layer(outside, neuron) * scale).backward(grad)
-    scaled = spiking_layer(inside, neuron, scale=scale)
+    (spiking_layer(outside, layer) * scale).backward(grad)
+    scaled = spiking_layer(inside, layer, scale=scale)
     scaled.backward(grad)
-    torch.testing.assert_close(scaled, spiking_layer(current, neuron) * scale)
+    torch.testing.assert_close(scaled, spiking_layer(current, layer) * scale)
     torch.testing.assert_close(inside.grad, outside.grad, rtol=1e-5, atol=1e-7)
 
 
 def test_consuming_gives_the_same_gradient_once():
     current, grad = torch.randn(5, 2, 3, 4, 4), torch.randn(5, 2, 3, 4, 4)
+    layer = Layer(neuron=Neuron(**NEURON))
     kept, consumed = current.clone().requires_grad_(), current.clone().requires_grad_()
-    spiking_layer(kept * 1, Neuron(**NEURON)).backward(grad)
-    psc = spiking_layer(consumed * 1, Neuron(**NEURON), consume=True)
+    spiking_layer(kept * 1, layer).backward(grad)
+    psc = spiking_layer(consumed * 1, layer, consume=True)
     psc.backward(grad, retain_graph=True)
     assert torch.equal(kept.grad, consumed.grad)
     with pytest.raises(RuntimeError, match="second backward pass"):

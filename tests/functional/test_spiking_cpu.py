@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from runner.functional import native, spiking_cpu, spiking_reference
-from runner.functional.spiking_reference import Neuron
+from runner.functional.spiking_reference import Layer, Neuron
 
 pytestmark = pytest.mark.skipif(native.library("tsslbp") is None, reason="no C++ compiler")
 
@@ -21,14 +21,14 @@ def case(steps, shape, pool, constant, dtype):
     out = shape if pool == 1 else (*shape[:-2], shape[-2] // pool, shape[-1] // pool)
     grad = torch.randn((steps, *out), generator=generator).to(dtype)
     scale = (torch.rand(out, generator=generator) > 0.3).float() / 0.7
-    return current, grad, scale, (steps if constant else None, pool)
+    return current, grad, scale, {"steps": steps if constant else None, "pool": pool}
 
 
-def both(current, grad, neuron, arguments, scale):
-    """(psc, whether it fires, gradient) from the reference and from the compiled code."""
+def both(current, grad, layer, scale):
+    """(result, whether it fires, gradient) from the reference and from the compiled code."""
     for module in (spiking_reference, spiking_cpu):
-        psc, firing = module.forward(current, neuron, *arguments, scale)
-        yield psc, firing, module.backward(grad, current, firing, neuron, *arguments, scale, False)
+        result, firing = module.forward(current, layer, scale)
+        yield result, firing, module.backward(grad, current, firing, layer, scale, False)
 
 
 def distance(found, expected):
@@ -43,19 +43,32 @@ def test_equals_the_reference(steps, version, gradient):
     for shape, pool, constant, scaled in itertools.product(SHAPES, (1, 2), (False, True), (False, True)):
         if pool == 2 and len(shape) < 4:
             continue
-        current, grad, scale, arguments = case(steps, shape, pool, constant, torch.float32)
-        expected, found = both(current, grad, neuron, arguments, scale if scaled else None)
+        current, grad, scale, form = case(steps, shape, pool, constant, torch.float32)
+        expected, found = both(current, grad, Layer(neuron=neuron, **form), scale if scaled else None)
         assert torch.equal(found[0], expected[0])
         assert found[1] == expected[1]
         assert distance(found[2], expected[2]) < 1e-6
 
 
+@pytest.mark.parametrize("gradient", ["tssl", "surrogate", "no_intra"])
+@pytest.mark.parametrize("steps", [1, 5, 30])
+def test_synapse_behind_the_weights_equals_the_reference(steps, gradient):
+    neuron = Neuron(tau_m=5, tau_s=3, gradient=gradient)
+    for shape, pool, synapse, spikes in itertools.product(SHAPES[:4], (1, 2), (False, True), (False, True)):
+        if pool == 2 and len(shape) < 4:
+            continue
+        current, grad, scale, form = case(steps, shape, pool, False, torch.float32)
+        layer = Layer(neuron=neuron, synapse=synapse, spikes=spikes, **form)
+        expected, found = both(current * 2, grad, layer, scale)
+        assert torch.equal(found[0], expected[0])
+        assert distance(found[2], expected[2]) < 1e-6
+
+
 @pytest.mark.parametrize("steps", [1, 5, 30])
 def test_bfloat16_rounds_once_at_the_end(steps):
-    neuron = Neuron(tau_m=5, tau_s=3)
     for shape, pool in (((2, 3, 6, 4), 2), ((2, 7), 1)):
-        current, grad, scale, arguments = case(steps, shape, pool, False, torch.bfloat16)
-        expected, found = both(current, grad, neuron, arguments, scale)
+        current, grad, scale, form = case(steps, shape, pool, False, torch.bfloat16)
+        expected, found = both(current, grad, Layer(neuron=Neuron(tau_m=5, tau_s=3), **form), scale)
         assert found[0].dtype == found[2].dtype == torch.bfloat16
         assert torch.equal(found[0], expected[0])
         assert distance(found[2], expected[2]) < 2**-8  # one unit in the last place where rounding falls the other way
@@ -63,36 +76,37 @@ def test_bfloat16_rounds_once_at_the_end(steps):
 
 @pytest.mark.parametrize("pool", [1, 2, 3])
 def test_any_order_of_memory(pool):
-    neuron = Neuron(tau_m=5, tau_s=3)
+    layer, firing = Layer(neuron=Neuron(tau_m=5, tau_s=3), pool=pool), torch.tensor(True)
     dense = torch.randn(5, 2, 3, 6, 6)
-    expected = spiking_reference.forward(dense, neuron, None, pool, None)[0]
+    expected = spiking_reference.forward(dense, layer, None)[0]
     grad = torch.randn(expected.shape)
-    gradient = spiking_reference.backward(grad, dense, torch.tensor(True), neuron, None, pool, None)
+    gradient = spiking_reference.backward(grad, dense, firing, layer, None)
     orders = [(0, 1, 2, 3, 4), (0, 1, 3, 4, 2), (1, 0, 2, 3, 4), (4, 3, 2, 1, 0)]
     for order, grad_order in itertools.product(orders, orders):
         current, error = (
             values.permute(places).contiguous().permute(*(places.index(dim) for dim in range(5)))
             for values, places in ((dense, order), (grad, grad_order))
         )
-        assert torch.equal(spiking_cpu.forward(current, neuron, None, pool, None)[0], expected)
-        found = spiking_cpu.backward(error, current, torch.tensor(True), neuron, None, pool, None, False)
+        assert torch.equal(spiking_cpu.forward(current, layer, None)[0], expected)
+        found = spiking_cpu.backward(error, current, firing, layer, None, False)
         assert distance(found, gradient) < 1e-6
         assert torch.equal(current, dense)
     expanded = torch.ones(()).expand(expected.shape)
-    found = spiking_cpu.backward(expanded, dense, torch.tensor(True), neuron, None, pool, None, False)
-    gradient = spiking_reference.backward(expanded, dense, torch.tensor(True), neuron, None, pool, None)
+    found = spiking_cpu.backward(expanded, dense, firing, layer, None, False)
+    gradient = spiking_reference.backward(expanded, dense, firing, layer, None)
     assert distance(found, gradient) < 1e-6
 
 
 def test_result_does_not_depend_on_the_number_of_threads():
-    neuron, threads = Neuron(tau_m=5, tau_s=3, version="paper"), torch.get_num_threads()
+    layer = Layer(neuron=Neuron(tau_m=5, tau_s=3, version="paper"), pool=2)
+    threads = torch.get_num_threads()
     current, grad = torch.randn(7, 4, 9, 16, 16), torch.randn(7, 4, 9, 8, 8)
     results = []
     try:
         for count in (1, 3):
             torch.set_num_threads(count)
-            psc, firing = spiking_cpu.forward(current, neuron, None, 2, None)
-            results.append((psc, firing, spiking_cpu.backward(grad, current, firing, neuron, None, 2, None, False)))
+            psc, firing = spiking_cpu.forward(current, layer, None)
+            results.append((psc, firing, spiking_cpu.backward(grad, current, firing, layer, None, False)))
     finally:
         torch.set_num_threads(threads)
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
@@ -106,16 +120,14 @@ def test_filter_equals_the_reference(reverse, dtype):
     assert torch.equal(spiking_cpu.psc_filter(values.transpose(1, 2), 4.0, reverse), expected.transpose(1, 2))
 
 
-def test_what_is_not_finite_stays_so():
-    current = torch.zeros(3, 20)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_not_finite_stays_so(dtype):
+    layer, current = Layer(neuron=Neuron(tau_m=5, tau_s=3)), torch.zeros(3, 20, dtype=dtype)
     current[1, 4] = float("nan")
-    for dtype in (torch.float32, torch.bfloat16):
-        psc, firing = spiking_cpu.forward(current.to(dtype), Neuron(tau_m=5, tau_s=3), None, 1, None)
-        grad = spiking_cpu.backward(
-            torch.ones_like(psc), current.to(dtype), firing, Neuron(tau_m=5, tau_s=3), None, 1, None, False
-        )
-        assert grad[1:, 4].isnan().all()
-        assert grad[:, :4].isfinite().all()
+    psc, firing = spiking_cpu.forward(current, layer, None)
+    grad = spiking_cpu.backward(torch.ones_like(psc), current, firing, layer, None, False)
+    assert grad[1:, 4].isnan().all()
+    assert grad[:, :4].isfinite().all()
 
 
 def test_two_processes_build_at_once(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from runner.functional import spiking_reference, spiking_triton
-from runner.functional.spiking_reference import Neuron
+from runner.functional.spiking_reference import Layer, Neuron
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -24,13 +24,13 @@ def test_equals_the_reference(steps, version, gradient):
         out = shape if pool == 1 else (*shape[:-2], shape[-2] // pool, shape[-1] // pool)
         grad = torch.randn((steps, *out), **options)
         scale = (torch.rand(out, **options) > 0.3) / 0.7 if scaled else None
-        arguments = (neuron, steps if constant else None, pool, scale)
-        expected, firing = spiking_reference.forward(current, *arguments)
-        found, fires = spiking_triton.forward(current, *arguments)
+        layer = Layer(neuron=neuron, steps=steps if constant else None, pool=pool)
+        expected, firing = spiking_reference.forward(current, layer, scale)
+        found, fires = spiking_triton.forward(current, layer, scale)
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
         assert version == "head" or bool(fires == firing)
-        expected = spiking_reference.backward(grad, current, firing, *arguments)
-        found = spiking_triton.backward(grad, current, firing, *arguments, False)
+        expected = spiking_reference.backward(grad, current, firing, layer, scale)
+        found = spiking_triton.backward(grad, current, firing, layer, scale, False)
         assert float((found - expected).norm() / expected.norm().clamp(min=1e-12)) < 1e-5
 
 
@@ -42,12 +42,12 @@ def test_filter_equals_the_reference(reverse):
 
 
 def test_a_step_can_be_captured_in_a_graph():
-    current, neuron = torch.randn(5, 4, 8, 6, 6, device="cuda"), Neuron(tau_m=5, tau_s=3, version="paper")
-    arguments = (neuron, None, 2, None)
+    current = torch.randn(5, 4, 8, 6, 6, device="cuda")
+    layer = Layer(neuron=Neuron(tau_m=5, tau_s=3, version="paper"), pool=2)
 
     def step() -> torch.Tensor:
-        psc, firing = spiking_triton.forward(current, *arguments)
-        return spiking_triton.backward(psc, current, firing, *arguments, False)
+        psc, firing = spiking_triton.forward(current, layer, None)
+        return spiking_triton.backward(psc, current, firing, layer, None, False)
 
     expected = step()
     torch.cuda.synchronize()

@@ -21,6 +21,7 @@ OPTIONS = {
     "dropout_over": "rows",
     "init": None,
     "weight_scale": 1.0,
+    "errors": "float32",
     "tasks": {"label": 10},
     "input_shape": (1, 14, 14),
 }
@@ -91,6 +92,20 @@ def test_official_network(shared, loss, over_time):
     for index, weight in enumerate(weights):
         expected = torch.from_numpy(golden[f"grad_{index}"]).reshape(weight.shape)
         assert float((weight.grad - expected).norm() / expected.norm()) < 1e-5
+
+
+def test_errors_in_bfloat16_change_no_output_and_little_of_the_gradients():
+    inputs, labels, gradients = torch.randn(8, 1, 14, 14), torch.arange(8), []
+    for errors in ("float32", "bfloat16"):
+        model = network(errors=errors, weight_scale=3.0)
+        psc = model.psc(inputs)["label"]
+        kernel_loss(psc, labels, tau_s=3.0).backward()
+        gradients.append((psc.detach(), *(weight.grad for weight in model.parameters())))
+    exact, rounded = gradients
+    assert torch.equal(exact[0], rounded[0])
+    assert torch.equal(exact[-1], rounded[-1])  # of the output layer, behind which nothing is rounded
+    for first, second in zip(exact[1:-1], rounded[1:-1], strict=True):
+        assert 0 < float((first - second).norm() / first.norm()) < 0.01
 
 
 def test_every_task_has_its_own_output():

@@ -118,14 +118,14 @@ def _rows(maps: Tensor) -> Tensor:
 
 
 class DilatedConv2d(nn.Conv2d):
-    """A 3x3 convolution of stride 1 with padding = dilation; the arithmetic of `nn.Conv2d`, on a CPU in less time."""
+    """A 3x3 convolution of stride 1 with padding = dilation; the arithmetic of `nn.Conv2d`, trained on a CPU in less time."""
 
     def __init__(self, channels: int, outputs: int, dilation: int, *, bias: bool = True) -> None:
         super().__init__(channels, outputs, 3, padding=dilation, dilation=dilation, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, O, H, W)."""
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or not torch.is_grad_enabled():
             return super().forward(x)
         operands = [x, self.weight, self.bias]
         if torch.is_autocast_enabled("cpu"):

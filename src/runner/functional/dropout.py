@@ -13,7 +13,7 @@ INT64 = torch.iinfo(torch.int64)
 
 def random_bytes(count: int) -> Tensor:
     """`count` bytes (uint8) from torch's global generator, eight to each number drawn."""
-    words = torch.empty(-(-count // 8), dtype=torch.int64).random_(INT64.min, None)
+    words = torch.empty(-(-count // 8), dtype=torch.int64, device="cpu").random_(INT64.min, None)
     return words.view(torch.uint8)[:count]
 
 
@@ -21,7 +21,7 @@ def dropout_factors(count: int, p: float, dtype: torch.dtype) -> Tensor:
     """`count` independent factors: 0 with probability p, else 1 / (1 - p).
 
     p = 1/2 takes one random bit each, any other p sixteen, that is p to 1/65536 (and 1 / (1 - p) for the p really taken).
-    For 592 thousand factors on a Zen 4 core 0.23 and 1.3 ms, where torch's dropout draws a float each in 7.4 ms.
+    For 592 thousand factors on a Zen 4 core 0.2 and 1.1 ms, where torch's dropout draws a float each in 7.4 (p = 0.1: 3.3).
     """
     if p == 0.5:
         return _bits(dtype).index_select(0, random_bytes(-(-count // 8)).int()).flatten()[:count]
@@ -41,7 +41,8 @@ def _factor(p: float) -> float:
 @cache
 def _bits(dtype: torch.dtype) -> Tensor:
     """Row n holds the eight bits of n, as factors 0 and 2."""
-    return ((torch.arange(256)[:, None] >> torch.arange(8)) & 1).to(dtype) * 2
+    numbers, places = torch.arange(256, device="cpu"), torch.arange(8, device="cpu")
+    return ((numbers[:, None] >> places) & 1).to(dtype) * 2
 
 
 class _RectifiedDropout(torch.autograd.Function):
@@ -64,7 +65,11 @@ class _RectifiedDropout(torch.autograd.Function):
 
 
 class RectifiedDropout(nn.Dropout):
-    """dropout(relu(x)), in place; on a CPU in a fifteenth of the time of `nn.ReLU` and `nn.Dropout`."""
+    """dropout(relu(x)), in place.
+
+    Forward and backward of 592 thousand values take 1.0 ms on a Zen 4 core with p = 1/2, those of `nn.ReLU` and `nn.Dropout`
+    8.9 (p = 0.1: 2.0 and 4.9).
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape -> the same shape."""

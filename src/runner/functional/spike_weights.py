@@ -11,11 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 from runner.functional import native
-from runner.functional.spiking_layout import arrange
+from runner.functional.spiking_layout import arrange, seen_channels_last
 
-SPARSE = 0.25  # share of values that are not zero below which it pays to look at those alone
+SPARSE = 0.3  # share of values that are not zero below which it pays to look at those alone
+FAN_OUT = 64  # sums that a value goes into, below which finding the spikes costs more than is won
+SAMPLES = 128  # of a product, below which reordering its weights costs more than is won
 Pair = tuple[int, int]
 
 
@@ -38,95 +41,97 @@ class _Spikes(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_void_p) for name in ("start", "first", "channel", "value"))
 
 
-def available(spikes: Tensor, weight: Tensor, padding: Pair = (0, 0)) -> bool:
-    """Whether spikes can be weighed here: float32 on the CPU, no autocast, padding below the window, a compiler present."""
-    fits = all(pad < size for pad, size in zip(padding, weight.shape[2:], strict=False))
-    plain = spikes.dtype == weight.dtype == torch.float32 and spikes.device.type == "cpu"
-    return fits and plain and not torch.is_autocast_enabled("cpu") and native.library("spikes") is not None
+def ready(values: Tensor) -> bool:
+    """Whether what is zero can be left out: float32 on the CPU, a compiler present."""
+    return values.device.type == "cpu" and values.dtype == torch.float32 and native.library("spikes") is not None
 
 
-def spike_convolution(spikes: Tensor, weight: Tensor, padding: Pair) -> Tensor:
-    """`F.conv2d` of (N, C, H, W) with `weight` (O, C, h, w); the result has its channels innermost in memory."""
-    return _SpikeWeights.apply(spikes, weight, padding)
+def spike_convolution(values: Tensor, weight: Tensor, padding: Pair, errors: torch.dtype | None = None) -> Tensor:
+    """`F.conv2d` of (N, C, H, W) with `weight` (O, C, h, w); the result has its channels innermost in memory.
+
+    The gradient of `values` is computed in the type `errors`, by default theirs.
+    """
+    return _SpikeWeights.apply(values, weight, padding, errors)
 
 
-def spike_linear(spikes: Tensor, weight: Tensor) -> Tensor:
-    """`F.linear` of (N, features) with `weight` (O, features)."""
-    return _SpikeWeights.apply(spikes, weight, None)
+def spike_linear(values: Tensor, weight: Tensor, errors: torch.dtype | None = None) -> Tensor:
+    """`F.linear` of (N, features) with `weight` (O, features); `errors` as above."""
+    return _SpikeWeights.apply(values, weight, None, errors)
 
 
 class _SpikeWeights(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, spikes: Tensor, weight: Tensor, padding: Pair | None) -> Tensor:
-        spikes = spikes if spikes.is_contiguous() else arrange(spikes, padding is not None)
-        maps = _maps(spikes, weight, padding)
-        lists = _list(spikes, maps)
-        ctx.maps, ctx.shape, ctx.padding = maps, spikes.shape, padding
-        ctx.save_for_backward(weight, *((spikes,) if lists is None else lists))
-        if lists is None:
-            return F.linear(spikes, weight) if padding is None else F.conv2d(spikes, weight, padding=padding)
-        height, width = (
-            size + 2 * pad - window + 1
-            for size, pad, window in zip(
-                (maps.height, maps.width),
-                (maps.pad_height, maps.pad_width),
-                (maps.kernel_height, maps.kernel_width),
-                strict=True,
-            )
-        )
-        sums = spikes.new_empty((maps.frames, height, width, len(weight)))
-        native.call("spikes", "spikes_forward", maps, _pointers(lists), weight.contiguous(), sums)
-        return sums.view(len(spikes), -1) if padding is None else sums.movedim(-1, 1)
+    def forward(ctx: Any, values: Tensor, weight: Tensor, padding: Pair | None, errors: torch.dtype | None) -> Tensor:
+        values = values if values.is_contiguous() else arrange(values, padding is not None)
+        maps = _maps(values, weight, padding)
+        lists = _list(values, maps) if _worth_it(values, weight, padding) else None
+        ctx.maps, ctx.padding, ctx.errors = maps, padding, errors
+        ctx.shape, ctx.type = values.shape, values.dtype
+        if lists is not None:
+            ctx.save_for_backward(weight, *lists)
+            return _weigh(maps, lists, weight.contiguous(), padding)
+        values = values if padding is None else seen_channels_last(values)
+        ctx.save_for_backward(weight, values)
+        return F.linear(values, weight) if padding is None else F.conv2d(values, weight, padding=padding)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         weight, *saved = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[:2]
-        if len(saved) == 1:
-            return *_dense_gradients(grad, saved[0], weight, ctx.padding, wanted), None
-        grad_spikes = grad_weight = None
-        if wanted[1]:
+        padding, (values_wanted, weight_wanted, *_) = ctx.padding, ctx.needs_input_grad
+        grad_values = grad_weight = None
+        if weight_wanted and len(saved) > 1:
             grad_weight = torch.empty_like(weight, memory_format=torch.contiguous_format)
-            grad = arrange(grad, ctx.padding is not None)
+            grad = arrange(grad, padding is not None)
             native.call("spikes", "spikes_backward", ctx.maps, _pointers(saved), grad, grad_weight)
-        if wanted[0] and ctx.padding is None:
-            grad_spikes = grad @ weight
-        elif wanted[0]:
-            grad_spikes = torch.nn.grad.conv2d_input(ctx.shape, weight, grad, padding=ctx.padding)
-        return grad_spikes, grad_weight, None
+        elif weight_wanted:
+            dense = (
+                grad.T @ saved[0] if padding is None else conv2d_weight(saved[0], weight.shape, grad, padding=padding)
+            )
+            grad_weight = dense
+        if values_wanted:
+            error, matrix = grad.to(ctx.errors or ctx.type), weight.to(ctx.errors or ctx.type)
+            back = error @ matrix if padding is None else conv2d_input(ctx.shape, matrix, error, padding=padding)
+            grad_values = back.to(ctx.type)
+        return grad_values, grad_weight, None, None
 
 
-def _dense_gradients(
-    grad: Tensor, spikes: Tensor, weight: Tensor, padding: Pair | None, wanted: tuple[bool, bool]
-) -> tuple[Tensor | None, Tensor | None]:
+def _worth_it(values: Tensor, weight: Tensor, padding: Pair | None) -> bool:
+    if not ready(values) or weight[:, 0].numel() < FAN_OUT:
+        return False
     if padding is None:
-        return grad @ weight if wanted[0] else None, grad.T @ spikes if wanted[1] else None
-    options = ([1, 1], list(padding), [1, 1], False, [0, 0], 1, [*wanted, False])
-    grad_spikes, grad_weight, _ = torch.ops.aten.convolution_backward(grad, spikes, weight, None, *options)
-    return grad_spikes, grad_weight
+        return len(values) >= SAMPLES
+    return all(pad < size for pad, size in zip(padding, weight.shape[2:], strict=True))
 
 
-def _maps(spikes: Tensor, weight: Tensor, padding: Pair | None) -> _Maps:
+def _weigh(maps: _Maps, lists: tuple[Tensor, ...], weight: Tensor, padding: Pair | None) -> Tensor:
+    height = maps.height + 2 * maps.pad_height - maps.kernel_height + 1
+    width = maps.width + 2 * maps.pad_width - maps.kernel_width + 1
+    sums = weight.new_empty((maps.frames, height, width, len(weight)))
+    native.call("spikes", "spikes_forward", maps, _pointers(lists), weight, sums)
+    return sums.view(-1, len(weight)) if padding is None else sums.movedim(-1, 1)
+
+
+def _maps(values: Tensor, weight: Tensor, padding: Pair | None) -> _Maps:
     threads = torch.get_num_threads()
     if padding is None:
-        samples, channels = spikes.shape
+        samples, channels = values.shape
         frames = next(count for count in range(min(threads, samples), samples + 1) if samples % count == 0)
         return _Maps(frames, 1, samples // frames, channels, 1, len(weight), 1, 1, 0, 0, threads)
-    frames, channels, height, width = spikes.shape
-    channel = height * width if spikes.is_contiguous() else 1
+    frames, channels, height, width = values.shape
+    channel = height * width if values.is_contiguous() else 1
     return _Maps(frames, height, width, channels, channel, len(weight), *weight.shape[2:], *padding, threads)
 
 
-def _list(spikes: Tensor, maps: _Maps) -> tuple[Tensor, ...] | None:
+def _list(values: Tensor, maps: _Maps) -> tuple[Tensor, ...] | None:
     """`Spikes` as tensors; None where there are too many."""
     start = torch.empty(maps.frames + 1, dtype=torch.int64)
-    total = native.call("spikes", "spikes_count", maps, spikes, start)
-    if total > SPARSE * spikes.numel():
+    total = native.call("spikes", "spikes_count", maps, values, start)
+    if total > SPARSE * values.numel():
         return None
     first = torch.empty(maps.frames * (maps.height * maps.width + 1), dtype=torch.int32)
     lists = (start, first, torch.empty(total + 1, dtype=torch.int32), torch.empty(total + 1))
-    native.call("spikes", "spikes_list", maps, spikes, _pointers(lists))
+    native.call("spikes", "spikes_list", maps, values, _pointers(lists))
     return lists
 
 

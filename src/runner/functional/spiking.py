@@ -4,6 +4,7 @@ Compiled on the CPU, a Triton kernel on a GPU, plain torch elsewhere (float64, n
 against each other. Shapes: T steps, B samples; time comes first.
 """
 
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -13,9 +14,10 @@ from torch.autograd.function import once_differentiable
 
 from runner.functional import spiking_cpu, spiking_reference, spiking_triton
 from runner.functional.spiking_losses import count_loss, desired_train, kernel_loss, softmax_loss
-from runner.functional.spiking_reference import Neuron, sum_pool
+from runner.functional.spiking_reference import Layer, Neuron, sum_pool
 
 __all__ = [
+    "Layer",
     "Neuron",
     "count_loss",
     "desired_train",
@@ -43,32 +45,26 @@ def tsslbp(
     Raises `ConfigurationError` for constants out of range.
     """
     neuron = Neuron(tau_m=tau_m, tau_s=tau_s, threshold=threshold, version=version, gradient=gradient)
-    return spiking_layer(current, neuron)
+    return spiking_layer(current, Layer(neuron=neuron))
 
 
-def spiking_layer(
-    current: Tensor,
-    neuron: Neuron,
-    *,
-    steps: int | None = None,
-    pool: int = 1,
-    scale: Tensor | None = None,
-    consume: bool = False,
-) -> Tensor:
-    """A layer of neurons with what follows them up to the next weights, in one pass each way.
+def spiking_layer(current: Tensor, layer: Layer, *, scale: Tensor | None = None, consume: bool = False) -> Tensor:
+    """A layer of neurons with what lies between two weights, in one pass each way.
 
-    `current` is (T, B, ...); or, with `steps` = T, (B, ...): the weighted sum of a constant input that has yet to pass the
-    synapse, I[t] = (1 - (1 - 1 / tau_s)^(t + 1)) current. `pool` > 1 sums windows of that size over the last two
-    dimensions (C, H, W come last), times 1.1. `scale` (B, ...), shaped like one step of the result or broadcasting to it,
-    multiplies every step: a dropout mask shared over time. `consume` allows the way back to write the gradient over
-    `current`: only for a tensor that nobody else looks at, and for one backward pass.
-    Returns the postsynaptic currents (T, B, ...).
+    `current` is (T, B, ...); or, where `layer.steps` is T, (B, ...), the weighted sum of a constant input that has yet to
+    pass the synapse: I[t] = (1 - (1 - 1 / tau_s)^(t + 1)) current. With `layer.synapse` it is a weighted sum of spikes, and
+    with `layer.spikes` the layer gives spikes, to be weighed first and filtered after, which is the same since both are
+    linear. `layer.pool` > 1 sums windows of that size over the last two dimensions (C, H, W come last), times 1.1.
+    `scale` (B, ...), shaped like one step of the result or broadcasting to it, multiplies every step: a dropout mask shared
+    over time. `consume` allows the way back to write the gradient over `current`: only for a tensor that nobody else looks
+    at, and for one backward pass. Returns postsynaptic currents, or spikes, (T, B, ...).
     """
-    fitting = pool == 1 or (current.shape[-1] % pool == current.shape[-2] % pool == 0 and _backend(current).fuses(pool))
-    if not fitting:
-        psc = sum_pool(_SpikingLayer.apply(current, neuron, steps, 1, None, consume), pool)
-        return psc if scale is None else psc * scale
-    return _SpikingLayer.apply(current, neuron, steps, pool, scale, consume)
+    if layer.pool > 1:
+        rest = current.shape[-2] % layer.pool + current.shape[-1] % layer.pool
+        if rest or _backend(current, layer) is spiking_reference:
+            result = sum_pool(_SpikingLayer.apply(current, replace(layer, pool=1), None, consume), layer.pool)
+            return result if scale is None else result * scale
+    return _SpikingLayer.apply(current, layer, scale, consume)
 
 
 def psc_filter(values: Tensor, tau_s: float) -> Tensor:
@@ -76,31 +72,30 @@ def psc_filter(values: Tensor, tau_s: float) -> Tensor:
     return _PscFilter.apply(values if values.is_floating_point() else values.float(), tau_s)
 
 
-def _backend(values: Tensor) -> ModuleType:
-    return next((module for module in (spiking_cpu, spiking_triton) if module.available(values)), spiking_reference)
+def _backend(values: Tensor, layer: Layer | None = None) -> ModuleType:
+    compiled = (module for module in (spiking_cpu, spiking_triton) if module.available(values))
+    return next((module for module in compiled if layer is None or module.takes(layer)), spiking_reference)
 
 
 class _SpikingLayer(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, current: Tensor, neuron: Neuron, steps: int | None, pool: int, scale: Tensor | None, consume: bool
-    ) -> Tensor:
-        psc, firing = _backend(current).forward(current, neuron, steps, pool, scale)
+    def forward(ctx: Any, current: Tensor, layer: Layer, scale: Tensor | None, consume: bool) -> Tensor:
+        result, firing = _backend(current, layer).forward(current, layer, scale)
         ctx.save_for_backward(current, firing, scale)
-        ctx.arguments, ctx.consume, ctx.consumed = (neuron, steps, pool), consume, False
-        return psc
+        ctx.layer, ctx.consume, ctx.consumed = layer, consume, False
+        return result
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         if ctx.consumed:
             raise RuntimeError(
                 "a second backward pass through spiking_layer(consume=True), whose current is overwritten"
             )
         ctx.consumed = ctx.consume
         current, firing, scale = ctx.saved_tensors
-        result = _backend(current).backward(grad, current, firing, *ctx.arguments, scale, ctx.consume)
-        return result, None, None, None, None, None
+        backend = _backend(current, ctx.layer)
+        return backend.backward(grad, current, firing, ctx.layer, scale, ctx.consume), None, None, None
 
 
 class _PscFilter(torch.autograd.Function):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from runner.functional import native
 from runner.functional.spiking_layout import arrange, arrange_scale, channels_last, empty, output
-from runner.functional.spiking_reference import LAYER_RATE, POOL_WEIGHT, Neuron, drive
+from runner.functional.spiking_reference import LAYER_RATE, POOL_WEIGHT, Layer, drive
 
 _SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 _HEAD, _SURROGATE, _PAPER_FIRING, _PAPER_SILENT = range(4)
@@ -24,7 +24,7 @@ class _Layer(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("steps", "neurons", "width", "channels", "pool")),
         ("drive", ctypes.c_void_p),
         *((name, ctypes.c_float) for name in ("leak", "rate", "threshold", "keep", "pool_weight")),
-        *((name, ctypes.c_int32) for name in ("constant", "rule", "reset", "threads")),
+        *((name, ctypes.c_int32) for name in ("constant", "rule", "reset", "synapse", "emit_spikes", "threads")),
     )
 
 
@@ -33,92 +33,74 @@ def available(values: Tensor) -> bool:
     return values.device.type == "cpu" and values.dtype in _SUFFIX and native.library("tsslbp") is not None
 
 
-def fuses(pool: int) -> bool:
-    """Whether windows of `pool` x `pool` can be summed in the same pass: any."""
+def takes(layer: Layer) -> bool:
+    """Whether such a layer can be worked on here: any."""
     return True
 
 
-def forward(
-    current: Tensor, neuron: Neuron, steps: int | None, pool: int, scale: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Postsynaptic currents, and whether the layer fires (0-dim bool); arguments as in `spiking.spiking_layer`."""
-    last = channels_last(current, pool)
+def forward(current: Tensor, layer: Layer, scale: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What the layer gives, and whether it fires (0-dim bool); arguments as in `spiking.spiking_layer`."""
+    last = channels_last(current, layer.pool)
     current = arrange(current, last)
-    psc = output(current, steps, pool, last)
-    layer = _layer(current, neuron, steps, pool, _HEAD)
-    spikes = _call("forward", layer, current, arrange_scale(scale, psc, last), psc)
-    return psc, torch.tensor(spikes > LAYER_RATE * layer.steps * layer.neurons)
+    result = output(current, layer, last)
+    form = _form(current, layer, _HEAD)
+    spikes = native.call("tsslbp", _name("forward", current), form, current, arrange_scale(scale, result, last), result)
+    return result, torch.tensor(spikes > LAYER_RATE * form.steps * form.neurons)
 
 
 def backward(
-    grad: Tensor,
-    current: Tensor,
-    firing: Tensor,
-    neuron: Neuron,
-    steps: int | None,
-    pool: int,
-    scale: Tensor | None,
-    consume: bool,
+    grad: Tensor, current: Tensor, firing: Tensor, layer: Layer, scale: Tensor | None, consume: bool
 ) -> Tensor:
-    """dL/d(current) from `grad` = dL/d(psc) and what `forward` was given and said.
+    """dL/d(current) from `grad` = dL/d(what `forward` gave) and what it was given and said.
 
     With `consume` the gradient may take the memory of the current: what was just read is near, and nothing is allocated.
     """
-    last = channels_last(current, pool)
+    last = channels_last(current, layer.pool)
     given = current.data_ptr()
     current, grad = arrange(current, last), arrange(grad, last)
-    in_place = consume or current.data_ptr() != given
-    rule = _HEAD if neuron.version == "head" else _PAPER_FIRING if firing else _PAPER_SILENT
-    layer = _layer(current, neuron, steps, pool, _SURROGATE if neuron.gradient == "surrogate" else rule)
-    grad_current = current if in_place else empty(current.shape, last, current)
-    _call("backward", layer, current, arrange_scale(scale, grad, last), grad, grad_current)
-    return grad_current
+    rule = _HEAD if layer.neuron.version == "head" else _PAPER_FIRING if firing else _PAPER_SILENT
+    form = _form(current, layer, _SURROGATE if layer.neuron.gradient == "surrogate" else rule)
+    result = current if consume or current.data_ptr() != given else empty(current.shape, last, current)
+    native.call("tsslbp", _name("backward", current), form, current, arrange_scale(scale, grad, last), grad, result)
+    return result
 
 
 def psc_filter(values: Tensor, tau_s: float, reverse: bool) -> Tensor:
     """The synapse's response to values (T, ...), or with `reverse` the adjoint of that."""
     dense, steps = values.float().contiguous(), values.shape[0]
     filtered = torch.empty_like(dense)
-    native.library("tsslbp").psc_filter_float32(  # type: ignore[union-attr]  # `available` was asked
-        ctypes.c_int64(steps),
-        ctypes.c_int64(dense.numel() // steps),
-        ctypes.c_float(1.0 / tau_s),
-        ctypes.c_bool(reverse),
-        ctypes.c_int32(torch.get_num_threads()),
-        ctypes.c_void_p(dense.data_ptr()),
-        ctypes.c_void_p(filtered.data_ptr()),
-    )
+    form = _Layer(steps=steps, neurons=dense.numel() // steps, rate=1.0 / tau_s, threads=torch.get_num_threads())
+    native.call("tsslbp", "psc_filter_back" if reverse else "psc_filter", form, dense, filtered)
     return filtered.to(values.dtype)
 
 
-def _layer(current: Tensor, neuron: Neuron, steps: int | None, pool: int, rule: int) -> _Layer:
-    shape = current.shape if steps is not None else current.shape[1:]
-    count = steps if steps is not None else current.shape[0]
-    factors = (ctypes.c_float * count)(*([1.0] * count if steps is None else drive(count, neuron.tau_s)))
-    layer = _Layer(
-        steps=count,
+def _form(current: Tensor, layer: Layer, rule: int) -> _Layer:
+    constant, neuron = layer.steps is not None, layer.neuron
+    shape = current.shape if constant else current.shape[1:]
+    steps = layer.steps or current.shape[0]
+    factors = (ctypes.c_float * steps)(*(drive(steps, neuron.tau_s) if constant else [1.0] * steps))
+    form = _Layer(
+        steps=steps,
         neurons=prod(shape),
         width=shape[-1],
-        channels=shape[-3] if pool > 1 else 1,
-        pool=pool,
+        channels=shape[-3] if layer.pool > 1 else 1,
+        pool=layer.pool,
         drive=ctypes.cast(factors, ctypes.c_void_p),
         leak=1.0 / neuron.tau_m,
         rate=1.0 / neuron.tau_s,
         threshold=neuron.threshold,
         keep=1.0 - 1.0 / neuron.tau_m,
         pool_weight=POOL_WEIGHT,
-        constant=steps is not None,
+        constant=constant,
         rule=rule,
         reset=neuron.gradient == "tssl",
+        synapse=layer.synapse,
+        emit_spikes=layer.spikes,
         threads=torch.get_num_threads(),
     )
-    layer.factors = factors  # keeps the memory that `drive` points to
-    return layer
+    form.factors = factors  # keeps the memory that `drive` points to
+    return form
 
 
-def _call(way: str, layer: _Layer, current: Tensor, scale: Tensor | None, *others: Tensor) -> int:
-    function = getattr(native.library("tsslbp"), f"tsslbp_{way}_{_SUFFIX[current.dtype]}")
-    function.restype = ctypes.c_int64
-    tensors = (current, scale, *others)
-    pointers = (ctypes.c_void_p(None if tensor is None else tensor.data_ptr()) for tensor in tensors)
-    return int(function(ctypes.byref(layer), *pointers))
+def _name(way: str, current: Tensor) -> str:
+    return f"tsslbp_{way}_{_SUFFIX[current.dtype]}"

@@ -1,6 +1,9 @@
 """How the neurons of a layer lie in memory for the compiled kernels: time first, then one of two orders without gaps."""
 
+import torch
 from torch import Tensor
+
+from runner.functional.spiking_reference import Layer
 
 
 def channels_last(current: Tensor, pool: int) -> bool:
@@ -18,10 +21,11 @@ def arrange_scale(scale: Tensor | None, psc: Tensor, last: bool) -> Tensor | Non
     return None if scale is None else arrange(scale.float().expand(psc.shape[1:]), last)
 
 
-def output(current: Tensor, steps: int | None, pool: int, last: bool) -> Tensor:
-    """An empty tensor for the postsynaptic currents (T, B, ...) of `current`, arguments as in `spiking.spiking_layer`."""
+def output(current: Tensor, layer: Layer, last: bool) -> Tensor:
+    """An empty tensor (T, B, ...) for what the layer gives."""
+    pool = layer.pool
     shape = (*current.shape[:-2], current.shape[-2] // pool, current.shape[-1] // pool) if pool > 1 else current.shape
-    return empty(shape if steps is None else (steps, *shape), last, current)
+    return empty(shape if layer.steps is None else (layer.steps, *shape), last, current)
 
 
 def empty(shape: tuple[int, ...], last: bool, like: Tensor) -> Tensor:
@@ -30,3 +34,10 @@ def empty(shape: tuple[int, ...], last: bool, like: Tensor) -> Tensor:
         return like.new_empty(shape)
     *outer, channels, height, width = shape
     return like.new_empty((*outer, height, width, channels)).movedim(-1, -3)
+
+
+def seen_channels_last(maps: Tensor) -> Tensor:
+    """(N, C, H, W) with C innermost in memory, and seen to be so: torch takes a single channel for the other order."""
+    maps = maps.contiguous(memory_format=torch.channels_last)
+    _, channels, height, width = maps.shape
+    return maps if channels > 1 else maps.as_strided(maps.shape, (height * width, 1, width, 1))

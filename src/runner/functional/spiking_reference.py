@@ -47,6 +47,17 @@ class Neuron:
                 raise ConfigurationError(f"{name}={getattr(self, name)!r} is none of {', '.join(allowed)}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A layer of neurons with what comes before and after it up to the next weights; see `spiking.spiking_layer`."""
+
+    neuron: Neuron
+    steps: int | None = None  # the current is constant over so many steps, and has yet to pass the synapse
+    pool: int = 1  # windows that are summed
+    synapse: bool = False  # the current is a weighted sum of spikes, which has yet to pass the synapse
+    spikes: bool = False  # give spikes instead of postsynaptic currents
+
+
 class Trace(NamedTuple):
     """States of neurons over time, each (T, ...)."""
 
@@ -56,48 +67,44 @@ class Trace(NamedTuple):
     psc: Tensor  # a, the postsynaptic current: spikes filtered by the synapse
 
 
-def fuses(pool: int) -> bool:
-    """Whether windows of `pool` x `pool` can be summed in the same pass: any."""
-    return True
-
-
-def forward(
-    current: Tensor, neuron: Neuron, steps: int | None, pool: int, scale: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Postsynaptic currents, and whether the layer fires (0-dim bool); arguments as in `spiking.spiking_layer`."""
-    states = trace(over_time(current, neuron, steps), neuron)
-    psc = states.psc if pool == 1 else sum_pool(states.psc, pool)
-    return (psc if scale is None else psc * scale).to(current.dtype), states.spikes.float().mean() > LAYER_RATE
+def forward(current: Tensor, layer: Layer, scale: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What the layer gives, and whether it fires (0-dim bool); arguments as in `spiking.spiking_layer`."""
+    states = trace(over_time(current, layer), layer.neuron)
+    result = states.spikes if layer.spikes else states.psc
+    result = result if layer.pool == 1 else sum_pool(result, layer.pool)
+    return (result if scale is None else result * scale).to(current.dtype), states.spikes.float().mean() > LAYER_RATE
 
 
 def backward(
-    grad: Tensor,
-    current: Tensor,
-    firing: Tensor,
-    neuron: Neuron,
-    steps: int | None,
-    pool: int,
-    scale: Tensor | None,
-    consume: bool = False,
+    grad: Tensor, current: Tensor, firing: Tensor, layer: Layer, scale: Tensor | None, consume: bool = False
 ) -> Tensor:
-    """dL/d(current) from `grad` = dL/d(psc) and what `forward` was given and said; never in place."""
-    states = trace(over_time(current, neuron, steps), neuron)
+    """dL/d(current) from `grad` = dL/d(what `forward` gave) and what it was given and said; never in place."""
+    neuron = layer.neuron
+    states = trace(over_time(current, layer), neuron)
     error = grad.to(states.psc.dtype)
     if scale is not None:
         error = error * scale
-    if pool > 1:
-        error = error.repeat_interleave(pool, -1).repeat_interleave(pool, -2) * POOL_WEIGHT
-    head = neuron.version == "head"
-    result = gradient_head(states, error, neuron) if head else gradient_paper(states, error, neuron, firing)
-    if steps is not None:
-        result = (_factors(result, neuron, steps) * result).sum(0)
+    if layer.pool > 1:
+        error = error.repeat_interleave(layer.pool, -1).repeat_interleave(layer.pool, -2) * POOL_WEIGHT
+    if neuron.version == "head":
+        filtered = error if layer.spikes else psc_filter(error, neuron.tau_s, reverse=True)
+        result = gradient_head(states, filtered, neuron)
+    else:
+        assert not layer.spikes
+        result = gradient_paper(states, error, neuron, firing)
+    if layer.synapse:
+        result = psc_filter(result, neuron.tau_s, reverse=True)
+    if layer.steps is not None:
+        result = (_factors(result, neuron, layer.steps) * result).sum(0)
     return result.to(current.dtype)
 
 
-def over_time(current: Tensor, neuron: Neuron, steps: int | None) -> Tensor:
-    """Currents (T, ...) of what `spiking.spiking_layer` takes, in float32 at least."""
+def over_time(current: Tensor, layer: Layer) -> Tensor:
+    """The neurons' currents (T, ...), in float32 at least, from what a layer takes."""
     current = current.to(torch.promote_types(current.dtype, torch.float32))
-    return current if steps is None else _factors(current.unsqueeze(0), neuron, steps) * current
+    if layer.synapse:
+        return psc_filter(current, layer.neuron.tau_s)
+    return current if layer.steps is None else _factors(current.unsqueeze(0), layer.neuron, layer.steps) * current
 
 
 def _factors(like: Tensor, neuron: Neuron, steps: int) -> Tensor:
@@ -147,22 +154,21 @@ def surrogate(membrane: Tensor, threshold: float) -> Tensor:
     return z / ((1 + z) ** 2 * SURROGATE_WIDTH)
 
 
-def gradient_head(states: Trace, grad: Tensor, neuron: Neuron) -> Tensor:
-    """dL/dI (T, ...) from `grad` = dL/da, by the authors' last code.
+def gradient_head(states: Trace, filtered: Tensor, neuron: Neuron) -> Tensor:
+    """dL/dI (T, ...) from `filtered` = E, the filtered dL/da (which is dL/ds), by the authors' last code.
 
     A spike gets h = (E + theta u / tau_m) min(1 / du, 8), other steps theta faded by the leak, where theta is the h of the
     step after; while a neuron's psc is below 1 / (4 tau_s), E times the surrogate derivative takes their place.
     """
     leak = 1.0 / neuron.tau_m
-    filtered = psc_filter(grad, neuron.tau_s, reverse=True)
     fallback = filtered * surrogate(states.membrane, neuron.threshold)
     if neuron.gradient == "surrogate":
         return fallback
     reset = leak if neuron.gradient == "tssl" else 0.0
     direct = -(-1 / states.change).clamp(-8, 0)
-    theta = torch.zeros_like(grad[0])
+    theta = torch.zeros_like(filtered[0])
     steps = []
-    for t in reversed(range(len(grad))):
+    for t in reversed(range(len(filtered))):
         fired = direct[t] * (filtered[t] + theta * (states.membrane[t] * reset))
         theta = torch.where(states.spikes[t] > 0, fired, (1 - leak) * theta)
         steps.append(theta)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from runner.functional.spiking_layout import arrange, arrange_scale, channels_last, empty, output
-from runner.functional.spiking_reference import LAYER_RATE, POOL_WEIGHT, Neuron, drive
+from runner.functional.spiking_reference import LAYER_RATE, POOL_WEIGHT, Layer, drive
 
 log = logging.getLogger(__name__)
 BLOCK = 256  # neurons of a program
@@ -31,61 +31,50 @@ def available(values: Tensor) -> bool:
     return values.is_cuda and values.dtype in (torch.float32, torch.bfloat16, torch.float16) and _installed()
 
 
-def fuses(pool: int) -> bool:
-    """Whether windows of `pool` x `pool` can be summed in the same pass."""
-    return pool in (1, 2, 4)
+def takes(layer: Layer) -> bool:
+    """Whether such a layer can be worked on here: windows whose sides are powers of two, psc in and out."""
+    return layer.pool in (1, 2, 4) and not layer.synapse and not layer.spikes
 
 
-def forward(
-    current: Tensor, neuron: Neuron, steps: int | None, pool: int, scale: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Postsynaptic currents, and whether the layer fires (0-dim bool); arguments as in `spiking.spiking_layer`."""
+def forward(current: Tensor, layer: Layer, scale: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What the layer gives, and whether it fires (0-dim bool); arguments as in `spiking.spiking_layer`."""
     from runner.functional import spiking_triton_kernels as kernels
 
-    last = channels_last(current, pool)
+    last = channels_last(current, layer.pool)
     current = arrange(current, last)
-    psc = output(current, steps, pool, last)
+    psc = output(current, layer, last)
     count = torch.zeros((), dtype=torch.int64, device=current.device)
-    sizes, factors = _sizes(current, psc, pool), _factors(current, neuron, len(psc), steps is not None)
+    sizes, factors = _sizes(current, psc, layer.pool), _drive(layer, len(psc), current.device)
     mask = arrange_scale(scale, psc, last)
     tensors = (current, factors, psc if mask is None else mask, psc, count)
-    flags = {"constant": steps is not None, "scaled": mask is not None, "counted": neuron.version == "paper"}
+    flags = {"scaled": mask is not None, "counted": layer.neuron.version == "paper", **_meta(layer)}
     with torch.cuda.device_of(current):
-        kernels.forward[_grid(psc, pool)](*tensors, *sizes, *_constants(neuron, pool), **flags, **_meta(pool))
+        kernels.forward[_grid(psc, layer.pool)](*tensors, *sizes, *_constants(layer), **flags)
     return psc, count > LAYER_RATE * len(psc) * sizes[1]
 
 
 def backward(
-    grad: Tensor,
-    current: Tensor,
-    firing: Tensor,
-    neuron: Neuron,
-    steps: int | None,
-    pool: int,
-    scale: Tensor | None,
-    consume: bool,
+    grad: Tensor, current: Tensor, firing: Tensor, layer: Layer, scale: Tensor | None, consume: bool
 ) -> Tensor:
-    """dL/d(current) from `grad` = dL/d(psc) and what `forward` was given and said; never in place."""
+    """dL/d(current) from `grad` = dL/d(what `forward` gave) and what it was given and said; never in place."""
     from runner.functional import spiking_triton_kernels as kernels
 
-    last = channels_last(current, pool)
+    last = channels_last(current, layer.pool)
     current, grad = arrange(current, last), arrange(grad, last)
-    grad_current = empty(current.shape, last, current)
-    sizes, factors = _sizes(current, grad, pool), _factors(current, neuron, len(grad), steps is not None)
+    result = empty(current.shape, last, current)
+    sizes, factors = _sizes(current, grad, layer.pool), _drive(layer, len(grad), current.device)
     mask = arrange_scale(scale, grad, last)
-    rule = (kernels.HEAD if neuron.version == "head" else kernels.PAPER).value
-    if neuron.gradient == "surrogate":
+    rule = (kernels.HEAD if layer.neuron.version == "head" else kernels.PAPER).value
+    if layer.neuron.gradient == "surrogate":
         rule = kernels.SURROGATE.value
-    in_place = steps is None and grad_current.dtype == torch.float32  # the scratch is read before the result is written
+    in_place = layer.steps is None and result.dtype == torch.float32  # the scratch is read before the result is written
     scratch = torch.empty((1 if in_place else 2, len(grad), sizes[1]), dtype=torch.float32, device=grad.device)
-    factor = grad_current if in_place else scratch[1]
-    tensors = (current, factors, grad if mask is None else mask, firing, grad, grad_current, factor, scratch[0])
-    flags = {"constant": steps is not None, "scaled": mask is not None, "reset": neuron.gradient == "tssl"}
+    factor = result if in_place else scratch[1]
+    tensors = (current, factors, grad if mask is None else mask, firing, grad, result, factor, scratch[0])
+    flags = {"scaled": mask is not None, "reset": layer.neuron.gradient == "tssl", "rule": rule, **_meta(layer)}
     with torch.cuda.device_of(current):
-        kernels.backward[_grid(grad, pool)](
-            *tensors, *sizes, *_constants(neuron, pool), **flags, rule=rule, **_meta(pool)
-        )
-    return grad_current
+        kernels.backward[_grid(grad, layer.pool)](*tensors, *sizes, *_constants(layer), **flags)
+    return result
 
 
 def psc_filter(values: Tensor, tau_s: float, reverse: bool) -> Tensor:
@@ -111,22 +100,20 @@ def _sizes(current: Tensor, psc: Tensor, pool: int) -> tuple[int, ...]:
     return len(psc), outputs * pool**2, outputs, height, width, channels
 
 
-def _constants(neuron: Neuron, pool: int) -> tuple[float, ...]:
-    return 1.0 / neuron.tau_m, 1.0 / neuron.tau_s, neuron.threshold, POOL_WEIGHT if pool > 1 else 1.0
+def _constants(layer: Layer) -> tuple[float, ...]:
+    neuron = layer.neuron
+    return 1.0 / neuron.tau_m, 1.0 / neuron.tau_s, neuron.threshold, POOL_WEIGHT if layer.pool > 1 else 1.0
 
 
-def _meta(pool: int) -> dict[str, int | bool]:
+def _meta(layer: Layer) -> dict[str, int | bool]:
     # Without fused multiply-adds, so that spikes are those of the reference.
-    return {"pool": pool, "block": BLOCK // pool**2, "enable_fp_fusion": False}
+    constant = layer.steps is not None
+    return {"pool": layer.pool, "block": BLOCK // layer.pool**2, "constant": constant, "enable_fp_fusion": False}
 
 
 @cache
-def _drive(steps: int, tau_s: float, constant: bool, device: torch.device) -> Tensor:
-    return torch.tensor(drive(steps, tau_s) if constant else [1.0] * steps, device=device)
-
-
-def _factors(current: Tensor, neuron: Neuron, steps: int, constant: bool) -> Tensor:
-    return _drive(steps, neuron.tau_s, constant, current.device)
+def _drive(layer: Layer, steps: int, device: torch.device) -> Tensor:
+    return torch.tensor([1.0] * steps if layer.steps is None else drive(steps, layer.neuron.tau_s), device=device)
 
 
 def _grid(psc: Tensor, pool: int) -> tuple[int]:

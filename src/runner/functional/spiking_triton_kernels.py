@@ -50,7 +50,7 @@ def forward(
     factor = tl.load(scale + out, keep, 0.0) if scaled else 1.0
     total = tl.zeros((block, pool * pool), tl.int32)
     for t in range(steps):
-        membrane, change, spikes, mem, syn = _advance(current, drive, t, mem, syn, inside, leak, rate, threshold)
+        _membrane, _change, spikes, mem, syn = _advance(current, drive, t, mem, syn, inside, leak, rate, threshold)
         tl.store(psc, (tl.sum(syn, 1) * weight * factor).to(psc.dtype.element_ty), keep)
         if counted:
             total += (spikes & inside).to(tl.int32)

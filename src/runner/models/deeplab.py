@@ -63,7 +63,7 @@ class Head(nn.Module):
         self.branches = nn.ModuleList(
             nn.Sequential(
                 OrderedDict(
-                    {  # as the modules of the released weights would be numbered
+                    {  # numbered as with rectifier and dropout apart
                         "0": DilatedConv2d(channels, width, dilation),
                         "1": RectifiedDropout(dropout),
                         "3": nn.Conv2d(width, width, 1),

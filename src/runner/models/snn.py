@@ -12,6 +12,7 @@ from runner.functional.spiking_reference import Trace, over_time, trace
 from runner.models.snn_layers import Convolution, Linear, parse
 from runner.models.spiking import Spiking, SpikingStack, build
 
+ERRORS = {"float32": None, "bfloat16": torch.bfloat16}
 PerVersion = float | Mapping[str, float]
 
 
@@ -23,7 +24,9 @@ class SpikingNetwork(nn.Module):
     `tau_m` and `tau_s` (in steps) are numbers or one per version ("head", "paper"). `dropout` follows every hidden layer,
     after its pooling, over whole "rows" of a map or over "elements". `init` (null: the version's own) draws convolutions
     uniformly within 1 / sqrt(fan_in) ("head") or normally with deviation sqrt(2 / fan_in) ("paper"), times `weight_scale`;
-    fully connected layers are always drawn the second way, unscaled. Raises `ConfigurationError` for a wrong `layers` or T.
+    fully connected layers are always drawn the second way, unscaled. `errors` "bfloat16" sends gradients back through the
+    weights in that type, nearly twice as fast where the processor has it; all else stays as it is.
+    Raises `ConfigurationError` for a wrong `layers` or T.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class SpikingNetwork(nn.Module):
         dropout_over: str,
         init: str | None,
         weight_scale: float,
+        errors: str,
         tasks: Mapping[str, int],
         input_shape: tuple[int, ...],
     ) -> None:
@@ -57,6 +61,9 @@ class SpikingNetwork(nn.Module):
         self.heads = nn.ModuleDict(
             {task: Spiking(Linear(inputs=features, neurons=classes), self.neuron) for task, classes in tasks.items()}
         )
+        for layer in self.modules():
+            if isinstance(layer, Spiking):
+                layer.errors = ERRORS[errors]
         self._init, self._weight_scale = init or version, weight_scale
         self.reset_parameters()
 
@@ -83,10 +90,10 @@ class SpikingNetwork(nn.Module):
 
     def psc(self, inputs: Tensor) -> dict[str, Tensor]:
         """Postsynaptic currents (T, B, classes) of every task's output neurons; what the losses of TSSL-BP look at."""
-        values = self.hidden.start(inputs)
+        signals = self.hidden.start(inputs)
         for layer in self.hidden:
-            values = layer(values)
-        return {task: head(values)[0].float() for task, head in self.heads.items()}
+            signals = layer(signals)
+        return {task: head(signals, last=True).values.float() for task, head in self.heads.items()}
 
     @torch.no_grad()
     def trace(self, inputs: Tensor) -> dict[str, Trace]:
@@ -95,13 +102,13 @@ class SpikingNetwork(nn.Module):
         Dropout is as in the module's mode. For looking at a few samples: everything is kept.
         """
         traces: dict[str, Trace] = {}
-        values = self.hidden.start(inputs)
+        signals = self.hidden.start(inputs)
         for name, layer in (*self.hidden.named_children(), *self.heads.named_children()):
             if isinstance(layer, Spiking):
-                current = over_time(layer.weigh(*values), layer.neuron, values[1])
+                current = over_time(layer.weigh(signals), signals.layer(layer.neuron))
                 traces[f"{'heads' if name in self.heads else 'hidden'}.{name}"] = trace(current, layer.neuron)
             if name not in self.heads:
-                values = layer(values)
+                signals = layer(signals)
         return traces
 
 

@@ -1,20 +1,36 @@
 """Spiking layers; time is folded into the batch of every convolution and product, and every layer is one operation more.
 
-Shapes: T steps, B samples. Layers take and give `(values, steps)`: values over time (T, B, ...) with steps None, or values
-that stay the same for `steps` steps and have yet to pass the synapse, (B, ...). Being linear, the weights are applied to
-such values once.
+Shapes: T steps, B samples. The synapse is linear and may stand before the weights or after them. Where it stands after,
+constant inputs are weighed once for all steps, and spikes in proportion to their number.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runner.functional.spiking import Neuron, psc_filter, spiking_layer, sum_pool
+from runner.functional.spike_weights import ready, spike_convolution, spike_linear
+from runner.functional.spiking import Layer, Neuron, psc_filter, spiking_layer, sum_pool
+from runner.functional.spiking_layout import seen_channels_last
 from runner.models.snn_layers import Convolution, Linear, Pool, Spec
 
-Values = tuple[Tensor, int | None]
+
+class Signals(NamedTuple):
+    """What goes from layer to layer: postsynaptic currents (T, B, ...), or what has yet to pass the synapse.
+
+    That is spikes (T, B, ...), or values that stay the same for `steps` steps (B, ...).
+    """
+
+    values: Tensor
+    steps: int | None = None
+    spikes: bool = False
+
+    def layer(self, neuron: Neuron) -> Layer:
+        """Neurons that take weighted sums of these."""
+        return Layer(neuron=neuron, steps=self.steps, synapse=self.spikes)
 
 
 class Spiking(nn.Module):
@@ -35,25 +51,36 @@ class Spiking(nn.Module):
             else (spec.neurons, spec.inputs)
         )
         self.weight = nn.Parameter(torch.empty(shape))
+        self.errors: torch.dtype | None = None
 
-    def forward(self, inputs: Values) -> Values:
-        """Postsynaptic currents (T, B, ...)."""
-        values, steps = inputs
-        current = self.weigh(values, steps)
+    def forward(self, signals: Signals, last: bool = False) -> Signals:
+        """Postsynaptic currents, or, where weights follow (not `last`) and it is faster, spikes."""
+        current = self.weigh(signals)
         pool = self.spec.pool if isinstance(self.spec, Convolution) else 1
-        shape = current.shape[1:] if steps is None else current.shape
+        spikes = not last and _weigh_spikes(signals.values, self.neuron)
+        layer = replace(signals.layer(self.neuron), pool=pool, spikes=spikes)
+        shape = current.shape[1:] if signals.steps is None else current.shape
         scale = self._mask(shape, pool, current.device)
-        return spiking_layer(current, self.neuron, steps=steps, pool=pool, scale=scale, consume=True), None
+        return Signals(spiking_layer(current, layer, scale=scale, consume=True), spikes=spikes)
 
-    def weigh(self, values: Tensor, steps: int | None) -> Tensor:
-        """The weighted sums of `values`, (T, B, ...) or, for constant ones, (B, ...)."""
-        time = steps is None
-        if isinstance(self.spec, Linear):
-            return F.linear(values.flatten(2 if time else 1), self.weight)
-        folded = _channels_last(values.flatten(0, 1) if time else values)
-        spec = self.spec
-        current = F.conv2d(folded, self.weight, stride=spec.stride, padding=spec.padding, dilation=spec.dilation)
+    def weigh(self, signals: Signals) -> Tensor:
+        """The weighted sums (T, B, ...), or (B, ...) of constant values."""
+        values, time = signals.values, signals.steps is None
+        folded = values.flatten(0, 1) if time else values
+        mostly_zero = time and not torch.is_autocast_enabled(values.device.type)
+        if isinstance(self.spec, Convolution):
+            current = self._weigh_maps(self.spec, folded, mostly_zero)
+        elif mostly_zero:
+            current = spike_linear(folded.flatten(1), self.weight, self.errors)
+        else:
+            current = F.linear(folded.flatten(1), self.weight)
         return current.unflatten(0, values.shape[:2]) if time else current
+
+    def _weigh_maps(self, spec: Convolution, values: Tensor, mostly_zero: bool) -> Tensor:
+        if mostly_zero and spec.stride == spec.dilation == (1, 1):
+            return spike_convolution(values, self.weight, spec.padding, self.errors)
+        values = seen_channels_last(values)
+        return F.conv2d(values, self.weight, stride=spec.stride, padding=spec.padding, dilation=spec.dilation)
 
     def _mask(self, shape: Sequence[int], pool: int, device: torch.device) -> Tensor | None:
         if not self.training or self.dropout == 0:
@@ -65,24 +92,16 @@ class Spiking(nn.Module):
         return torch.empty(tuple(shape), device=device).bernoulli_(keep).div_(keep)
 
 
-def _channels_last(values: Tensor) -> Tensor:
-    """(N, C, H, W) with C innermost in memory, and seen to be so: torch takes a single channel for the other order."""
-    values = values.contiguous(memory_format=torch.channels_last)
-    _, channels, height, width = values.shape
-    return values if channels > 1 else values.as_strided(values.shape, (height * width, 1, width, 1))
-
-
 class SumPool(nn.Module):
-    """1.1 times the sum over windows; linear, so that it holds for constant values too."""
+    """1.1 times the sum over windows; linear, so that it may stand before the synapse."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
 
-    def forward(self, inputs: Values) -> Values:
+    def forward(self, signals: Signals) -> Signals:
         """(..., C, H, W) -> (..., C, H // size, W // size)."""
-        values, steps = inputs
-        return sum_pool(values, self.size), steps
+        return signals._replace(values=sum_pool(signals.values, self.size))
 
 
 class SpikingStack(nn.Sequential):
@@ -92,16 +111,22 @@ class SpikingStack(nn.Sequential):
         super().__init__(*layers)
         self.neuron, self.steps = neuron, steps
 
-    def start(self, inputs: Tensor) -> Values:
-        """Inputs as layers take them: (B, C, H, W) as they are, (T, B, C, H, W) through the synapse."""
-        return (inputs, self.steps) if inputs.dim() == 4 else (psc_filter(inputs, self.neuron.tau_s), None)
+    def start(self, inputs: Tensor) -> Signals:
+        """Inputs as the first layer takes them, from images (B, C, H, W) or spikes (T, B, C, H, W)."""
+        if inputs.dim() == 4:
+            return Signals(inputs, steps=self.steps)
+        values = inputs if inputs.is_floating_point() else inputs.float()
+        if _weigh_spikes(values, self.neuron):
+            return Signals(values, spikes=True)
+        return Signals(psc_filter(values, self.neuron.tau_s))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Postsynaptic currents (T, B, ...) of the last layer."""
-        values = self.start(inputs)
-        for layer in self:
-            values = layer(values)
-        return values[0]
+        signals = self.start(inputs)
+        final = max(number for number, layer in enumerate(self) if isinstance(layer, Spiking))
+        for number, layer in enumerate(self):
+            signals = layer(signals, last=True) if number == final else layer(signals)
+        return signals.values
 
 
 def build(
@@ -113,3 +138,8 @@ def build(
         SumPool(spec.size) if isinstance(spec, Pool) else Spiking(spec, neuron, rate, dropout_rows)
         for spec, rate in zip(specs, after, strict=True)
     ]
+
+
+def _weigh_spikes(values: Tensor, neuron: Neuron) -> bool:
+    """Whether spikes go through the weights; the published gradient needs the error of the currents, not of the spikes."""
+    return neuron.version == "head" and ready(values) and not torch.is_autocast_enabled("cpu")

@@ -20,15 +20,9 @@ log = logging.getLogger(__name__)
 
 # No contraction: a fused multiply-add rounds once where the reference rounds twice, and a spike is a threshold.
 FLAGS = (
-    "-std=c++17",
-    "-O3",
-    "-march=native",
-    "-ffp-contract=off",
-    "-fno-math-errno",
-    "-fno-trapping-math",
-    "-Wno-psabi",
+    *("-std=c++17", "-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"),
+    *("-fopenmp", "-shared", "-fPIC"),
 )
-FLAGS += ("-fopenmp", "-shared", "-fPIC")
 
 
 @cache

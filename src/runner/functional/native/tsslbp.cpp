@@ -40,6 +40,8 @@ struct Layer {
     std::int32_t constant;        // the current has one step, the same at all times
     std::int32_t rule;
     std::int32_t reset;           // whether the dependency through a neuron's own reset is kept
+    std::int32_t synapse;         // the current has yet to pass the synapse (not where it is constant)
+    std::int32_t emit_spikes;     // give spikes on, which pass the synapse behind the next weights (not under paper)
     std::int32_t threads;
 };
 
@@ -142,7 +144,7 @@ inline void unpool(const Layer& layer, const Block& block, const float* values, 
             copy_over(values + from, layer.channels, row);
 }
 
-// The neuron's constants and one step of it.
+// The neuron's constants and one step of it; `Input` gives its current.
 struct Neuron {
     Floats leak, rate, threshold, zero = {}, one = splat(1.0f);
     explicit Neuron(const Layer& layer)
@@ -152,13 +154,28 @@ struct Neuron {
     inline Floats synapse(Floats syn, Ints spike) const { return syn + ((spike ? one : zero) - syn) * rate; }
 };
 
+// The current of a row's neurons at one step: what lies in memory times `drive`, through the synapse where it has yet to.
+template <class Value>
+struct Input {
+    const Value* row;
+    float* synapse;  // what the synapse holds; null: nothing is to pass it
+    float drive, rate;
+    inline Floats operator()(std::int64_t j, std::int64_t left) const {
+        const Floats given = read(row + j, left) * drive;
+        if (synapse == nullptr) return given;
+        const Floats before = read(synapse + j), after = before + (given - before) * rate;
+        write(synapse + j, after);
+        return after;
+    }
+};
+
 template <class Value>
 std::int64_t forward_block(const Layer& layer, const Block& block, const Value* current, const float* scale, Value* psc,
                            const Scratch& scratch) {
     const std::int64_t size = block.rows * block.stride(), out_step = layer.neurons / (layer.pool * layer.pool);
-    float *const mem = scratch[0], *const syn = scratch[1], *const line = scratch[2], *const sum = scratch[3];
-    std::fill(mem, mem + size, 0.0f);
-    std::fill(syn, syn + size, 0.0f);
+    float *const mem = scratch[0], *const syn = scratch[1], *const in = scratch[2], *const line = scratch[3],
+          *const sum = scratch[4];
+    for (float* part : {mem, syn, in}) std::fill(part, part + size, 0.0f);
     const Neuron neuron(layer);
     const float weight = layer.pool == 1 ? 1.0f : layer.pool_weight;
     Ints spikes = {};
@@ -169,14 +186,16 @@ std::int64_t forward_block(const Layer& layer, const Block& block, const Value* 
         for (std::int64_t k = 0; k < block.rows; ++k) {
             const Value* const row = step + k * block.gap;
             if (!layer.constant && t + 1 < layer.steps) prefetch(row + layer.neurons, block.length);
-            float *const m = mem + k * block.stride(), *const a = syn + k * block.stride();
+            const std::int64_t at = k * block.stride();
+            const Input<Value> input{row, layer.synapse ? in + at : nullptr, drive, layer.rate};
             for (std::int64_t j = 0; j < block.length; j += kLanes) {
-                const Floats before = read(m + j);
-                const Floats u = before + neuron.change(before, read(row + j, block.length - j) * drive);
+                const Floats before = read(mem + at + j);
+                const Floats u = before + neuron.change(before, input(j, block.length - j));
                 const Ints spike = u > neuron.threshold;
                 spikes -= spike;
-                write(m + j, neuron.reset(u, spike));
-                write(a + j, neuron.synapse(read(a + j), spike));
+                write(mem + at + j, neuron.reset(u, spike));
+                write(syn + at + j, layer.emit_spikes ? (spike ? neuron.one : neuron.zero)
+                                                      : neuron.synapse(read(syn + at + j), spike));
             }
         }
         if (layer.pool > 1) pool_rows(layer, block, syn, line, sum);
@@ -200,9 +219,8 @@ template <Rule kRule, class Value>
 void history_block(const Layer& layer, const Block& block, const Value* current, float* factor, float* carry,
                    const Scratch& scratch) {
     const std::int64_t size = block.rows * block.stride();
-    float *const mem = scratch[0], *const syn = scratch[1];
-    std::fill(mem, mem + size, 0.0f);
-    std::fill(syn, syn + size, 0.0f);
+    float *const mem = scratch[0], *const syn = scratch[1], *const in = scratch[2];
+    for (float* part : {mem, syn, in}) std::fill(part, part + size, 0.0f);
     const Neuron neuron(layer);
     const Floats quiet = splat(0.25f * layer.rate), limit = splat(kExponentLimit), zero = {}, one = splat(1.0f);
     constexpr bool direct = kRule == kHead || kRule == kPaperFiring, smooth = kRule != kPaperFiring;
@@ -214,9 +232,10 @@ void history_block(const Layer& layer, const Block& block, const Value* current,
             const Value* const row = step + k * block.gap;
             if (!layer.constant && t + 1 < layer.steps) prefetch(row + layer.neurons, block.length);
             const std::int64_t at = k * block.stride(), kept = t * size + at;
+            const Input<Value> input{row, layer.synapse ? in + at : nullptr, drive, layer.rate};
             for (std::int64_t j = 0; j < block.length; j += kLanes) {
                 const Floats before = read(mem + at + j);
-                const Floats du = neuron.change(before, read(row + j, block.length - j) * drive), u = before + du;
+                const Floats du = neuron.change(before, input(j, block.length - j)), u = before + du;
                 const Ints spike = u > neuron.threshold;
                 write(mem + at + j, neuron.reset(u, spike));
                 Floats numerator = one, denominator = du;
@@ -248,7 +267,15 @@ void history_block(const Layer& layer, const Block& block, const Value* current,
 template <class Value>
 struct EachStep {
     Value* place;
-    inline void operator()(std::int64_t j, std::int64_t left, Floats g) const { write(place + j, g, left); }
+    float* synapse;  // as in `Input`
+    float rate;
+    inline void operator()(std::int64_t j, std::int64_t left, Floats g) const {
+        if (synapse != nullptr) {
+            g = read(synapse + j) + (g - read(synapse + j)) * rate;
+            write(synapse + j, g);
+        }
+        write(place + j, g, left);
+    }
 };
 struct Summed {
     float* total;
@@ -301,7 +328,8 @@ void backward_block(const Layer& layer, const Block& block, const Value* current
             const std::int64_t left = block.outputs - j;
             Floats e = read(grad + j, left) * weight;
             if (scale != nullptr) e *= read(scale + block.output + j, left);
-            if constexpr (head) write(filtered + j, read(filtered + j) + (e - read(filtered + j)) * layer.rate);
+            if (head && layer.emit_spikes) write(filtered + j, e);
+            else if (head) write(filtered + j, read(filtered + j) + (e - read(filtered + j)) * layer.rate);
             else write(error + j, e);
         }
         const float* row = head ? filtered : error;
@@ -319,7 +347,7 @@ void backward_block(const Layer& layer, const Block& block, const Value* current
                 else paper_step(layer, block.length, f, c, row, later + at, filtered + at, to);
             };
             if (layer.constant) step(Summed{total + at, layer.drive[t]});
-            else step(EachStep<Value>{place});
+            else step(EachStep<Value>{place, layer.synapse ? total + at : nullptr, layer.rate});
         }
     }
     for (std::int64_t k = 0; layer.constant && k < block.rows; ++k)
@@ -334,12 +362,12 @@ std::int64_t target(std::int64_t arrays) {
 
 template <class Value>
 std::int64_t forward(const Layer& layer, const Value* current, const float* scale, Value* psc) {
-    const Blocks blocks(layer, target(4));
+    const Blocks blocks(layer, target(5));
     const std::int64_t count = blocks.count();
     std::int64_t spikes = 0;
 #pragma omp parallel num_threads(layer.threads) if (layer.steps * layer.neurons > kSmall) reduction(+ : spikes)
     {
-        const Scratch scratch(4, blocks.largest());
+        const Scratch scratch(5, blocks.largest());
 #pragma omp for schedule(dynamic)
         for (std::int64_t index = 0; index < count; ++index)
             spikes += forward_block(layer, blocks[index], current, scale, psc, scratch);
@@ -371,17 +399,16 @@ void backward_by_rule(const Layer& layer, const Value* current, const float* sca
     }
 }
 
-void filter(std::int64_t steps, std::int64_t neurons, float rate, bool reverse, std::int32_t threads, const float* values,
-            float* filtered) {
-    const std::int64_t span = 1024 * kLanes, count = (neurons + span - 1) / span;
-#pragma omp parallel for num_threads(threads) if (steps * neurons > kSmall)
+void filter(const Layer& layer, bool reverse, const float* values, float* filtered) {
+    const std::int64_t steps = layer.steps, neurons = layer.neurons, span = 1024 * kLanes, count = (neurons + span - 1) / span;
+#pragma omp parallel for num_threads(layer.threads) if (steps * neurons > kSmall)
     for (std::int64_t block = 0; block < count; ++block) {
         const std::int64_t first = block * span, last = std::min(first + span, neurons);
         for (std::int64_t k = 0; k < steps; ++k) {
             const std::int64_t at = (reverse ? steps - 1 - k : k) * neurons, before = at + (reverse ? neurons : -neurons);
             for (std::int64_t j = first; j < last; j += kLanes) {
                 const Floats psc = k == 0 ? Floats{} : read(filtered + before + j, last - j);
-                write(filtered + at + j, psc + (read(values + at + j, last - j) - psc) * rate, last - j);
+                write(filtered + at + j, psc + (read(values + at + j, last - j) - psc) * layer.rate, last - j);
             }
         }
     }
@@ -405,8 +432,6 @@ void tsslbp_backward_bfloat16(const Layer* layer, const BFloat16* current, const
                               BFloat16* grad_current) {
     backward_by_rule(*layer, current, scale, grad_psc, grad_current);
 }
-void psc_filter_float32(std::int64_t steps, std::int64_t neurons, float rate, bool reverse, std::int32_t threads,
-                        const float* values, float* filtered) {
-    filter(steps, neurons, rate, reverse, threads, values, filtered);
-}
+void psc_filter(const Layer* layer, const float* values, float* filtered) { filter(*layer, false, values, filtered); }
+void psc_filter_back(const Layer* layer, const float* values, float* filtered) { filter(*layer, true, values, filtered); }
 }
