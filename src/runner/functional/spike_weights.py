@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn.grad import conv2d_input, conv2d_weight
 
 from runner.functional import native
 from runner.functional.spiking_layout import arrange, seen_channels_last
@@ -85,15 +84,24 @@ class _SpikeWeights(torch.autograd.Function):
             grad = arrange(grad, padding is not None)
             native.call("spikes", "spikes_backward", ctx.maps, _pointers(saved), grad, grad_weight)
         elif weight_wanted:
-            dense = (
-                grad.T @ saved[0] if padding is None else conv2d_weight(saved[0], weight.shape, grad, padding=padding)
+            grad_weight = (
+                grad.T @ saved[0] if padding is None else _convolution_gradient(1, saved[0], weight, grad, padding)
             )
-            grad_weight = dense
         if values_wanted:
             error, matrix = grad.to(ctx.errors or ctx.type), weight.to(ctx.errors or ctx.type)
-            back = error @ matrix if padding is None else conv2d_input(ctx.shape, matrix, error, padding=padding)
-            grad_values = back.to(ctx.type)
+            if padding is None:
+                grad_values = (error @ matrix).to(ctx.type)
+            else:
+                shape_alone = error.new_empty(1).expand(ctx.shape)
+                grad_values = _convolution_gradient(0, shape_alone, matrix, error, padding).to(ctx.type)
         return grad_values, grad_weight, None, None
+
+
+def _convolution_gradient(which: int, values: Tensor, weight: Tensor, grad: Tensor, padding: Pair) -> Tensor:
+    """That of the values (0) or of the weights (1), computed with channels innermost, as the weights here say."""
+    weight = weight.contiguous(memory_format=torch.channels_last)
+    options = ([1, 1], list(padding), [1, 1], False, [0, 0], 1, [which == 0, which == 1, False])
+    return torch.ops.aten.convolution_backward(grad, values, weight, None, *options)[which]
 
 
 def _worth_it(values: Tensor, weight: Tensor, padding: Pair | None) -> bool:
