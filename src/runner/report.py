@@ -110,8 +110,9 @@ def show(summary: Mapping[str, Any], path: Path) -> None:
     metrics: dict[str, float] = summary["metrics"]
     predictors = list(summary["chosen"])
     reference = summary.get("reference") or {}
-    table = Table(title=f"{summary['name']}: test split, {summary['selection']}", title_justify="left")
-    table.add_column("task/metric")
+    # Not the table's own title, which wraps to the width of the table.
+    console.print(f"{summary['name']}: test split, {summary['selection']}", highlight=False, soft_wrap=True)
+    table = Table("task/metric")
     repeated = {name: found for name, found in summary["repeats"].items() if len(found["each"]) > 1}
     for name in predictors:
         table.add_column(name, justify="right")
@@ -131,6 +132,8 @@ def show(summary: Mapping[str, Any], path: Path) -> None:
     console.print(table)
     if len(summary.get("costs", {})) > 1:
         console.print(_cost_table(summary["costs"]))
+    if "spikes" in summary:
+        console.print(_energy_line(summary["spikes"]["energy"]), highlight=False)
     if len(summary["network"]["tasks"]) > 1 and summary["choices"]["method"] != "single_task":
         for line in relative_lines(summary["relative_performance"]):
             console.print(line, highlight=False)
@@ -138,6 +141,13 @@ def show(summary: Mapping[str, Any], path: Path) -> None:
         f"{summary['seconds']:.0f} s of training; results, figures and checkpoints in {path}",
         highlight=False,
         soft_wrap=True,
+    )
+
+
+def _energy_line(energy: Mapping[str, Any]) -> str:
+    return (
+        f"one sample: {energy['synaptic_operations']:,.0f} synaptic operations, {energy['nanojoules'] / 1000:.3g} µJ; "
+        f"the same network without spikes {energy['nanojoules_without_spikes'] / 1000:.3g} µJ ({energy['formula']})"
     )
 
 

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
 from runner.data import Data
 from runner.folder import RunFolder
 from runner.functional.spiking_reference import Trace
 from runner.models.snn import SpikingNetwork
+from runner.models.snn_layers import Linear
+from runner.models.spiking import Spiking, SumPool
 from runner.plots import spikes as plots
 from runner.plots.confusion import confusion
 
@@ -28,6 +31,7 @@ class Activity:
     spikes: dict[str, Tensor] = field(
         default_factory=dict
     )  # layer -> (neurons...) spikes per step, summed over samples
+    events: Tensor | None = None  # (C, H, W) of inputs that are events, over all steps, summed over samples
     correct: Tensor = field(default_factory=lambda: torch.zeros(()))  # (T,)
     confusion: Tensor = field(default_factory=lambda: torch.zeros(()))  # (classes^2,), true class first
 
@@ -49,6 +53,9 @@ def observe(network: SpikingNetwork, data: Data, task: str) -> tuple[Activity, d
         for layer, trace in traces.items():
             rate = trace.spikes.float().mean(0).sum(0)
             found.spikes[layer] = found.spikes.get(layer, 0) + rate
+        if batch.inputs.dim() > 4:
+            events = (batch.inputs != 0).float().sum((0, 1))
+            found.events = events if found.events is None else found.events + events
         found.samples += len(labels)
     return found, first
 
@@ -62,7 +69,7 @@ def draw(network: SpikingNetwork, data: Data, folder: RunFolder) -> Mapping[str,
     shown = {layer: trace.spikes[:, :SHOWN].transpose(0, 1).cpu() for layer, trace in traces.items()}
     samples = [f"sample {number}" for number in range(min(SHOWN, activity.samples))]
     plots.raster(shown, samples, folder.figures / "spikes.png")
-    plots.membrane(_liveliest(traces), network.neuron.threshold, folder.figures / "membranes.png")
+    plots.membrane(_telling(traces), network.neuron.threshold, folder.figures / "membranes.png")
     plots.firing_rates(rates, folder.figures / "firing_rates.png")
     plots.activity(rates, folder.figures / "activity.png")
     accuracy = (100 * activity.correct / activity.samples).tolist()
@@ -72,55 +79,72 @@ def draw(network: SpikingNetwork, data: Data, folder: RunFolder) -> Mapping[str,
         if not rate.any():
             log.warning("layer %s never fires on %d test samples: it is dead", layer, activity.samples)
     steps = len(accuracy)
+    events = None if activity.events is None else (activity.events / activity.samples).cpu()
     return {
         "samples": activity.samples,
         "rates": {layer: float(rate.mean()) for layer, rate in rates.items()},
         "silent_active_saturated_percent": {layer: plots.activity_shares(rate) for layer, rate in rates.items()},
         "accuracy_after_steps": accuracy,
-        "energy": energy(network, {layer: steps * float(rate.sum()) for layer, rate in rates.items()}, traces),
+        "energy": energy(network, {layer: steps * rate for layer, rate in rates.items()}, events),
     }
 
 
-def _liveliest(traces: Mapping[str, Trace]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Of every layer the neuron that spikes most on the first sample: its membrane and spikes (T,)."""
+def _telling(traces: Mapping[str, Trace]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Of every layer the neuron that fires nearest to half the steps of the first sample: its membrane and spikes (T,)."""
     chosen = {}
     for layer, trace in traces.items():
         membrane, spikes = (values[:, 0].flatten(1).cpu() for values in (trace.membrane, trace.spikes))
-        neuron = int(spikes.sum(0).argmax())
+        neuron = int((spikes.float().mean(0) - 0.5).abs().argmin())
         chosen[f"{layer}, neuron {neuron}"] = (membrane[:, neuron], spikes[:, neuron])
     return chosen
 
 
-def energy(network: nn.Module, spikes: Mapping[str, float], traces: Mapping[str, Trace]) -> dict[str, float | str]:
-    """Operations and energy of one sample; `spikes` is layer -> spikes of one sample over all its neurons and steps.
+def energy(
+    network: SpikingNetwork, spikes: Mapping[str, Tensor], events: Tensor | None = None
+) -> dict[str, float | str]:
+    """Operations and energy of one sample.
 
-    Every spike is added once to each neuron it reaches: operations = spikes x fan-out. The first layer multiplies real
-    inputs: its products are counted once per input, as for images. The network of the same size without spikes multiplies
-    in every layer.
+    `spikes` is layer -> how often each of its neurons (C, H, W) or (N,) fires over all steps; `events` (C, H, W) is the same
+    for the inputs, None for images. A spike is added once to every neuron that it reaches: windows that end at a map's border
+    leave some out. The first layer multiplies the pixels of an image once. The network of the same size without spikes
+    multiplies once in every layer.
     """
-    layers = {name: network.get_submodule(name) for name in traces}
-    macs = {name: traces[name].spikes[0, 0].numel() * _fan_in(layer) for name, layer in layers.items()}
-    hidden = [name for name in layers if name.startswith("hidden")]
-    heads = [name for name in layers if name not in hidden]
-    sources = dict(zip(hidden[1:], hidden, strict=False)) | dict.fromkeys(heads, hidden[-1])
-    operations = sum(spikes[source] * _fan_out(layers[name]) for name, source in sources.items())
-    first = hidden[0]
-    joules = PICOJOULE_MAC * macs[first] + PICOJOULE_ACCUMULATE * operations
+    layers = {f"hidden.{name}": layer for name, layer in network.hidden.named_children()}
+    coming, operations, products = events, 0.0, {}
+    for name, layer in layers.items():
+        if isinstance(layer, Spiking):
+            operations += 0.0 if coming is None else _reached(layer, coming)
+            products[name] = spikes[name].numel() * layer.weight[0].numel()
+            coming = _pooled(spikes[name], layer.pool)
+        elif coming is not None:
+            assert isinstance(layer, SumPool)
+            coming = _pooled(coming, layer.size)
+    assert coming is not None
+    for task, head in network.heads.items():
+        assert isinstance(head, Spiking)
+        operations += _reached(head, coming)
+        products[f"heads.{task}"] = head.weight.numel()
+    first = 0 if events is not None else next(iter(products.values()))
+    joules = PICOJOULE_MAC * first + PICOJOULE_ACCUMULATE * operations
     return {
         "synaptic_operations": operations,
-        "first_layer_macs": macs[first],
-        "macs_without_spikes": sum(macs.values()),
+        "first_layer_macs": first,
+        "macs_without_spikes": sum(products.values()),
         "nanojoules": joules / 1000,
-        "nanojoules_without_spikes": PICOJOULE_MAC * sum(macs.values()) / 1000,
-        "formula": f"{PICOJOULE_MAC} pJ x first-layer products + {PICOJOULE_ACCUMULATE} pJ x spikes x fan-out (45 nm)",
+        "nanojoules_without_spikes": PICOJOULE_MAC * sum(products.values()) / 1000,
+        "formula": f"{PICOJOULE_MAC} pJ x products of pixels + {PICOJOULE_ACCUMULATE} pJ x neurons reached by spikes (45 nm)",
     }
 
 
-def _fan_in(layer: nn.Module) -> int:
-    return layer.weight[0].numel()  # type: ignore[index, union-attr, no-any-return]
+def _reached(layer: Spiking, spikes: Tensor) -> float:
+    """How many additions of a weight the spikes (C, H, W) or (N,) cause."""
+    spec = layer.spec
+    if isinstance(spec, Linear):
+        return float(spikes.sum()) * spec.neurons
+    window = spikes.new_ones((1, 1, *spec.kernel))
+    reached = F.conv2d(spikes.sum(0)[None, None], window, None, spec.stride, spec.padding, spec.dilation)
+    return float(reached.sum()) * spec.channels
 
 
-def _fan_out(layer: nn.Module) -> int:
-    weight = layer.weight
-    assert isinstance(weight, Tensor)
-    return weight.numel() // weight.shape[1]
+def _pooled(spikes: Tensor, size: int) -> Tensor:
+    return spikes if size == 1 else F.avg_pool2d(spikes[None], size)[0] * size**2

@@ -51,16 +51,16 @@ class Spiking(nn.Module):
             else (spec.neurons, spec.inputs)
         )
         self.weight = nn.Parameter(torch.empty(shape))
+        self.pool = spec.pool if isinstance(spec, Convolution) else 1
         self.errors: torch.dtype | None = None
 
     def forward(self, signals: Signals, last: bool = False) -> Signals:
         """Postsynaptic currents, or, where weights follow (not `last`) and it is faster, spikes."""
         current = self.weigh(signals)
-        pool = self.spec.pool if isinstance(self.spec, Convolution) else 1
         spikes = not last and _weigh_spikes(signals.values, self.neuron)
-        layer = replace(signals.layer(self.neuron), pool=pool, spikes=spikes)
+        layer = replace(signals.layer(self.neuron), pool=self.pool, spikes=spikes)
         shape = current.shape[1:] if signals.steps is None else current.shape
-        scale = self._mask(shape, pool, current.device)
+        scale = self._mask(shape, self.pool, current.device)
         return Signals(spiking_layer(current, layer, scale=scale, consume=True), spikes=spikes)
 
     def weigh(self, signals: Signals) -> Tensor:
