@@ -112,7 +112,7 @@ def test_a_folder_in_use_is_refused_at_once(tmp_path, runner):
 def test_a_failing_job_does_not_stop_a_sweep_and_again_does_only_what_is_missing(tmp_path, runner):
     sweep = ("-m", *HARD, "dataset.train=24,3,28")
     done = runner(*sweep, check=10)
-    assert "3 jobs, 1 failed" in done.stdout
+    assert "3 jobs, 1 not finished" in done.stdout
     failed = [path for path in (tmp_path / "outputs").iterdir() if path.is_dir() and not _finished(path)]
     (folder,) = failed
     assert "Traceback" in (folder / "run.log").read_text()
@@ -121,6 +121,17 @@ def test_a_failing_job_does_not_stop_a_sweep_and_again_does_only_what_is_missing
     assert len(times) == 2
     runner(*sweep, check=10)
     assert {path: (path / "summary.json").stat().st_mtime for path in times} == times
+
+
+def test_a_sweep_stopped_by_a_signal_says_what_ended_and_leaves_no_list(tmp_path, runner):
+    process = runner("-m", *HARD, "method.steps=4,400", "checkpoint_minutes=0", wait=False)
+    until(lambda: len(list((tmp_path / "outputs").glob("*/metrics.jsonl"))) == 2)  # the second is being trained
+    os.kill(process.pid, signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143, stderr
+    assert "sweep: 2 jobs, 1 not finished" in stdout
+    assert "did not end" in stdout
+    assert not list((tmp_path / "outputs").glob(".*"))
 
 
 def _finished(path):

@@ -91,9 +91,11 @@ def exit_code(entry: Callable[[], object]) -> int:
     try:
         entry()
     except Interrupted as stopped:
+        sweep.close()
         print(stopped, file=sys.stderr)
         return stopped.code
     except KeyboardInterrupt:
+        sweep.close()
         return 130
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)

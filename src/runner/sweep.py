@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 log = logging.getLogger("runner")
 _failures = 0
+_outcomes: Path | None = None  # of the sweep that runs in this process
 
 
 class SweepReport(Callback):
@@ -21,26 +22,35 @@ class SweepReport(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Name this sweep's list of outcomes; jobs in other processes inherit the name."""
+        global _outcomes
         os.environ["RUNNER_SWEEP"] = f".sweep-{os.getpid()}.jsonl"
+        _outcomes = Path(config.hydra.sweep.dir) / os.environ["RUNNER_SWEEP"]
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print one row a job and remember whether any failed."""
-        global _failures
-        path = Path(config.hydra.sweep.dir) / os.environ["RUNNER_SWEEP"]
-        outcomes: dict[int, dict[str, Any]] = {}
-        for line in path.read_text().splitlines() if path.exists() else []:
-            entry = json.loads(line)
-            outcomes[entry["job"]] = entry
-        path.unlink(missing_ok=True)
-        _failures = sum(entry["outcome"] != "finished" for entry in outcomes.values())
-        _show(outcomes)
+        close()
+
+
+def close() -> None:
+    """Show how the jobs of this process's sweep ended, if there is one, and forget it."""
+    global _failures, _outcomes
+    if _outcomes is None:
+        return
+    outcomes: dict[int, dict[str, Any]] = {}
+    for line in _outcomes.read_text().splitlines() if _outcomes.exists() else []:
+        entry = json.loads(line)
+        outcomes[entry["job"]] = entry
+    _outcomes.unlink(missing_ok=True)
+    _outcomes = None
+    _failures = sum(entry["outcome"] != "finished" for entry in outcomes.values())
+    _show(outcomes)
 
 
 def _show(outcomes: dict[int, dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"sweep: {len(outcomes)} jobs, {_failures} failed", title_justify="left")
+    table = Table(title=f"sweep: {len(outcomes)} jobs, {_failures} not finished", title_justify="left")
     for column in ("job", "overrides", "outcome", "folder"):
         table.add_column(column, overflow="fold")
     for number, entry in sorted(outcomes.items()):
