@@ -29,11 +29,11 @@ SMALL = {
     ),
     "hard_sharing": ("method.steps=4",),
     "single_task": ("method.steps=3",),
-    "ke": ("method.generations=2", "method.epochs=1"),
-    "cross_entropy": ("method.epochs=2",),
-    "label_smoothing": ("method.epochs=2",),
-    "long": ("method.epochs=2",),
-    "slim_scratch": ("method.epochs=2",),
+    "ke": ("method.generations=2", "method.epochs=1", "method.warmup_epochs=0"),
+    "cross_entropy": ("method.epochs=2", "method.warmup_epochs=1"),
+    "label_smoothing": ("method.epochs=2", "method.warmup_epochs=1"),
+    "long": ("method.epochs=2", "method.warmup_epochs=1"),
+    "slim_scratch": ("method.epochs=2", "method.warmup_epochs=1"),
     "tsslbp": ("method.epochs=1",),
 }
 SMALL_MODEL = {

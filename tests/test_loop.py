@@ -2,15 +2,17 @@
 
 import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from runner.errors import DivergedError
+from runner.evaluate import relative_score
 from runner.loop import batches_before, evaluation_steps, train
 from runner.method import Objective, Stage
 from runner.signals import Interrupted
-from tests.toy import Numbers, TwoPhases, session
+from tests.toy import Line, Numbers, TwoPhases, session
 
 
 def run(around, start=None):
@@ -177,3 +179,34 @@ def test_gradients_are_clipped_to_the_global_norm(tmp_path):
     before = method.layer.weight.item()
     run(around)
     assert before - method.layer.weight.item() == pytest.approx(1.0, rel=1e-5)
+
+
+def test_the_first_predictor_selects_and_the_others_are_kept_as_they_were_then(tmp_path):
+    """`good` is best at its second measurement, where `other` is at its worst."""
+    errors = {"good": [3.0, 1.0, 2.0], "other": [1.0, 9.0, 1.0]}
+    method = TwoPhases(steps=6, cycles=1)
+    stages = [replace(stage, evaluate=("good", "other"), evaluations=3) for stage in method.stages()[:1]]
+    method.stages = lambda: stages
+    around = session(tmp_path / "run", method)
+    measured = dict.fromkeys(errors, 0)
+
+    def evaluate(predictor, split, *position, **limit):
+        value = errors[predictor][measured[predictor] // 2]  # validation and test
+        measured[predictor] += 1
+        return {"line": {"error": value}}
+
+    around._evaluate = evaluate
+    run(around)
+    assert method.main_predictor() == "good"
+    assert {name: (best["step"], best["metrics"]["test"]["line"]["error"]) for name, best in around.best.items()} == {
+        "good": (4, 1.0),
+        "other": (4, 9.0),
+    }
+    assert around.checkpoints.load_best(torch.device("cpu"))["step"] == 4
+
+
+def test_a_first_metric_of_zero_still_counts():
+    tasks = {"line": Line()}
+    assert relative_score({"line": {"error": 0.25}}, {"line": {"error": 0.0}}, tasks) == -0.25
+    assert relative_score({"line": {"error": 1.5}}, {"line": {"error": 2.0}}, tasks) == 0.25
+    assert relative_score({"line": {"error": 1.5}}, {"line": {"error": float("nan")}}, tasks) == 0.0

@@ -65,14 +65,14 @@ def relative_score(metrics: Metrics, first: Metrics, tasks: Mapping[str, Task]) 
     """How much better `metrics` are than `first`, the same predictor's first evaluation.
 
     The mean over tasks of the mean over metrics of the signed relative change (the form of AdaShare's relative performance);
-    metrics that are undefined, or zero in `first`, do not count.
+    metrics that are undefined do not count, and one that is zero in `first` counts by its plain difference.
     """
     per_task = []
     for name, task in tasks.items():
         changes = [
-            (1 if better_high else -1) * (metrics[name][metric] - first[name][metric]) / abs(first[name][metric])
+            (1 if better_high else -1) * (metrics[name][metric] - first[name][metric]) / (abs(first[name][metric]) or 1)
             for metric, better_high in task.higher_is_better.items()
-            if math.isfinite(metrics[name][metric]) and first[name][metric] and math.isfinite(first[name][metric])
+            if math.isfinite(metrics[name][metric]) and math.isfinite(first[name][metric])
         ]
         per_task.append(sum(changes) / len(changes) if changes else 0.0)
     return sum(per_task) / len(per_task)

@@ -13,7 +13,7 @@ from torch import nn
 
 from runner.__main__ import report
 from runner.checkpoint import Checkpoints
-from runner.construct import construct
+from runner.construct import construct, construct_model
 from runner.errors import ConfigurationError, DataError
 from runner.folder import RunFolder
 from runner.functional import slim
@@ -30,8 +30,9 @@ model = load("{folder}")            # an nn.Module in evaluation mode
 predictions = model(images)         # {{task: logits}}
 ```
 
-Without `runner`: `safetensors.torch.load_file("model.safetensors")` gives the tensors by name; `config.json` names the
-architecture and its sizes.
+Without `runner`: `safetensors.torch.load_file("model.safetensors")` gives the tensors by name, in the sizes of this network.
+`config.json` has the architecture that it was made from, the tasks with their classes, and the dataset's configuration with
+the normalisation of the inputs.
 """
 
 
@@ -73,7 +74,7 @@ def export(run: Path, predictor: str, output: Path) -> None:
 def load(folder: str | Path) -> nn.Module:
     """The network in an exported folder, in evaluation mode; the same logits as in the run."""
     content = json.loads((Path(folder) / "config.json").read_text())
-    network: nn.Module = construct(content["model"], tasks=content["tasks"], input_shape=tuple(content["input_shape"]))
+    network = construct_model(content["model"], content["tasks"], content["input_shape"])
     slim.load(network, _safetensors().load_file(Path(folder) / "model.safetensors"))
     return network.eval()
 
@@ -84,8 +85,7 @@ def restored(folder: RunFolder, summary: dict[str, Any], config: dict[str, Any])
 
     def build(names: Sequence[str]) -> nn.Module:
         channels = {name: summary["network"]["tasks"][name] for name in names}
-        network: nn.Module = construct(config["model"], tasks=channels, input_shape=shape)
-        return network
+        return construct_model(config["model"], channels, shape)
 
     tasks = {name: Classification(classes=channels) for name, channels in summary["network"]["tasks"].items()}
     method: Method = construct(

@@ -52,7 +52,7 @@ class Stage:
     clip: float = inf  # largest global gradient norm
     begin: Callable[[], None] = nothing  # once before step 0: re-initialise, prune, cool, draw
     project: Callable[[], None] = nothing  # after each step: masks, weight clamps
-    evaluate: tuple[str, ...] = ()  # predictors measured on the way
+    evaluate: tuple[str, ...] = ()  # predictors measured on the way; the first selects for all of them
     evaluations: int = 1  # how often, evenly spaced; the last is at the end of the stage
 
 
@@ -72,6 +72,10 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def predictors(self) -> Mapping[str, Predictor]:
         """Named ways to predict with what has been trained: inputs -> {task: prediction}."""
+
+    def main_predictor(self) -> str:
+        """The one that scores, selects and is shown: what the last stage that measures names first."""
+        return next(stage.evaluate[0] for stage in reversed(self.stages()) if stage.evaluate)
 
     def keep(self, predictor: str) -> None:
         """Called when an evaluation of `predictor` was its best so far; may change values of buffers."""

@@ -24,12 +24,11 @@ log = logging.getLogger("runner")
 
 
 def finish(config: dict[str, Any], folder: RunFolder, method: Method, data: Data, session: Session) -> float:
-    """Write summary.json and the figures, print the closing table, return the last predictor's score."""
+    """Write summary.json and the figures, print the closing table, return the main predictor's score."""
     learned = method.summary()
     evaluations = session.evaluations()
     session.load_best()
     metrics = flat(session.best)
-    predictors = list(session.best)
     summary: dict[str, Any] = {
         "status": "finished",
         "digest": digest(config),
@@ -37,7 +36,7 @@ def finish(config: dict[str, Any], folder: RunFolder, method: Method, data: Data
         "choices": config["choices"],
         "seed": config["seed"],
         "selection": selection_text(config["selection"]),
-        "score": session.best[predictors[-1]]["score"],
+        "score": session.best[method.main_predictor()]["score"],
         "metrics": metrics,
         "chosen": {name: {key: best[key] for key in ("stage", "step", "score")} for name, best in session.best.items()},
         "evaluations": evaluations,

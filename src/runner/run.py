@@ -15,7 +15,7 @@ from runner import data as splits
 from runner import report
 from runner.checkpoint import Checkpoints
 from runner.configuration.identity import digest, settings
-from runner.construct import construct
+from runner.construct import construct, construct_model
 from runner.data import Data
 from runner.errors import ConfigurationError
 from runner.folder import RunFolder
@@ -90,8 +90,7 @@ def assemble(config: dict[str, Any], device: torch.device) -> tuple[Data, Method
 
     def build(names: Sequence[str]) -> nn.Module:
         channels = {name: dataset.tasks[name].channels for name in names}
-        model: nn.Module = construct(config["model"], tasks=channels, input_shape=data.input_shape)
-        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return construct_model(config["model"], channels, data.input_shape)
 
     seed_everything(config["seed"], "initialisation")
     method: Method = construct(

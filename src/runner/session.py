@@ -102,7 +102,10 @@ class Session:
             self._record.write("train", stage.name, step, loss=loss, scalars=scalars, gradient_norm=norm, rate=rate)
 
     def measure(self, index: int, stage: Stage, step: int) -> None:
-        """Evaluate the stage's predictors on the selection and test splits, record them and keep the best."""
+        """Evaluate the stage's predictors on the selection and test splits, record them and keep the best.
+
+        Which moment is best is for the stage's first predictor to say; the others are kept as they were at that moment.
+        """
         assert self._record is not None
         assert self._view is not None
         found = {}
@@ -113,6 +116,7 @@ class Session:
                 limit,
                 {split: self._evaluate(predictor, split, stage.name, step, limit) for split in self._splits()},
             )
+        better = False
         for predictor, (limit, metrics) in found.items():  # all are measured before the first is recorded
             chosen = metrics[self.data.selection_split or "test"]
             self.first.setdefault(predictor, chosen)
@@ -121,8 +125,10 @@ class Session:
                 "evaluation", stage.name, step, predictor=predictor, score=score, metrics=metrics, batches=limit
             )
             self._view.note(f"{stage.name} {step}/{stage.steps} {predictor}: {_line(metrics['test'])}")
-            before = self.best.get(predictor)
-            if before is None or score > before["score"] or self.data.selection_split is None:
+            if predictor == stage.evaluate[0]:
+                before = self.best.get(predictor)
+                better = before is None or score > before["score"] or self.data.selection_split is None
+            if better:
                 self.best[predictor] = {
                     "stage": stage.name,
                     "step": step,
@@ -131,8 +137,8 @@ class Session:
                     "batches": limit,
                 }
                 self.method.keep(predictor)
-                if predictor == stage.evaluate[0]:
-                    self._save_best(predictor)
+        if better:
+            self._save_best(stage.evaluate[0])
 
     def _splits(self) -> list[str]:
         return ["validation", "test"] if self.data.selection_split == "validation" else ["test"]

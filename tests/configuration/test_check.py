@@ -118,6 +118,15 @@ CONFLICTS = [
     ("+method.unknown=1", "unknown key 'method.unknown'"),
     ("~seed", "seed is missing"),
     ("method=[", "cannot read"),
+    (
+        "method=ke method.epochs=3",
+        "method.warmup_epochs=5 is not allowed; use int in [0, epochs), where epochs=3",
+    ),
+    (
+        "method=ke method.redraw_masks=true",
+        "method.redraw_masks=true is not allowed; use false or true with split=wels, where split=kels",
+    ),
+    ("method=ke method.exact_fraction=false", "true or false with split=wels, where split=kels"),
     ("method.weights=[1]", "method.weights: Cannot merge DictConfig with ListConfig"),
 ]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.configuration.rules import NoMatchError, admit
+from runner.configuration.rules import NoMatchError, admit, beside, neighbours
 
 ADMITTED = [
     ("int", 3, 3),
@@ -19,6 +19,8 @@ ADMITTED = [
     ("list of int >= 1", [1, 2], [1, 2]),
     ("map by task of float >= 0", {"depth": 2}, {"depth": 2.0}),
     ("map of float", {}, {}),
+    ("false | true", True, True),
+    ("true", True, True),
 ]
 REFUSED = [
     ("int", 3.5),
@@ -40,6 +42,9 @@ REFUSED = [
     ("null | list of segmentation | normals", ["depth"]),
     ("map of float", {"a": "b"}),
     ("str", 3),
+    ("false", True),
+    ("true", 1),
+    ("true", "true"),
 ]
 
 
@@ -54,3 +59,23 @@ def test_admitted(rule, value, expected):
 def test_refused(rule, value):
     with pytest.raises(NoMatchError):
         admit(rule, value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("int in [0, epochs)", "int in [0, 3)"),
+        ("null | int in (epochs, 9]", "null | int in (3, 9]"),
+        ("false | true with split=wels", "false"),
+        ("false | true with split=kels", "false | true"),
+        ("int >= 1 | equal", "int >= 1 | equal"),
+    ],
+)
+def test_what_holds_beside_other_keys(rule, expected):
+    assert beside(rule, {"epochs": 3, "split": "kels"}) == expected
+
+
+def test_the_keys_that_a_rule_refers_to():
+    assert neighbours("null | int in [0, epochs)") == ["epochs"]
+    assert neighbours("false | true with split=wels") == ["split"]
+    assert neighbours("float in [0, 1)") == []

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from runner.configuration import files
-from runner.configuration.rules import NoMatchError, admit, describe, show
+from runner.configuration.rules import NoMatchError, admit, beside, describe, neighbours, show
 from runner.errors import ConfigurationError
 
 
@@ -41,9 +41,10 @@ def _check_node(node: dict[str, Any], prefix: str, groups: Iterable[str] = ()) -
         if key not in rules:
             raise ConfigurationError(unknown_key(prefix + key, [prefix + known for known in rules]))
         try:
-            node[key] = admit(rules[key], node[key])
+            node[key] = admit(beside(rules[key], node), node[key])
         except NoMatchError:
             message = f"{prefix}{key}={show(node[key])} is not allowed; use {describe(rules[key])}"
+            message += "".join(f", where {name}={show(node.get(name))}" for name in neighbours(rules[key]))
             raise ConfigurationError(message + nearest_word(node[key], rules[key])) from None
     for key in rules:
         if key not in node:

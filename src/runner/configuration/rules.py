@@ -3,19 +3,40 @@
 A rule is one or more alternatives joined by ` | `. An alternative is `null`, `bool`, `str`, `path` (a string that does not
 count for a run's identity), `int` or `float` with an optional range (`int >= 1`, `float > 0`, `float in [0, 1)`),
 `list of ...`, `exactly 2 of ...` (a list), `map of ...` or `map by task of ...` over all alternatives that follow, or a
-literal word.
+literal word (`true` and `false` are booleans). An end of a range may be the name of a key beside this one, `int in [0, epochs)`,
+and an alternative may hold only beside a value of another key, `true with split=wels`; `beside` fills both in.
 """
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 _NUMBER = re.compile(r"(int|float)(?: (>=|>) ([-\d.e]+)| in ([\[(])([-\d.e]+), ([-\d.e]+)([\])]))?")
 _COLLECTION = re.compile(r"(list|map|map by task|exactly \d+) of (.+)")
 
 
+_CONDITION = re.compile(r" with (\w+)=(\w+)")
+_BOUND = re.compile(r"(?<=[\[( ])[a-z_]+(?=[,)\]])")
+
+
 class NoMatchError(Exception):
     """No alternative of a rule admits the value."""
+
+
+def neighbours(rule: str) -> list[str]:
+    """The keys beside its own that `rule` refers to."""
+    return [found[1] for found in _CONDITION.finditer(rule)] + [found[0] for found in _BOUND.finditer(rule)]
+
+
+def beside(rule: str, node: Mapping[str, Any]) -> str:
+    """`rule` as it holds beside the values of `node`: conditions met or left out, names of keys replaced by numbers."""
+    alternatives = []
+    for alternative in rule.split(" | "):
+        condition = _CONDITION.search(alternative)
+        if condition is None or show(node.get(condition[1])) == condition[2]:
+            alternatives.append(_CONDITION.sub("", alternative))
+    return _BOUND.sub(lambda name: show(node.get(name[0])), " | ".join(alternatives))
 
 
 def admit(rule: str, value: Any) -> Any:
@@ -52,7 +73,9 @@ def _admit_scalar(alternative: str, value: Any) -> Any:
     number = _NUMBER.fullmatch(alternative)
     if number:
         return _admit_number(number, value)
-    if alternative == value and alternative not in ("null", "bool", "str", "path"):
+    if alternative in ("true", "false") and isinstance(value, bool) and show(value) == alternative:
+        return value
+    if alternative == value and alternative not in ("null", "bool", "true", "false", "str", "path"):
         return value
     raise NoMatchError
 

@@ -1,6 +1,6 @@
 """The fit-hypothesis as a smaller network of its own (Taha et al. 2021, section 3, "KELS").
 
-The smaller network is the same module with smaller layers. It owns its tensors, contiguous and no larger than its
+The smaller network is the same module with smaller layers. It owns its tensors, without gaps and no larger than its
 weights, and needs neither masks nor the dense network: save its `state_dict`, and `load` that into the architecture.
 """
 
@@ -69,8 +69,8 @@ def load(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Give every layer of `model` the sizes and values of the tensors in `state`, in place.
 
     `model` is the dense architecture, `state` the state dictionary of a network that `extract` made of it. Tensors are
-    copied, contiguous, to the dtype and device of the model's. Raises CheckpointError where the names differ, or the
-    shape of a tensor that belongs to no convolution, linear layer or batch norm.
+    copied, without gaps, to the dtype, device and order of memory of the model's. Raises CheckpointError where the names
+    differ, or the shape of a tensor that belongs to no convolution, linear layer or batch norm.
     """
     own = model.state_dict().keys()
     if own != state.keys():
@@ -85,8 +85,13 @@ def load(model: nn.Module, state: Mapping[str, Tensor]) -> None:
             old = getattr(module, leaf)
             if not isinstance(module, (Layer, BatchNorm)) and old.shape != value.shape:
                 raise CheckpointError(f"'{prefix + leaf}' has shape {tuple(value.shape)}, not {tuple(old.shape)}")
-            new = value.detach().to(old).clone(memory_format=torch.contiguous_format)
+            new = value.detach().to(old).clone(memory_format=_memory_format(old))
             setattr(module, leaf, nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new)
+
+
+def _memory_format(tensor: Tensor) -> torch.memory_format:
+    turned = tensor.dim() == 4 and not tensor.is_contiguous()
+    return torch.channels_last if turned else torch.contiguous_format
 
 
 def _leaves(module: nn.Module) -> list[str]:
@@ -110,7 +115,8 @@ def _resize(module: nn.Module, state: Mapping[str, Tensor]) -> None:
 def _compare(model: nn.Module, masks: Masks, slim: nn.Module, example: Any) -> None:
     """Raise ConfigurationError where `slim` does not predict what `model` does with its reset weights zeroed."""
     arguments = example if isinstance(example, tuple) else (example,)
-    with evaluation(model), evaluation(slim):
+    device = next(model.parameters()).device.type
+    with evaluation(model), evaluation(slim), torch.autocast(device, enabled=False):
         expected = tree_leaves(functional_call(model, fit_weights(model, masks), arguments))
         try:
             found = tree_leaves(slim(*arguments))

@@ -53,7 +53,7 @@ class KnowledgeEvolution(Method):
         self.network, self.example = build(list(tasks)), example
         self.loss = classification_loss(tasks, smoothing)
         self.split, self.split_rate, self.exact_fraction = split, split_rate, exact_fraction
-        self.redraw_masks, self.reinitialization = redraw_masks and split == "wels", reinitialization
+        self.redraw_masks, self.reinitialization = redraw_masks, reinitialization
         self.generations, self.epochs, self.evaluations = scaled(generations, scale), scaled(epochs, scale), evaluations
         self.steps = self.epochs * epoch_steps(sizes["train"], batch_size)
         self.schedule = warmup_cosine(self.epochs, min(scaled(warmup_epochs, scale), self.epochs - 1))

@@ -43,7 +43,7 @@ class Classification(Task):
 
 
 class ClassificationMeter(Meter):
-    """`top1` and, if there are more than 5 classes, `top5` in percent, `loss` as in training (with its smoothing).
+    """`top1` and, if there are more than 5 classes, `top5` in percent, `loss` (cross-entropy).
 
     All of them over all images of the split, every image the same; equal scores are ordered by class.
     """

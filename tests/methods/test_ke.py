@@ -1,0 +1,101 @@
+"""Knowledge Evolution's stages: what a generation keeps, draws anew and measures (KE §3, §12)."""
+
+from math import sqrt
+
+import pytest
+import torch
+from tests.compose import small
+
+from runner.run import assemble
+from runner.seeds import seed_everything
+
+CPU = torch.device("cpu")
+
+
+def evolved(cache, *overrides):
+    config = small("ke", "model.stem=small", "method.generations=3", *overrides, f"cache_dir={cache}")
+    return assemble(config, CPU)[1]
+
+
+@pytest.fixture
+def method(tmp_path):
+    return evolved(tmp_path)
+
+
+def begin(method, number, seed=1):
+    seed_everything(seed, "begin")
+    method.stages()[number].begin()
+
+
+def test_a_generation_keeps_fit_weights_norms_and_biases_and_draws_the_others_within_the_bound(method):
+    before = {name: value.clone() for name, value in method.network.state_dict().items()}
+    begin(method, 1)
+    for name, value in method.network.state_dict().items():
+        mask = method._masks().get(name)
+        if mask is None:
+            assert torch.equal(value, before[name]), name
+            continue
+        assert torch.equal(value[mask], before[name][mask])
+        assert (value[~mask] != before[name][~mask]).all()
+        assert (value[~mask].abs() <= 1 / sqrt(value[0].numel())).all()
+
+
+def test_the_first_generation_is_plain_training(method):
+    before = {name: value.clone() for name, value in method.network.state_dict().items()}
+    begin(method, 0)
+    assert all(torch.equal(value, before[name]) for name, value in method.network.state_dict().items())
+
+
+def test_momentum_is_forgotten_and_the_schedule_begins_again(method):
+    optimizer = method.optimizers["weights"]
+    for parameter in optimizer.param_groups[0]["params"]:
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    assert optimizer.state
+    begin(method, 1)
+    assert not optimizer.state
+    first, second = method.stages()[:2]
+    assert [first.schedule(k / 10) for k in range(10)] == [second.schedule(k / 10) for k in range(10)]
+
+
+def test_magnitudes_are_those_inside_and_outside_the_mask_at_each_end(method):
+    name = method.names[3]
+    weight, mask = method.network.get_parameter(name), method._masks()[name]
+    with torch.no_grad():
+        weight[mask], weight[~mask] = 2.0, -0.5
+    begin(method, 1)
+    assert method.magnitudes[0, 3].tolist() == [2.0, 0.5]
+    with torch.no_grad():
+        weight[mask] = 4.0
+    begin(method, 2)
+    assert method.magnitudes[1, 3, 0] == 4.0
+    layers = method.summary()["magnitudes"]
+    assert layers["layers"][3] + ".weight" == name
+    assert len(layers["fit_reset"]) == 3
+
+
+def test_masks_are_drawn_anew_only_where_asked(tmp_path):
+    for redraw in (True, False):
+        method = evolved(tmp_path, "method.split=wels", f"method.redraw_masks={str(redraw).lower()}")
+        before = {name: mask.clone() for name, mask in method._masks().items()}
+        begin(method, 1)
+        same = [torch.equal(mask, before[name]) for name, mask in method._masks().items()]
+        assert not any(same) if redraw else all(same)
+        assert "slim" not in method.predictors()
+
+
+def test_zero_evolution_leaves_nothing_outside_the_mask(tmp_path):
+    method = evolved(tmp_path, "method.reinitialization=zero")
+    begin(method, 1)
+    assert all((method.network.get_parameter(name)[~mask] == 0).all() for name, mask in method._masks().items())
+
+
+def test_dense_selects_and_fit_and_slim_agree(method):
+    assert method.main_predictor() == "dense"
+    method.eval()
+    images = torch.randn(2, *method.example.shape[1:])
+    predictors = method.predictors()
+    with torch.no_grad():
+        fit, slim, reset = (predictors[name](images)["scene"] for name in ("fit", "slim", "reset"))
+    torch.testing.assert_close(fit, slim, rtol=1e-5, atol=1e-5 * float(fit.abs().max()))
+    assert not torch.allclose(fit, reset)
