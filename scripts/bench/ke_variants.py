@@ -22,6 +22,7 @@ from runner.functional.fold import fold_batch_norm
 from runner.functional.hypothesis import kels
 from runner.functional.slim import extract
 from runner.loop import freeze_all_but, take_step
+from runner.memory import keep_freed_memory
 from runner.method import Batch
 from runner.methods.ke import KnowledgeEvolution
 from runner.models.resnet import ResNet
@@ -53,13 +54,17 @@ class _Unobserved:
 
 def ours(case: Any, bfloat16: bool = False) -> Step:
     """The loop's step on the method's own stage."""
-    images, classes = data(case)
+    return _step(case, _method(case), bfloat16)
+
+
+def _method(case: Any) -> KnowledgeEvolution:
+    images = data(case)[0]
     own = {"smoothing": SMOOTHING, "learning_rate": RATE, "momentum": MOMENTUM, "weight_decay": DECAY}
 
     def build(names: Sequence[str]) -> nn.Module:
         return resnet18({"class": CLASSES}, case).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    method = KnowledgeEvolution(
+    return KnowledgeEvolution(
         **{**settings("method/ke.yaml"), "batch_size": case.batch, "split_rate": case.split_rate, **own},
         build=build,
         tasks={"class": Classification(CLASSES)},
@@ -67,6 +72,11 @@ def ours(case: Any, bfloat16: bool = False) -> Step:
         scale=1.0,
         example=images[:1],
     )
+
+
+def _step(case: Any, method: KnowledgeEvolution, bfloat16: bool = False) -> Step:
+    keep_freed_memory()
+    images, classes = data(case)
     method.train()
     stage = method.stages()[0]
     batch = Batch(images.contiguous(memory_format=torch.channels_last), {"class": classes})
@@ -82,8 +92,12 @@ def resnet18(tasks: dict[str, int] | int, case: Any) -> nn.Module:
 
 
 def floor(case: Any) -> Step:
-    """The convolutions of our step alone, with the gradients that the step asks of them."""
-    return alone(ours(case))
+    """The convolutions of our step alone, with the gradients that the step asks of them, as torch computes them."""
+    method = _method(case)
+    for module in method.modules():
+        if isinstance(module, nn.Conv2d):
+            module.__class__ = nn.Conv2d
+    return alone(_step(case, method))
 
 
 def official(case: Any) -> Step:

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 import yaml
 from torch import Tensor, nn
 
-from runner.functional.native import keep_freed_memory
 from runner.functional.spiking import count_loss, kernel_loss
+from runner.memory import keep_freed_memory
 from runner.models.snn import SpikingNetwork
 from runner.models.snn_layers import Convolution, Linear, Spec, parse
 

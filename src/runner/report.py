@@ -16,9 +16,10 @@ from runner.configuration.identity import digest
 from runner.data import Data
 from runner.evaluate import Metrics
 from runner.folder import RunFolder
+from runner.memory import peak_memory
 from runner.method import Method
 from runner.reference import find_reference, relative
-from runner.session import Session, peak_memory
+from runner.session import Session
 
 log = logging.getLogger("runner")
 

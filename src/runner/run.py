@@ -20,6 +20,7 @@ from runner.data import Data
 from runner.errors import ConfigurationError
 from runner.folder import RunFolder
 from runner.loop import train
+from runner.memory import keep_freed_memory
 from runner.method import Method
 from runner.precision import autocast
 from runner.reference import find_reference
@@ -36,6 +37,8 @@ def run(config: dict[str, Any], folder: RunFolder, stop: Stop) -> float | None:
     if config["threads"]:
         torch.set_num_threads(config["threads"])
     device = pick_device(config["device"])
+    if device.type == "cpu":
+        keep_freed_memory()
     torch.backends.cudnn.deterministic = True  # resuming on a GPU repeats the same sums
     for leftover in folder.path.glob(".*.tmp"):
         leftover.unlink()

@@ -5,8 +5,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from runner.checkpoint import Checkpoints, Position
 from runner.data import Data
 from runner.evaluate import Metrics, evaluate, relative_score, require_finite
@@ -191,12 +189,3 @@ def _line(metrics: Metrics) -> str:
         f"{task} {name} {value:.4g}" for task, values in metrics.items() for name, value in list(values.items())[:1]
     ]
     return ", ".join(parts)
-
-
-def peak_memory(device: torch.device) -> int:
-    """Largest memory of the process (CPU) or of the device's allocations, in bytes."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

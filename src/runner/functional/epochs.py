@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from runner.functional.objectives import weighted_sum
-from runner.functional.optimizers import with_initial_rates
+from runner.functional.optimizers import prepared
 from runner.method import Objective
 from runner.tasks import Task
 from runner.tasks.classification import Classification
@@ -31,6 +31,4 @@ def classification_loss(
 
 def momentum_sgd(network: nn.Module, rate: float, momentum: float, weight_decay: float) -> Optimizer:
     """SGD over every parameter, weight decay on batch norm and biases included (KE §6)."""
-    return with_initial_rates(
-        SGD(network.parameters(), lr=rate, momentum=momentum, weight_decay=weight_decay, fused=True)
-    )
+    return prepared(SGD(network.parameters(), lr=rate, momentum=momentum, weight_decay=weight_decay, fused=True))

@@ -18,7 +18,9 @@ def in_memory_order(optimizer: Optimizer) -> Optimizer:
 
     def before(optimizer: Optimizer, *arguments: Any) -> None:
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        turned.extend(w for w in weights if w.grad is not None and w.dim() == 4 and not w.is_contiguous())
+        turned.extend(
+            w for w in weights if w.grad is not None and w.dim() == 4 and not (w.is_cuda or w.is_contiguous())
+        )
         for weight in turned:
             _turn(optimizer, weight, INNERMOST_CHANNELS)
 

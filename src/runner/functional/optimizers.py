@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 
+from runner.functional.memory_order import in_memory_order
 
-def with_initial_rates(optimizer: Optimizer) -> Optimizer:
-    """Note every group's learning rate as the one that a schedule's factors multiply."""
+
+def prepared(optimizer: Optimizer) -> Optimizer:
+    """Note every group's learning rate as the one that a schedule's factors multiply; spare fused steps their copies."""
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
-    return optimizer
+    return in_memory_order(optimizer)
 
 
 def two_rates(
@@ -24,8 +26,8 @@ def two_rates(
     """Heads at `rate`, backbone at `backbone_rate`: `adam` with betas (0.5, 0.999) or `sgd` with momentum 0.9 (AdaShare §7)."""
     groups = [{"params": list(heads), "lr": rate}, {"params": list(backbone), "lr": backbone_rate}]
     if kind == "adam":
-        return with_initial_rates(Adam(groups, betas=(0.5, 0.999), weight_decay=weight_decay, fused=True))
-    return with_initial_rates(SGD(groups, lr=rate, momentum=0.9, weight_decay=weight_decay, fused=True))
+        return prepared(Adam(groups, betas=(0.5, 0.999), weight_decay=weight_decay, fused=True))
+    return prepared(SGD(groups, lr=rate, momentum=0.9, weight_decay=weight_decay, fused=True))
 
 
 def forget(optimizer: Optimizer) -> None:

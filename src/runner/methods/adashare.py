@@ -11,7 +11,7 @@ from torch.optim import Adam
 from runner.functional import policy
 from runner.functional.block_cost import block_costs
 from runner.functional.objectives import weighted_sum
-from runner.functional.optimizers import forget, two_rates, with_initial_rates
+from runner.functional.optimizers import forget, prepared, two_rates
 from runner.functional.schedules import scaled, step_decay
 from runner.method import Batch, Method, Objective, Predictor, Stage
 from runner.models import Gated
@@ -106,7 +106,7 @@ class AdaShare(Method):
         self.optimizers = {
             "weights": two_rates("adam", *parts, *rates),
             "search": two_rates(search_optimizer, *parts, *rates),
-            "policy": with_initial_rates(policy_adam),
+            "policy": prepared(policy_adam),
         }
 
     def stages(self) -> Sequence[Stage]:

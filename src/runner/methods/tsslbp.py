@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from runner.functional.epochs import epoch_steps
-from runner.functional.optimizers import with_initial_rates
+from runner.functional.optimizers import prepared
 from runner.functional.schedules import scaled
 from runner.functional.spiking_losses import count_loss, kernel_loss, softmax_loss
 from runner.method import Batch, Method, Objective, Predictor, Stage
@@ -49,9 +49,7 @@ class TSSLBP(Method):
         self.steps = epochs * epoch_steps(sizes["train"], batch_size)
         self.evaluations = min(evaluations or epochs, epochs)
         self.optimizers = {
-            "weights": with_initial_rates(
-                AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
-            )
+            "weights": prepared(AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True))
         }
 
     def stages(self) -> Sequence[Stage]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
+from runner.functional.im2col import Conv2d
 from runner.functional.initial import initialize, kaiming_normal
 from runner.models.labels import Labels, Stem, Tasks, label_head, require
 
@@ -20,10 +21,10 @@ class DenseLayer(nn.Module):
         super().__init__()
         self.norm1 = nn.BatchNorm2d(inputs)
         self.relu1 = nn.ReLU(inplace=True)
-        self.conv1 = nn.Conv2d(inputs, 4 * GROWTH, 1, bias=False)
+        self.conv1 = Conv2d(inputs, 4 * GROWTH, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(4 * GROWTH)
         self.relu2 = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(4 * GROWTH, GROWTH, 3, padding=1, bias=False)
+        self.conv2 = Conv2d(4 * GROWTH, GROWTH, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """One layer; shapes as in the class."""
@@ -37,7 +38,7 @@ def _transition(channels: int) -> nn.Sequential:
         OrderedDict(
             norm=nn.BatchNorm2d(channels),
             relu=nn.ReLU(inplace=True),
-            conv=nn.Conv2d(channels, channels // 2, 1, bias=False),
+            conv=Conv2d(channels, channels // 2, 1, bias=False),
             pool=nn.AvgPool2d(2),
         )
     )
@@ -61,7 +62,7 @@ class DenseNet(nn.Module):
         kernel, stride = (3, 1) if small else (7, 2)
         self.features = nn.Sequential(
             OrderedDict(
-                conv0=nn.Conv2d(input_shape[0], channels, kernel, stride, padding=kernel // 2, bias=False),
+                conv0=Conv2d(input_shape[0], channels, kernel, stride, padding=kernel // 2, bias=False),
                 norm0=nn.BatchNorm2d(channels),
                 relu0=nn.ReLU(inplace=True),
                 pool0=nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1),

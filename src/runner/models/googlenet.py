@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from runner.functional.im2col import Conv2d
 from runner.functional.initial import initialize, truncated_normal
 from runner.models.labels import Labels, Stem, Tasks, label_head
 
@@ -12,7 +13,7 @@ class Convolution(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+        self.conv = Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
         self.bn = nn.BatchNorm2d(outputs, eps=1e-3)
         self.relu = nn.ReLU(inplace=True)
 

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from runner.functional.im2col import Conv2d
 from runner.functional.initial import initialize, kaiming_normal
 from runner.models.labels import Labels, Stem, Tasks, label_head
 
@@ -10,7 +11,7 @@ STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3,
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
+    convolution = Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
     return [convolution, nn.BatchNorm2d(outputs), nn.ReLU6(inplace=True)]
 
 

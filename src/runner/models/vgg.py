@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from runner.functional.im2col import Conv2d
 from runner.functional.initial import initialize, kaiming_normal
 from runner.models.labels import Labels, Stem, Tasks, label_head, require
 
@@ -23,7 +24,7 @@ class VGG(nn.Module):
         channels = input_shape[0]
         for width in CHANNELS:
             if isinstance(width, int):
-                convolution = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+                convolution = Conv2d(channels, width, 3, padding=1, bias=False)
                 layers += [convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
                 channels = width
             else:

@@ -74,19 +74,6 @@ def build(source: Path, folder: Path) -> Path:
     return target
 
 
-def keep_freed_memory() -> None:
-    """Ask glibc to keep freed blocks of any size for the next allocation, for the rest of the process.
-
-    Training asks for the same large blocks at every step; handed back to the system, each of their pages is faulted in
-    anew, which can cost more than the arithmetic on it. Does nothing under other C libraries.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        trim_threshold, mmap_threshold = -1, -3
-        mallopt(mmap_threshold, 1 << 30)
-        mallopt(trim_threshold, (1 << 31) - 1)
-
-
 def _folder() -> Path:
     """A folder that this user can write to, outlasting the process where possible."""
     root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "runner" / "native"
