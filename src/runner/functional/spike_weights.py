@@ -16,6 +16,7 @@ from runner.functional import native
 from runner.functional.spiking_layout import arrange, seen_channels_last
 
 SPARSE = 0.3  # share of values that are not zero below which it pays to look at those alone
+SPARSE_PRODUCT = 0.1  # the same for the gradient of a matrix product's weights, which has to write all of them
 FAN_OUT = 64  # sums that a value goes into, below which finding the spikes costs more than is won
 SAMPLES = 128  # of a product, below which reordering its weights costs more than is won
 Pair = tuple[int, int]
@@ -66,11 +67,11 @@ class _SpikeWeights(torch.autograd.Function):
         lists = _list(values, maps) if _worth_it(values, weight, padding) else None
         ctx.maps, ctx.padding, ctx.errors = maps, padding, errors
         ctx.shape, ctx.type = values.shape, values.dtype
-        if lists is not None:
-            ctx.save_for_backward(weight, *lists)
-            return _weigh(maps, lists, weight.contiguous(), padding)
         values = values if padding is None else seen_channels_last(values)
-        ctx.save_for_backward(weight, values)
+        listed = lists is not None and (padding is not None or len(lists[-1]) <= SPARSE_PRODUCT * values.numel())
+        ctx.save_for_backward(weight, *(lists if lists and listed else (values,)))
+        if lists is not None:
+            return _weigh(maps, lists, weight.contiguous(), padding)
         return F.linear(values, weight) if padding is None else F.conv2d(values, weight, padding=padding)
 
     @staticmethod

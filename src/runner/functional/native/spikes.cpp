@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "vectors.hpp"
 
@@ -33,7 +34,12 @@ struct Spikes {
 namespace {
 
 constexpr std::int64_t kChunk = 64;  // output channels worked on at once, so that their weights stay in a near cache
-constexpr std::int64_t kGroup = 4;   // vectors summed in registers
+constexpr std::int64_t kWide = 128;  // the same where kernels have one column, so that runs are long enough
+#ifdef __AVX512F__
+constexpr std::int64_t kGroup = 20;  // vectors summed in registers: a kernel row of five columns of a chunk
+#else
+constexpr std::int64_t kGroup = 4;
+#endif
 
 std::int64_t whole(std::int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
 
@@ -51,15 +57,16 @@ struct Geometry {
 // A chunk of output channels: how many, and how long a kernel row is in the packed weights.
 struct Chunk {
     Chunk(const Maps& maps, std::int64_t index)
-        : first(index * kChunk),
-          count(std::min(kChunk, maps.out_channels - first)),
+        : first(index * width(maps)),
+          count(std::min(width(maps), maps.out_channels - first)),
           run(maps.kernel_width * count),
-          row(whole(run + kLanes - 1)) {}
+          row(whole(maps.kernel_width == 1 ? run : run + kLanes - 1)) {}
+    static std::int64_t width(const Maps& maps) { return maps.kernel_width == 1 ? kWide : kChunk; }
     std::int64_t first, count, run, row;  // behind a run there are zeros for whole vectors that begin anywhere in it
     std::int64_t weights(const Maps& maps) const { return maps.channels * maps.kernel_height * row; }
 };
 
-std::int64_t chunks(const Maps& maps) { return (maps.out_channels + kChunk - 1) / kChunk; }
+std::int64_t chunks(const Maps& maps) { return (maps.out_channels + Chunk::width(maps) - 1) / Chunk::width(maps); }
 
 // Visit the parts of a chunk that lie together in (height, width, out_channels): whole rows where there is one chunk.
 template <class Visit>  // visit(row, column, where it begins, length)
@@ -119,34 +126,86 @@ void unpack(const Maps& maps, const Chunk& chunk, const float* packed, std::int6
     });
 }
 
-// sum[j] += sum over spikes of value * weights[channel's offset + j], j < length, in whole vectors.
-inline void add_runs(const std::int32_t* channel, const float* value, std::int64_t count, const float* weights,
-                     std::int64_t channel_step, std::int64_t length, float* sum) {
-    std::int64_t j = 0;
-    for (; j + kGroup * kLanes <= length; j += kGroup * kLanes) {
-        Floats total[kGroup];
-        for (std::int64_t g = 0; g < kGroup; ++g) total[g] = read(sum + j + g * kLanes);
-        for (std::int64_t k = 0; k < count; ++k) {
-            const float* const from = weights + channel[k] * channel_step + j;
-            const Floats v = splat(value[k]);
-            for (std::int64_t g = 0; g < kGroup; ++g) total[g] = multiply_add(v, read(from + g * kLanes), total[g]);
-        }
-        for (std::int64_t g = 0; g < kGroup; ++g) write(sum + j + g * kLanes, total[g]);
+// sum[j] += sum over k of value(k) * row(k)[j] for as many vectors as there are numbers in the sequence, all in registers.
+template <class Value, class Row, std::size_t... kVector>
+inline void add_vectors(std::int64_t count, const Value& value, const Row& row, float* sum, std::index_sequence<kVector...>) {
+    Floats total[] = {read(sum + kVector * kLanes)...};
+    for (std::int64_t k = 0; k < count; ++k) {
+        const float* const from = row(k);
+        const Floats factor = splat(value(k));
+        ((total[kVector] = multiply_add(factor, read(from + kVector * kLanes), total[kVector])), ...);
     }
-    for (; j < length; j += kLanes) {
-        Floats total = read(sum + j);
-        for (std::int64_t k = 0; k < count; ++k)
-            total = multiply_add(splat(value[k]), read(weights + channel[k] * channel_step + j), total);
-        write(sum + j, total);
+    (write(sum + kVector * kLanes, total[kVector]), ...);
+}
+
+// The same for `vectors` vectors, from 1 to kMost.
+template <std::size_t kMost, class Value, class Row>
+inline void add_up_to(std::int64_t vectors, std::int64_t count, const Value& value, const Row& row, float* sum) {
+    if constexpr (kMost > 1)
+        if (vectors < static_cast<std::int64_t>(kMost)) return add_up_to<kMost - 1>(vectors, count, value, row, sum);
+    add_vectors(count, value, row, sum, std::make_index_sequence<kMost>());
+}
+
+// The same for j < length, in whole vectors.
+template <class Value, class Row>
+inline void add_runs(std::int64_t count, const Value& value, const Row& row, std::int64_t length, float* sum) {
+    for (std::int64_t j = 0; j < length; j += kGroup * kLanes) {
+        const std::int64_t vectors = std::min(kGroup, (length - j + kLanes - 1) / kLanes);
+        add_up_to<kGroup>(vectors, count, value, [&](std::int64_t k) { return row(k) + j; }, sum + j);
     }
 }
 
-// Visit the indices of the values that are not zero.
-template <class Visit>
-inline void each_spike(const float* values, std::int64_t size, const Visit& visit) {
-    for (std::int64_t j = 0; j < size; j += kLanes)
-        for (std::uint32_t there = not_zero(read(values + j, size - j)); there != 0; there &= there - 1)
-            visit(j + __builtin_ctz(there));
+// `add_runs` that reads nothing behind the last number of a row.
+template <class Value, class Row>
+inline void add_exactly(std::int64_t count, const Value& value, const Row& row, std::int64_t length, float* sum) {
+    const std::int64_t vectors = length / kLanes * kLanes;
+    add_runs(count, value, row, vectors, sum);
+    if (vectors == length) return;
+    Floats total = read(sum + vectors);
+    for (std::int64_t k = 0; k < count; ++k)
+        total = multiply_add(splat(value(k)), read(row(k) + vectors, length - vectors), total);
+    write(sum + vectors, total);
+}
+
+// `Spikes` of one frame whose channels are innermost in memory.
+void list_places(const Maps& maps, const float* values, std::int32_t* first, std::int32_t* channel, float* value) {
+    const std::int64_t places = maps.height * maps.width;
+    std::int32_t at = 0;
+    for (std::int64_t place = 0; place < places; ++place, values += maps.channels) {
+        first[place] = at;
+        for (std::int64_t c = 0; c < maps.channels; c += kLanes) {
+            const Floats found = read(values + c, maps.channels - c);
+            const std::uint32_t there = not_zero(found);
+            if (there != 0) at += compress(there, found, static_cast<std::int32_t>(c), value + at, channel + at);
+        }
+    }
+    first[places] = at;
+}
+
+// `Spikes` of one frame that has whole planes, one for each channel.
+void list_planes(const Maps& maps, const float* values, std::int32_t* first, std::int32_t* channel, float* value) {
+    const std::int64_t places = maps.height * maps.width;
+    std::fill(first, first + places + 1, 0);
+    const auto each = [&](const auto& visit) {
+        for (std::int64_t c = 0; c < maps.channels; ++c)
+            for (std::int64_t p = 0; p < places; p += kLanes) {
+                const float* const from = values + c * places + p;
+                for (std::uint32_t there = not_zero(read(from, places - p)); there != 0; there &= there - 1)
+                    visit(c, p + __builtin_ctz(there));
+            }
+    };
+    each([&](std::int64_t, std::int64_t place) { ++first[place + 1]; });
+    // first[place + 1] counts up from the place's beginning to its end, which is the next one's beginning.
+    for (std::int64_t place = 0, before = 0; place < places; ++place) {
+        const std::int32_t count = first[place + 1];
+        first[place + 1] = static_cast<std::int32_t>(before);
+        before += count;
+    }
+    each([&](std::int64_t c, std::int64_t place) {
+        const std::int32_t at = first[place + 1]++;
+        channel[at] = static_cast<std::int32_t>(c);
+        value[at] = values[c * places + place];
+    });
 }
 
 // The outputs of one frame and chunk, in `sums`: rows of width * chunk.count numbers and a margin for what whole vectors
@@ -157,76 +216,107 @@ void sum_frame(const Maps& maps, const Geometry& to, const Chunk& chunk, const S
     const std::int32_t* const channel = spikes.channel + spikes.start[frame];
     const float* const value = spikes.value + spikes.start[frame];
     std::fill(sums, sums + to.height * sums_row, 0.0f);
-    for (std::int64_t place = 0; place < to.places; ++place) {
-        const std::int64_t begin = first[place], count = first[place + 1] - begin;
-        if (count == 0) continue;
-        const std::int64_t y = place / maps.width - to.margin_height, x = place % maps.width - to.margin_width;
-        const std::int64_t left = std::max<std::int64_t>(0, -x), right = std::min(maps.kernel_width, to.width - x);
-        if (left >= right) continue;
-        for (std::int64_t r = std::max<std::int64_t>(0, -y); r < std::min(maps.kernel_height, to.height - y); ++r)
-            add_runs(channel + begin, value + begin, count, weights + r * chunk.row + left * chunk.count,
-                     maps.kernel_height * chunk.row, (right - left) * chunk.count,
-                     sums + (y + r) * sums_row + (x + left) * chunk.count);
+    for (std::int64_t place = 0, y = -to.margin_height; y < maps.height - to.margin_height; ++y) {
+        const std::int64_t above = std::max<std::int64_t>(0, -y), below = std::min(maps.kernel_height, to.height - y);
+        for (std::int64_t x = -to.margin_width; x < maps.width - to.margin_width; ++x, ++place) {
+            const std::int64_t begin = first[place], count = first[place + 1] - begin;
+            const std::int64_t left = std::max<std::int64_t>(0, -x), right = std::min(maps.kernel_width, to.width - x);
+            if (count == 0 || left >= right) continue;
+            for (std::int64_t r = above; r < below; ++r) {
+                const float* const from = weights + r * chunk.row + left * chunk.count;
+                const auto row = [&](std::int64_t k) { return from + channel[begin + k] * maps.kernel_height * chunk.row; };
+                add_runs(count, [&](std::int64_t k) { return value[begin + k]; }, row, (right - left) * chunk.count,
+                         sums + (y + r) * sums_row + (x + left) * chunk.count);
+            }
+        }
     }
 }
 
-// The spikes of a frame sorted by channel: where each one's run of gradients begins, its row, and its value.
+// The spikes of every frame sorted by channel: the row of each one's first output, its column, and its value. Those of a
+// frame begin where `Spikes` has them, those of a channel in it at first[frame * (channels + 1) + channel].
 struct ByChannel {
     ByChannel(const Maps& maps, std::int64_t spikes)
-        : first(new std::int32_t[maps.channels + 1]),
-          offset(new std::int32_t[spikes + 1]),
-          row(new std::int32_t[spikes + 1]),
-          value(new float[spikes + 1]) {}
-    std::unique_ptr<std::int32_t[]> first, offset, row;
+        : first(new std::int32_t[maps.frames * (maps.channels + 1)]),
+          row(new std::int32_t[spikes]),
+          column(new std::int32_t[spikes]),
+          value(new float[spikes]) {}
+    std::unique_ptr<std::int32_t[]> first, row, column;
     std::unique_ptr<float[]> value;
 
-    void sort(const Maps& maps, const Geometry& to, const Spikes& spikes, std::int64_t frame, std::int64_t column) {
+    void sort(const Maps& maps, const Geometry& to, const Spikes& spikes, std::int64_t frame) {
+        const std::int64_t start = spikes.start[frame];
         const std::int32_t* const places = spikes.first + frame * (to.places + 1);
-        const std::int32_t* const channel = spikes.channel + spikes.start[frame];
-        const float* const values = spikes.value + spikes.start[frame];
-        std::fill(first.get(), first.get() + maps.channels + 1, 0);
+        const std::int32_t* const channel = spikes.channel + start;
         const std::int32_t count = places[to.places];
-        for (std::int32_t k = 0; k < count; ++k) ++first[channel[k] + 1];
-        for (std::int64_t c = 0; c < maps.channels; ++c) first[c + 1] += first[c];
-        std::unique_ptr<std::int32_t[]> next(new std::int32_t[maps.channels]);
-        std::copy(first.get(), first.get() + maps.channels, next.get());
-        for (std::int64_t place = 0; place < to.places; ++place)
-            for (std::int32_t k = places[place]; k < places[place + 1]; ++k) {
-                const std::int32_t at = next[channel[k]]++;
-                offset[at] = static_cast<std::int32_t>(place % maps.width * column);
-                row[at] = static_cast<std::int32_t>(place / maps.width - to.margin_height);
-                value[at] = values[k];
-            }
+        std::int32_t* const begin = first.get() + frame * (maps.channels + 1);
+        std::fill(begin, begin + maps.channels + 1, 0);
+        for (std::int32_t k = 0; k < count; ++k) ++begin[channel[k] + 1];
+        // begin[channel + 1] counts up from the channel's beginning to its end, which is the next one's beginning.
+        for (std::int64_t c = 0, before = 0; c < maps.channels; ++c) {
+            const std::int32_t own = begin[c + 1];
+            begin[c + 1] = static_cast<std::int32_t>(before);
+            before += own;
+        }
+        for (std::int64_t place = 0, y = 0; y < maps.height; ++y)
+            for (std::int64_t x = 0; x < maps.width; ++x, ++place)
+                for (std::int32_t k = places[place]; k < places[place + 1]; ++k) {
+                    const std::int64_t at = start + begin[channel[k] + 1]++;
+                    row[at] = static_cast<std::int32_t>(y - to.margin_height);
+                    column[at] = static_cast<std::int32_t>(x);
+                    value[at] = spikes.value[start + k];
+                }
     }
 };
 
 // Add one frame to the packed gradients of a chunk's weights; `grads` has rows of gradients with margins of zeros.
-void gradients_of_frame(const Maps& maps, const Geometry& to, const Chunk& chunk, const ByChannel& spikes,
-                        const float* grads, std::int64_t grads_row, float* sums) {
+void gradients_of_frame(const Maps& maps, const Geometry& to, const Chunk& chunk, const Spikes& spikes,
+                        const ByChannel& sorted, std::int64_t frame, const float* grads, std::int64_t grads_row, float* sums) {
+    const std::int32_t* const first = sorted.first.get() + frame * (maps.channels + 1);
+    const std::int32_t* const rows = sorted.row.get() + spikes.start[frame];
+    const std::int32_t* const columns = sorted.column.get() + spikes.start[frame];
+    const float* const value = sorted.value.get() + spikes.start[frame];
     for (std::int64_t c = 0; c < maps.channels; ++c) {
-        std::int64_t begin = spikes.first[c], end = spikes.first[c + 1];
+        const std::int64_t begin = first[c], end = first[c + 1];
         for (std::int64_t r = 0; r < maps.kernel_height && begin < end; ++r) {
             std::int64_t low = begin, high = end;  // rows are sorted: those that meet an output row
-            while (low < high && spikes.row[low] + r < 0) ++low;
-            while (low < high && spikes.row[high - 1] + r >= to.height) --high;
-            float* const sum = sums + (c * maps.kernel_height + r) * chunk.row;
-            for (std::int64_t j = 0; j < chunk.run; j += kGroup * kLanes) {
-                const std::int64_t vectors = std::min(kGroup, (chunk.run - j + kLanes - 1) / kLanes);
-                const auto add = [&](auto size) {
-                    Floats total[size.value];
-                    for (std::int64_t g = 0; g < size.value; ++g) total[g] = read(sum + j + g * kLanes);
-                    for (std::int64_t k = low; k < high; ++k) {
-                        const float* const from = grads + (spikes.row[k] + r) * grads_row + spikes.offset[k] + j;
-                        const Floats v = splat(spikes.value[k]);
-                        for (std::int64_t g = 0; g < size.value; ++g)
-                            total[g] = multiply_add(v, read(from + g * kLanes), total[g]);
+            while (low < high && rows[low] + r < 0) ++low;
+            while (low < high && rows[high - 1] + r >= to.height) --high;
+            const auto from = [&](std::int64_t k) {
+                return grads + (rows[low + k] + r) * grads_row + columns[low + k] * chunk.count;
+            };
+            add_runs(high - low, [&](std::int64_t k) { return value[low + k]; }, from, chunk.run,
+                     sums + (c * maps.kernel_height + r) * chunk.row);
+        }
+    }
+}
+
+// The gradient of a matrix product's weights: every input's own column, written once.
+void gradients_of_product(const Maps& maps, const Spikes& spikes, const ByChannel& sorted, const float* grads,
+                          float* gradient) {
+#pragma omp parallel num_threads(maps.threads)
+    {
+        const Buffer sums(kLanes * kWide);
+#pragma omp for schedule(dynamic)
+        for (std::int64_t tile = 0; tile < maps.channels; tile += kLanes) {
+            const std::int64_t inputs = std::min(kLanes, maps.channels - tile);
+            for (std::int64_t index = 0; index < chunks(maps); ++index) {
+                const Chunk chunk(maps, index);
+                std::fill(sums.get(), sums.get() + kLanes * kWide, 0.0f);
+                for (std::int64_t i = 0; i < inputs; ++i)
+                    for (std::int64_t frame = 0; frame < maps.frames; ++frame) {
+                        const std::int32_t* const first = sorted.first.get() + frame * (maps.channels + 1) + tile + i;
+                        const std::int64_t begin = spikes.start[frame] + first[0], count = first[1] - first[0];
+                        const float* const from = grads + frame * maps.width * maps.out_channels + chunk.first;
+                        if (count == 0) continue;
+                        const auto row = [&](std::int64_t k) { return from + sorted.column[begin + k] * maps.out_channels; };
+                        add_exactly(count, [&](std::int64_t k) { return sorted.value[begin + k]; }, row, chunk.count,
+                                    sums.get() + i * kWide);
                     }
-                    for (std::int64_t g = 0; g < size.value; ++g) write(sum + j + g * kLanes, total[g]);
-                };
-                if (vectors == 4) add(std::integral_constant<std::int64_t, 4>());
-                else if (vectors == 3) add(std::integral_constant<std::int64_t, 3>());
-                else if (vectors == 2) add(std::integral_constant<std::int64_t, 2>());
-                else add(std::integral_constant<std::int64_t, 1>());
+                for (std::int64_t out = 0; out < chunk.count; ++out) {
+                    float column[kLanes];
+                    for (std::int64_t i = 0; i < kLanes; ++i) column[i] = sums.get()[i * kWide + out];
+                    write(gradient + (chunk.first + out) * maps.channels + tile, read(column), inputs);
+                }
             }
         }
     }
@@ -258,25 +348,11 @@ void spikes_list(const Maps* maps, const float* values, const Spikes* spikes) {
     const std::int64_t places = maps->height * maps->width, size = places * maps->channels;
 #pragma omp parallel for num_threads(maps->threads) schedule(static)
     for (std::int64_t frame = 0; frame < maps->frames; ++frame) {
-        const float* const from = values + frame * size;
         std::int32_t* const first = spikes->first + frame * (places + 1);
         std::int32_t* const channel = spikes->channel + spikes->start[frame];
         float* const value = spikes->value + spikes->start[frame];
-        const bool last = maps->channel == 1;  // channels are innermost
-        const auto place_of = [&](std::int64_t j) { return last ? j / maps->channels : j % places; };
-        std::fill(first, first + places + 1, 0);
-        each_spike(from, size, [&](std::int64_t j) { ++first[place_of(j) + 1]; });
-        // first[place + 1] counts up from the place's beginning to its end, which is the next one's beginning.
-        for (std::int64_t place = 0, before = 0; place < places; ++place) {
-            const std::int32_t count = first[place + 1];
-            first[place + 1] = static_cast<std::int32_t>(before);
-            before += count;
-        }
-        each_spike(from, size, [&](std::int64_t j) {
-            const std::int32_t at = first[place_of(j) + 1]++;
-            channel[at] = static_cast<std::int32_t>(last ? j % maps->channels : j / places);
-            value[at] = from[j];
-        });
+        const bool innermost = maps->channel == 1;
+        (innermost ? list_places : list_planes)(*maps, values + frame * size, first, channel, value);
     }
 }
 
@@ -286,11 +362,11 @@ void spikes_forward(const Maps* maps, const Spikes* spikes, const float* weight,
     for (std::int64_t index = 0; index < chunks(*maps); ++index) {
         const Chunk chunk(*maps, index);
         const std::int64_t sums_row = to.width * chunk.count + kLanes;
-        std::unique_ptr<float[]> packed(new float[chunk.weights(*maps) + kLanes]);
+        const Buffer packed(chunk.weights(*maps) + kLanes);
 #pragma omp parallel num_threads(maps->threads)
         {
             pack(*maps, chunk, weight, packed.get());
-            std::unique_ptr<float[]> sums(new float[to.height * sums_row + kLanes]);
+            const Buffer sums(to.height * sums_row + kLanes);
 #pragma omp for schedule(dynamic)
             for (std::int64_t frame = 0; frame < maps->frames; ++frame) {
                 sum_frame(*maps, to, chunk, *spikes, frame, packed.get(), sums.get(), sums_row);
@@ -306,31 +382,33 @@ void spikes_forward(const Maps* maps, const Spikes* spikes, const float* weight,
 // gradient (out, channel, row, column) of the weights from that of the outputs.
 void spikes_backward(const Maps* maps, const Spikes* spikes, const float* grad_outputs, float* gradient) {
     const Geometry to(*maps);
-    std::int64_t most = 0;
-    for (std::int64_t frame = 0; frame < maps->frames; ++frame)
-        most = std::max(most, spikes->start[frame + 1] - spikes->start[frame]);
+    ByChannel sorted(*maps, spikes->start[maps->frames]);
+#pragma omp parallel for num_threads(maps->threads) schedule(static)
+    for (std::int64_t frame = 0; frame < maps->frames; ++frame) sorted.sort(*maps, to, *spikes, frame);
+    if (maps->height * maps->kernel_height * maps->kernel_width == 1 && maps->pad_height + maps->pad_width == 0)
+        return gradients_of_product(*maps, *spikes, sorted, grad_outputs, gradient);
     for (std::int64_t index = 0; index < chunks(*maps); ++index) {
         const Chunk chunk(*maps, index);
         const std::int64_t size = chunk.weights(*maps);
         const std::int64_t grads_row = (to.width + 2 * to.margin_width) * chunk.count + kLanes;
-        std::unique_ptr<float[]> partial(new float[maps->threads * size]);
-        std::fill(partial.get(), partial.get() + maps->threads * size, 0.0f);
+        const Buffer partial(maps->threads * size);
 #pragma omp parallel num_threads(maps->threads)
         {
-            std::unique_ptr<float[]> grads(new float[to.height * grads_row + chunk.row]);
+            const Buffer grads(to.height * grads_row + chunk.row);
             std::fill(grads.get(), grads.get() + to.height * grads_row + chunk.row, 0.0f);
-            ByChannel sorted(*maps, most);
 #pragma omp for schedule(static)
-            for (std::int64_t thread = 0; thread < maps->threads; ++thread)
+            for (std::int64_t thread = 0; thread < maps->threads; ++thread) {
+                float* const sums = partial.get() + thread * size;
+                std::fill(sums, sums + size, 0.0f);
                 for (std::int64_t frame = thread; frame < maps->frames; frame += maps->threads) {
                     const float* const from = grad_outputs + frame * to.height * to.width * maps->out_channels;
                     each_part(*maps, to, chunk, [&](auto y, auto x, auto begin, auto length) {
                         float* const into = grads.get() + y * grads_row + (x + to.margin_width) * chunk.count;
                         std::memcpy(into, from + begin, length * sizeof(float));
                     });
-                    sorted.sort(*maps, to, *spikes, frame, chunk.count);
-                    gradients_of_frame(*maps, to, chunk, sorted, grads.get(), grads_row, partial.get() + thread * size);
+                    gradients_of_frame(*maps, to, chunk, *spikes, sorted, frame, grads.get(), grads_row, sums);
                 }
+            }
             unpack(*maps, chunk, partial.get(), maps->threads, size, gradient);
         }
     }

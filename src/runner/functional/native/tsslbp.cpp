@@ -6,7 +6,6 @@
 // starts at a whole vector. Contraction is off (see the flags), so that spikes are those of the reference.
 
 #include <algorithm>
-#include <memory>
 
 #include "vectors.hpp"
 
@@ -97,16 +96,12 @@ class Blocks {
 // A thread's own memory: arrays of as many numbers as the largest block has states, and a vector more for `copy_over`.
 class Scratch {
   public:
-    Scratch(std::int64_t arrays, std::int64_t states)
-        : each_(states + kLanes), values_(new float[arrays * each_ + kLanes]) {}
-    float* operator[](std::int64_t array) const {
-        const std::uintptr_t start = reinterpret_cast<std::uintptr_t>(values_.get()) + 4 * kLanes - 1;
-        return reinterpret_cast<float*>(start / (4 * kLanes) * (4 * kLanes)) + array * each_;
-    }
+    Scratch(std::int64_t arrays, std::int64_t states) : each_(states + kLanes), values_(arrays * each_) {}
+    float* operator[](std::int64_t array) const { return values_.get() + array * each_; }
 
   private:
     std::int64_t each_;
-    std::unique_ptr<float[]> values_;
+    Buffer values_;
 };
 
 // Ask for a row of another step: steps lie far apart, so that the hardware does not foresee them.

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <new>
 #ifdef __AVX512F__
 #include <immintrin.h>
 #endif
@@ -17,6 +18,20 @@ using Bits = std::uint32_t __attribute__((vector_size(64)));
 using Halves = std::uint16_t __attribute__((vector_size(32)));
 
 enum BFloat16 : std::uint16_t {};
+
+// Memory of its own that begins at a whole vector, which is a whole cache line where there are registers for it.
+class Buffer {
+  public:
+    explicit Buffer(std::int64_t count)
+        : values_(static_cast<float*>(::operator new(count * sizeof(float), std::align_val_t(4 * kLanes)))) {}
+    ~Buffer() { ::operator delete(values_, std::align_val_t(4 * kLanes)); }
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    float* get() const { return values_; }
+
+  private:
+    float* values_;
+};
 
 inline Floats splat(float value) { return Floats{} + value; }
 
@@ -51,6 +66,13 @@ inline Floats read(const Value* from, std::int64_t count) {
     return read(values);
 }
 
+#ifdef __AVX512F__
+inline Floats read(const float* from, std::int64_t count) {
+    if (count >= kLanes) return read(from);
+    return reinterpret_cast<Floats>(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from));
+}
+#endif
+
 template <class Value>
 inline void write(Value* to, Floats values, std::int64_t count) {
     if (count >= kLanes) return write(to, values);
@@ -79,6 +101,25 @@ inline std::uint32_t not_zero(Floats values) {  // a bit for each number
     for (std::int64_t lane = 0; lane < kLanes; ++lane) bits |= static_cast<std::uint32_t>(values[lane] != 0.0f) << lane;
     return bits;
 #endif
+}
+
+// Write the numbers that `wanted` has a bit for one after the other, and `first` plus their lanes beside them; how many.
+inline std::int32_t compress(std::uint32_t wanted, Floats values, std::int32_t first, float* value, std::int32_t* index) {
+    const std::int32_t count = __builtin_popcount(wanted);
+#ifdef __AVX512F__
+    const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i places = _mm512_add_epi32(lanes, _mm512_set1_epi32(first));
+    const auto from = static_cast<__mmask16>(wanted), to = static_cast<__mmask16>((1u << count) - 1);
+    _mm512_mask_storeu_ps(value, to, _mm512_maskz_compress_ps(from, reinterpret_cast<__m512>(values)));
+    _mm512_mask_storeu_epi32(index, to, _mm512_maskz_compress_epi32(from, places));
+#else
+    for (; wanted != 0; wanted &= wanted - 1) {
+        const std::int32_t lane = __builtin_ctz(wanted);
+        *value++ = values[lane];
+        *index++ = first + lane;
+    }
+#endif
+    return count;
 }
 
 inline Floats exponential(Floats x) {  // |x| <= 8; Taylor series on |r| <= ln(2) / 2, relative error below 1e-7
