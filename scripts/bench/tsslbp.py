@@ -5,7 +5,9 @@ with model.errors=bfloat16; `floor`, the same convolutions and products alone, f
 T, forward and backward; `official`, where RUNNER_OFFICIAL_TSSLBP names a checkout of stonezwr/TSSL-BP; `spikingjelly`,
 `snntorch` and `norse` where they can be imported: the same topology with their own neuron and surrogate gradient, time
 folded into the batch of every convolution, no clipping and no clamp (equal size, not equal mathematics). What ours costs
-depends on how many neurons fire: --gain multiplies the initial weights, and the share of values that are not zero is said.
+depends on how many neurons fire. Initial weights are multiplied by a gain per network, so that about as many do as after
+epochs on real data (shares of the hidden layers that are not zero after pooling: MNIST 19, 36, 17 %, Fashion-MNIST 14, 9,
+15 %, simulated N-MNIST 4, 15 %); --gain sets another, and the shares in the benchmark are said.
 
     RUNNER_OFFICIAL_TSSLBP=~/TSSL-BP python scripts/bench/tsslbp.py --networks mnist fashion --rounds 20
 """
@@ -36,11 +38,11 @@ class Network(NamedTuple):
 
 
 NETWORKS = {
-    "mnist": Network("snn_mnist", 50, 5, (1, 28, 28), "kernel"),
-    "fashion": Network("snn_fashion", 50, 5, (1, 28, 28), "kernel"),
+    "mnist": Network("snn_mnist", 50, 5, (1, 28, 28), "kernel", gain=1.25),
+    "fashion": Network("snn_fashion", 50, 5, (1, 28, 28), "kernel", gain=1.25),
     "cifar": Network("snn_cifar", 8, 5, (3, 32, 32), "kernel"),
-    "nmnist30": Network("snn_nmnist", 8, 30, (2, 34, 34), "count", events=True),
-    "nmnist100": Network("snn_nmnist", 8, 100, (2, 34, 34), "count", events=True),
+    "nmnist30": Network("snn_nmnist", 8, 30, (2, 34, 34), "count", events=True, gain=4),
+    "nmnist100": Network("snn_nmnist", 8, 100, (2, 34, 34), "count", events=True, gain=4),
 }
 
 
@@ -51,7 +53,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
     parser.add_argument("--rounds", type=int, default=10, help="timed steps of each variant")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--gain", type=float, default=1.0, help="factor on our initial weights")
+    parser.add_argument("--gain", type=float, help="another factor on our initial weights")
     parser.add_argument("--batch", type=int, help="another batch size")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     options = parser.parse_args()
@@ -61,7 +63,7 @@ def main() -> None:
     known = tsslbp_variants.BUILDERS | tsslbp_peers.BUILDERS
     for name in options.networks:
         network = NETWORKS[name]
-        network = network._replace(batch=options.batch or network.batch, gain=options.gain)
+        network = network._replace(batch=options.batch or network.batch, gain=options.gain or network.gain)
         builders = {variant: partial(known[variant], network, options.device) for variant in options.variants}
         timings = in_turn(builders, rounds=options.rounds, warmup=2, threads=options.threads)
         print(f"\n{name}, batch {network.batch}, T {network.steps}\n{table(timings, 'ours')}")
