@@ -64,8 +64,10 @@ def test_reference_is_of_metrics_that_the_tasks_have(recipe):
         *where, task, metric = key.split("/")
         assert len(where) in (0, 2), key  # nothing, or stage and predictor
         assert task in config["dataset"]["tasks"], key
-        assert metric in KINDS[task].higher_is_better.keys() | UNCOUNTED, key
+        measured = metric.removesuffix("_std").removesuffix("_best")
+        assert measured in KINDS[task].higher_is_better.keys() | UNCOUNTED, key
         assert math.isfinite(value), key
+        assert key.removesuffix("_std").removesuffix("_best") in config["reference"], key
 
 
 def ke_recipes():

@@ -1,5 +1,6 @@
 """Which figures a finished run gets, from what it recorded and what it can predict."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from runner.models.snn import SpikingNetwork
 from runner.plots import curves, generations
 from runner.plots.policy import policy
 from runner.plots.predictions import predictions
-from runner.record import read
+from runner.record import at_the_ends, read
 from runner.reference import comparable_runs
 
 SHOWN_IMAGES = 4
@@ -29,7 +30,7 @@ def draw(folder: RunFolder, method: Method, data: Data, summary: dict[str, Any])
     curves.metrics(events, directions, folder.figures / "metrics.png")
     if "policy" in summary:
         _policy(folder, summary["policy"])
-    if "magnitudes" in summary:
+    if "generations" in summary:
         _generations(folder, summary, data)
     network = getattr(method, "network", None)
     if isinstance(network, SpikingNetwork):
@@ -47,12 +48,16 @@ def _policy(folder: RunFolder, learned: Mapping[str, Any]) -> None:
 
 def _generations(folder: RunFolder, summary: Mapping[str, Any], data: Data) -> None:
     """Accuracy of every predictor over generations with the baselines' levels, and mean |w| in and out of the mask."""
-    ends = {entry["stage"]: entry["step"] for entry in summary["evaluations"]}
-    last = [entry for entry in summary["evaluations"] if entry["step"] == ends[entry["stage"]]]
     (task, *_) = data.dataset.tasks
-    accuracy: dict[str, list[float]] = {}
-    for entry in last:
-        accuracy.setdefault(entry["predictor"], []).append(entry["metrics"]["test"][task]["top1"])
+    ends = at_the_ends(summary["evaluations"])
+    accuracy = {
+        predictor: [metrics[predictor]["test"][task]["top1"] for metrics in ends.values()]
+        for predictor in summary["chosen"]
+    }
+    for predictor in list(accuracy):
+        keys = [f"{stage}/{predictor}/{task}/top1" for stage in ends]
+        if any(key in (summary["reference"] or {}) for key in keys):
+            accuracy[f"{predictor}, published"] = [summary["reference"].get(key, math.nan) for key in keys]
     levels = {
         run.summary()["choices"]["method"]: run.summary()["metrics"][f"test/trained/{task}/top1"]
         for run in comparable_runs(folder)

@@ -64,6 +64,6 @@ class RunFolder:
 
     def show_summary(self) -> None:
         """Print the table of a finished run."""
-        from runner.report import show
+        from runner.tables import show
 
         show(self.summary(), self.path)

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,14 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
                     if key in entry:
                         entry[key] = _with_nan(entry[key])
                 yield entry
+
+
+def at_the_ends(evaluations: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Stage -> predictor -> metrics of the last evaluations of every stage."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in evaluations:
+        found.setdefault(entry["stage"], {})[entry["predictor"]] = entry["metrics"]
+    return found
 
 
 def _with_nan(value: Any) -> Any:

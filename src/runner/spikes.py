@@ -25,38 +25,44 @@ PICOJOULE_MAC, PICOJOULE_ACCUMULATE = 4.6, 0.9  # 32-bit float multiply-add and 
 
 @dataclass
 class Activity:
-    """Sums over samples: spikes of every neuron, correct answers after every step, the confusion matrix."""
+    """Sums over samples: spikes of every neuron over the first ones, and over all the correct answers and the confusions."""
 
+    seen: int = 0  # samples whose spikes are counted
+    spikes: dict[str, Tensor] = field(default_factory=dict)  # layer -> (neurons...) spikes per step
+    events: Tensor | None = None  # (C, H, W) of inputs that are events, over all steps
     samples: int = 0
-    spikes: dict[str, Tensor] = field(
-        default_factory=dict
-    )  # layer -> (neurons...) spikes per step, summed over samples
-    events: Tensor | None = None  # (C, H, W) of inputs that are events, over all steps, summed over samples
-    correct: Tensor = field(default_factory=lambda: torch.zeros(()))  # (T,)
+    correct: Tensor = field(default_factory=lambda: torch.zeros(()))  # (T,) after every step
     confusion: Tensor = field(default_factory=lambda: torch.zeros(()))  # (classes^2,), true class first
+
+    def count(self, inputs: Tensor, traces: Mapping[str, Trace]) -> None:
+        """Add the spikes of a batch."""
+        self.seen += inputs.shape[1 if inputs.dim() > 4 else 0]
+        for layer, trace in traces.items():
+            self.spikes[layer] = self.spikes.get(layer, 0) + trace.spikes.float().mean(0).sum(0)
+        if inputs.dim() > 4:
+            events = (inputs != 0).float().sum((0, 1))
+            self.events = events if self.events is None else self.events + events
+
+    def mark(self, psc: Tensor, labels: Tensor) -> None:
+        """Add the answers of a batch, from the output currents (T, B, classes), and what was right (B,)."""
+        answers, classes = psc.cumsum(0).argmax(-1), psc.shape[-1]
+        self.correct = self.correct + (answers == labels).float().sum(1)
+        self.confusion = self.confusion + torch.bincount(labels * classes + answers[-1], minlength=classes**2)
+        self.samples += len(labels)
 
 
 @torch.no_grad()
 def observe(network: SpikingNetwork, data: Data, task: str) -> tuple[Activity, dict[str, Trace]]:
-    """Activity on the first `SAMPLES` test samples, and the traces of the first few."""
+    """Answers on all test samples, spikes of the first `SAMPLES`, and the traces of the first few."""
     network.eval()
     found = Activity()
     first: dict[str, Trace] = {}
-    for batch in data.evaluation_batches("test", BATCH, SAMPLES // BATCH):
-        traces = network.trace(batch.inputs)
-        first = first or traces
-        labels = batch.targets[task]
-        answers = network.psc(batch.inputs)[task].cumsum(0)  # (T, B, classes)
-        found.correct = found.correct + (answers.argmax(-1) == labels).float().sum(1)
-        counts = torch.bincount(labels * answers.shape[-1] + answers[-1].argmax(-1), minlength=answers.shape[-1] ** 2)
-        found.confusion = found.confusion + counts
-        for layer, trace in traces.items():
-            rate = trace.spikes.float().mean(0).sum(0)
-            found.spikes[layer] = found.spikes.get(layer, 0) + rate
-        if batch.inputs.dim() > 4:
-            events = (batch.inputs != 0).float().sum((0, 1))
-            found.events = events if found.events is None else found.events + events
-        found.samples += len(labels)
+    for batch in data.evaluation_batches("test", BATCH):
+        found.mark(network.psc(batch.inputs)[task], batch.targets[task])
+        if found.seen < SAMPLES:
+            traces = network.trace(batch.inputs)
+            first = first or traces
+            found.count(batch.inputs, traces)
     return found, first
 
 
@@ -64,10 +70,10 @@ def draw(network: SpikingNetwork, data: Data, folder: RunFolder) -> Mapping[str,
     """Write the figures of spikes and return the numbers behind them; warns where a layer never fires."""
     (task, *_) = data.dataset.tasks
     activity, traces = observe(network, data, task)
-    rates = {layer: (total / activity.samples).cpu() for layer, total in activity.spikes.items()}
+    rates = {layer: (total / activity.seen).cpu() for layer, total in activity.spikes.items()}
     names = data.dataset.class_names[task]
     shown = {layer: trace.spikes[:, :SHOWN].transpose(0, 1).cpu() for layer, trace in traces.items()}
-    samples = [f"sample {number}" for number in range(min(SHOWN, activity.samples))]
+    samples = [f"sample {number}" for number in range(min(SHOWN, activity.seen))]
     plots.raster(shown, samples, folder.figures / "spikes.png")
     plots.membrane(_telling(traces), network.neuron.threshold, folder.figures / "membranes.png")
     plots.firing_rates(rates, folder.figures / "firing_rates.png")
@@ -77,11 +83,11 @@ def draw(network: SpikingNetwork, data: Data, folder: RunFolder) -> Mapping[str,
     confusion(activity.confusion.view(len(names), -1).cpu(), names, folder.figures / "confusion.png")
     for layer, rate in rates.items():
         if not rate.any():
-            log.warning("layer %s never fires on %d test samples: it is dead", layer, activity.samples)
+            log.warning("layer %s never fires on %d test samples: it is dead", layer, activity.seen)
     steps = len(accuracy)
-    events = None if activity.events is None else (activity.events / activity.samples).cpu()
+    events = None if activity.events is None else (activity.events / activity.seen).cpu()
     return {
-        "samples": activity.samples,
+        "samples": activity.seen,
         "rates": {layer: float(rate.mean()) for layer, rate in rates.items()},
         "silent_active_saturated_percent": {layer: plots.activity_shares(rate) for layer, rate in rates.items()},
         "accuracy_after_steps": accuracy,

@@ -145,6 +145,7 @@ class KnowledgeEvolution(Method):
         return {
             "parameters": costs["dense"]["parameters"],
             "costs": costs,
+            "generations": self.generations,
             "magnitudes": {"layers": layers, "fit_reset": self.magnitudes.tolist()},
         }
 
