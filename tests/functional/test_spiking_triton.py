@@ -1,4 +1,8 @@
+"""The Triton kernels equal the reference: on a GPU, or interpreted on the CPU with `TRITON_INTERPRET=1 pytest`."""
+
 import itertools
+import os
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -6,20 +10,29 @@ import torch
 from runner.functional import spiking_reference, spiking_triton
 from runner.functional.spiking_reference import Layer, Neuron
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1" and find_spec("triton") is not None
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+pytestmark = [
+    pytest.mark.skipif(
+        DEVICE == "cpu" and not INTERPRETED, reason="needs a CUDA device, or triton and TRITON_INTERPRET=1"
+    ),
+    pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning"),  # numpy's, of 1 / du in the interpreter
+]
 
 
 @pytest.mark.parametrize("version", ["head", "paper"])
 @pytest.mark.parametrize("gradient", ["tssl", "surrogate", "no_intra"])
-@pytest.mark.parametrize("steps", [1, 5, 30, 100])
-def test_equals_the_reference(steps, version, gradient):
+@pytest.mark.parametrize("steps", [1, 5] if INTERPRETED else [1, 5, 30, 100])
+def test_equals_the_reference(steps, version, gradient, monkeypatch):
+    if INTERPRETED:
+        monkeypatch.setattr(spiking_triton, "BLOCK", 64)
     neuron = Neuron(tau_m=5, tau_s=3, version=version, gradient=gradient)
-    shapes = [(2, 3, 6, 4), (3, 17, 2, 2), (2, 7), (8, 12, 32, 32)]
+    shapes = [(2, 3, 6, 4), (3, 17, 2, 2), (2, 7), *([] if INTERPRETED else [(8, 12, 32, 32)])]
     for shape, pool, constant, scaled in itertools.product(shapes, (1, 2), (False, True), (False, True)):
         if pool == 2 and len(shape) < 4:
             continue
-        generator = torch.Generator("cuda").manual_seed(0)
-        options = {"generator": generator, "device": "cuda"}
+        generator = torch.Generator(DEVICE).manual_seed(0)
+        options = {"generator": generator, "device": DEVICE}
         current = torch.randn(shape if constant else (steps, *shape), **options) * 1.2
         out = shape if pool == 1 else (*shape[:-2], shape[-2] // pool, shape[-1] // pool)
         grad = torch.randn((steps, *out), **options)
@@ -36,11 +49,12 @@ def test_equals_the_reference(steps, version, gradient):
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_filter_equals_the_reference(reverse):
-    values = torch.randn(9, 3, 500, device="cuda")
+    values = torch.randn(9, 3, 500, device=DEVICE)
     found = spiking_triton.psc_filter(values, 4.0, reverse)
     torch.testing.assert_close(found, spiking_reference.psc_filter(values, 4.0, reverse))
 
 
+@pytest.mark.skipif(DEVICE == "cpu", reason="needs a CUDA device")
 def test_a_step_can_be_captured_in_a_graph():
     current = torch.randn(5, 4, 8, 6, 6, device="cuda")
     layer = Layer(neuron=Neuron(tau_m=5, tau_s=3, version="paper"), pool=2)
