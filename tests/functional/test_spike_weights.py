@@ -81,3 +81,29 @@ def test_what_cannot_be_left_out_is_computed_as_ever():
         lambda x, w: F.conv2d(x, w, padding=3),
         lambda x, w: spike_convolution(x, w, (3, 3)),
     )
+
+
+@pytest.mark.parametrize(
+    ("channels", "out", "size", "kernel", "padding", "spread"),
+    [
+        (12, 64, (16, 16), (5, 5), (0, 0), True),
+        (15, 40, (12, 7), (5, 3), (0, 0), True),
+        (17, 6, (9, 8), (5, 5), (1, 0), True),
+        (40, 7, (3, 3), (3, 3), (0, 0), True),  # one output, runs of more vectors than stay in registers
+        (12, 64, (16, 16), (5, 5), (2, 2), False),  # as many outputs as values
+    ],
+)
+def test_errors_are_spread_where_a_border_of_them_would_be_multiplied(
+    monkeypatch, channels, out, size, kernel, padding, spread
+):
+    called = []
+    call = native.call
+    monkeypatch.setattr(native, "call", lambda name, *arguments: called.append(name) or call(name, *arguments))
+    spikes = spikes_of((3, channels, *size), 0.1).requires_grad_()
+    weight = torch.randn(out, channels, *kernel)
+    sums = spike_convolution(spikes, weight, padding)
+    grad = torch.randn(sums.shape)
+    sums.backward(grad)
+    expected = F.conv_transpose2d(grad, weight, padding=padding)
+    torch.testing.assert_close(spikes.grad, expected, rtol=1e-4, atol=1e-4)
+    assert ("spread" in called) == spread

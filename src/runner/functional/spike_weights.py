@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from runner.functional import native
-from runner.functional.spiking_layout import arrange, seen_channels_last
+from runner.functional.spiking_layout import arrange, empty, seen_channels_last
 
 SPARSE = 0.3  # share of values that are not zero below which it pays to look at those alone
 SPARSE_PRODUCT = 0.1  # the same for the gradient of a matrix product's weights, which has to write all of them
+BORDER = 1.3  # places of the values for each of the sums, above which errors are spread over windows
 FAN_OUT = 64  # sums that a value goes into, below which finding the spikes costs more than is won
 SAMPLES = 128  # of a product, below which reordering its weights costs more than is won
 Pair = tuple[int, int]
@@ -92,10 +93,24 @@ class _SpikeWeights(torch.autograd.Function):
             error, matrix = grad.to(ctx.errors or ctx.type), weight.to(ctx.errors or ctx.type)
             if padding is None:
                 grad_values = (error @ matrix).to(ctx.type)
+            elif _spreads(ctx.maps, error):
+                grad_values = _spread(ctx.maps, error, matrix)
             else:
                 shape_alone = error.new_empty(1).expand(ctx.shape)
                 grad_values = _convolution_gradient(0, shape_alone, matrix, error, padding).to(ctx.type)
         return grad_values, grad_weight, None, None
+
+
+def _spreads(maps: _Maps, grad: Tensor) -> bool:
+    """Whether errors are spread over the windows that were read: where a border of them is much of a turned convolution."""
+    border = maps.height * maps.width / (grad.shape[-2] * grad.shape[-1])
+    return border > BORDER and grad.dtype == torch.float32 and native.library("spread") is not None
+
+
+def _spread(maps: _Maps, grad: Tensor, weight: Tensor) -> Tensor:
+    values = empty((maps.frames, maps.channels, maps.height, maps.width), True, grad)
+    native.call("spread", "spread_errors", maps, arrange(grad, True), weight.contiguous(), values)
+    return values
 
 
 def _convolution_gradient(which: int, values: Tensor, weight: Tensor, grad: Tensor, padding: Pair) -> Tensor:

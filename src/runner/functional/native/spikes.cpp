@@ -9,16 +9,9 @@
 #include <memory>
 #include <utility>
 
-#include "vectors.hpp"
+#include "maps.hpp"
 
 extern "C" {
-
-struct Maps {
-    std::int64_t frames, height, width, channels;
-    std::int64_t channel;  // distance between a place's channels in the values: 1, or height * width
-    std::int64_t out_channels, kernel_height, kernel_width, pad_height, pad_width;
-    std::int32_t threads;
-};
 
 // What is there: `channel` and `value` of every spike, place by place; those of a frame begin at start[frame], those of a
 // place in it at first[frame * (places + 1) + place].
@@ -40,19 +33,6 @@ constexpr std::int64_t kGroup = 20;  // vectors summed in registers: a kernel ro
 #else
 constexpr std::int64_t kGroup = 4;
 #endif
-
-std::int64_t whole(std::int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
-
-struct Geometry {
-    explicit Geometry(const Maps& maps)
-        : places(maps.height * maps.width),
-          height(maps.height + 2 * maps.pad_height - maps.kernel_height + 1),
-          width(maps.width + 2 * maps.pad_width - maps.kernel_width + 1),
-          margin_height(maps.kernel_height - 1 - maps.pad_height),
-          margin_width(maps.kernel_width - 1 - maps.pad_width) {}
-    std::int64_t places, height, width;         // of the output
-    std::int64_t margin_height, margin_width;   // by which a spike's first output lies before its own place
-};
 
 // A chunk of output channels: how many, and how long a kernel row is in the packed weights.
 struct Chunk {

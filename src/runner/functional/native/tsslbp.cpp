@@ -21,8 +21,6 @@ constexpr std::int64_t kSmall = 32 * 1024;       // updates below which waking t
 
 enum Rule : std::int32_t { kHead = 0, kSurrogate = 1, kPaperFiring = 2, kPaperSilent = 3 };
 
-std::int64_t whole(std::int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
-
 }  // namespace
 
 extern "C" {

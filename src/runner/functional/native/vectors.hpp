@@ -33,6 +33,8 @@ class Buffer {
     float* values_;
 };
 
+inline std::int64_t whole(std::int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }  // vectors, in numbers
+
 inline Floats splat(float value) { return Floats{} + value; }
 
 inline Floats read(const float* from) {
