@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from runner.data import draw_splits
+from runner.data import Data, draw_splits
+from tests.toy import Numbers
 
 GIVEN = {"train": torch.arange(1000), "test": torch.arange(1000, 1200)}
 
@@ -55,3 +56,11 @@ def test_the_seed_decides():
 
     assert torch.equal(drawn(1), drawn(1))
     assert not torch.equal(drawn(1), drawn(2))
+
+
+@pytest.mark.parametrize(("test", "expected"), [(8, [20, 22, 24, 26]), (3, [20, 21, 22]), (5, [20, 21, 22, 23])])
+def test_what_is_shown_is_spread_over_the_split(test, expected):
+    dataset = Numbers(train=20, test=test)
+    data = Data(dataset, seed=0, selection="last", scale=1.0, batch_size=2, device=torch.device("cpu"))
+    data.shown("test", 4)
+    assert dataset.seen[-1] == expected

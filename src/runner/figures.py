@@ -35,7 +35,7 @@ def draw(folder: RunFolder, method: Method, data: Data, summary: dict[str, Any])
     network = getattr(method, "network", None)
     if isinstance(network, SpikingNetwork):
         summary["spikes"] = spikes.draw(network, data, folder)
-    batch = next(iter(data.evaluation_batches("test", SHOWN_IMAGES)))
+    batch = data.shown("test", SHOWN_IMAGES)
     if batch.inputs.dim() == 4:
         _predictions(folder, method, data, batch, predictor=method.main_predictor())
     return sorted(path.name for path in folder.figures.glob("*.png"))

@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize, to_hex
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from runner.plots.lines import Curves, count_axis, counted, last, lines
 from runner.plots.style import EndLabel, canvas, end_labels
@@ -50,7 +50,10 @@ def magnitudes(inside: Curves, outside: Curves, path: Path) -> None:
             axes.label_outer()
         _plain_decades(panels[0])
         if len(layers) > _NAMED_UP_TO:
-            figure.colorbar(colors, ax=panels, pad=0.01, aspect=40, label="layer, from the input to the output")
+            ticks = MaxNLocator(8, integer=True)
+            figure.colorbar(
+                colors, ax=panels, pad=0.01, aspect=40, ticks=ticks, label="layer, from the input to the output"
+            )
             return
         for axes, curves in zip(panels, (inside, outside), strict=True):
             end_labels(axes, [EndLabel(last(values), layer, shades[layer]) for layer, values in curves.items()])
