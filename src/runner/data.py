@@ -68,7 +68,7 @@ class Data:
             yield _channels_last(self.dataset.batch(samples, self.device))
 
     def shown(self, split: str, count: int) -> Batch:
-        """At most `count` samples evenly spaced over the split, as they are measured: of many classes where those are in order."""
+        """At most `count` samples evenly spaced over the split, as they are measured: of many classes where they are in order."""
         samples = self.splits[split]
         places = torch.arange(min(count, len(samples))) * len(samples) // min(count, len(samples))
         return _channels_last(self.dataset.batch(samples[places], self.device))
