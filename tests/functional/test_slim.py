@@ -54,6 +54,16 @@ def test_slim_is_the_masked_network(name, stem):
         assert not any(value.data_ptr() in {p.data_ptr() for p in model.parameters()} for value in slim.parameters())
 
 
+def test_a_slim_network_lies_in_memory_as_the_dense_one():
+    model = network("resnet18").to(memory_format=torch.channels_last)
+    slim = extract(model, kels(model, images(), 0.5), images())
+    weights = [value for value in slim.state_dict().values() if value.dim() == 4 and value.shape[-1] > 1]
+    assert weights
+    for value in weights:
+        assert value.is_contiguous(memory_format=torch.channels_last)
+        assert value.untyped_storage().nbytes() == value.numel() * value.element_size()
+
+
 @pytest.mark.parametrize("bottleneck", [False, True])
 def test_slim_multi_task_network(bottleneck):
     sizes = {"layers": [1, 2, 1, 1], "widths": [8, 16, 16, 32], "head_width": 12, "dropout": 0.5}
