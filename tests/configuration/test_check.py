@@ -126,6 +126,7 @@ CONFLICTS = [
         "method=ke method.redraw_masks=true",
         "method.redraw_masks=true is not allowed; use false or true with split=wels, where split=kels",
     ),
+    ("method=ke model.depth=20", "model.depth=20 is not allowed; use 18 or 34 or 50 or 101"),
     ("method=ke method.exact_fraction=false", "true or false with split=wels, where split=kels"),
     ("method.weights=[1]", "method.weights: Cannot merge DictConfig with ListConfig"),
 ]

@@ -21,6 +21,7 @@ ADMITTED = [
     ("map of float", {}, {}),
     ("false | true", True, True),
     ("true", True, True),
+    ("18 | 34", 34, 34),
 ]
 REFUSED = [
     ("int", 3.5),
@@ -45,6 +46,9 @@ REFUSED = [
     ("false", True),
     ("true", 1),
     ("true", "true"),
+    ("18 | 34", 20),
+    ("18", "18 "),
+    ("1", True),
 ]
 
 

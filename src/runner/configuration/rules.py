@@ -3,8 +3,9 @@
 A rule is one or more alternatives joined by ` | `. An alternative is `null`, `bool`, `str`, `path` (a string that does not
 count for a run's identity), `int` or `float` with an optional range (`int >= 1`, `float > 0`, `float in [0, 1)`),
 `list of ...`, `exactly 2 of ...` (a list), `map of ...` or `map by task of ...` over all alternatives that follow, or a
-literal word (`true` and `false` are booleans). An end of a range may be the name of a key beside this one, `int in [0, epochs)`,
-and an alternative may hold only beside a value of another key, `true with split=wels`; `beside` fills both in.
+literal word or whole number (`true` and `false` are booleans). An end of a range may be the name of a key beside this one,
+`int in [0, epochs)`, and an alternative may hold only beside a value of another key, `true with split=wels`; `beside` fills
+both in.
 """
 
 import math
@@ -73,7 +74,7 @@ def _admit_scalar(alternative: str, value: Any) -> Any:
     number = _NUMBER.fullmatch(alternative)
     if number:
         return _admit_number(number, value)
-    if alternative in ("true", "false") and isinstance(value, bool) and show(value) == alternative:
+    if isinstance(value, (bool, int)) and show(value) == alternative:
         return value
     if alternative == value and alternative not in ("null", "bool", "true", "false", "str", "path"):
         return value

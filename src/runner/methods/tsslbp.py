@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from runner.errors import ConfigurationError
 from runner.functional.epochs import epoch_steps
 from runner.functional.optimizers import prepared
 from runner.functional.schedules import scaled
@@ -44,6 +45,12 @@ class TSSLBP(Method):
         network = build(list(tasks))
         assert isinstance(network, SpikingNetwork)
         self.network, self.loss = network, loss
+        steps = network.hidden.steps or example.shape[0]
+        if desired_train is not None and len(desired_train) != steps:
+            raise ConfigurationError(
+                f"method.desired_train={desired_train} has {len(desired_train)} numbers, and the network runs for {steps} "
+                "steps; give one number for each"
+            )
         self.desired_train, self.counts = desired_train, {"desired": desired_count, "undesired": undesired_count}
         epochs = scaled(epochs, scale)
         self.steps = epochs * epoch_steps(sizes["train"], batch_size)

@@ -1,0 +1,71 @@
+"""The stage of TSSL-BP: its loss, its optimizer, its clamp, and how often it is measured (TSSL-BP §4, §8)."""
+
+import pytest
+import torch
+from tests.compose import small
+
+from runner.errors import ConfigurationError
+from runner.functional.spiking import count_loss, kernel_loss
+from runner.run import assemble
+
+
+def assembled(cache, *overrides):
+    return assemble(small("tsslbp", *overrides, f"cache_dir={cache}"), torch.device("cpu"))
+
+
+def test_weights_are_clamped_after_a_step_and_the_gradient_clipped_to_one(tmp_path):
+    _, method = assembled(tmp_path)
+    (stage,) = method.stages()
+    weight = next(iter(method.network.parameters()))
+    with torch.no_grad():
+        weight[0], weight[1] = 4.5, -7.0
+        kept = weight[2].clone()
+    stage.project()
+    assert weight[0].eq(4).all()
+    assert weight[1].eq(-4).all()
+    assert torch.equal(weight[2], kept)
+    assert stage.clip == 1.0
+
+
+def test_the_optimizer_is_the_authors(tmp_path):
+    _, method = assembled(tmp_path)
+    (group,) = method.optimizers["weights"].param_groups
+    assert (type(method.optimizers["weights"]).__name__, group["lr"], group["betas"], group["weight_decay"]) == (
+        "AdamW",
+        5e-4,
+        (0.9, 0.999),
+        0.01,
+    )
+    assert method.stages()[0].schedule(0.9) == 1
+
+
+@pytest.mark.parametrize("loss", ["kernel", "count"])
+@pytest.mark.parametrize("version", ["head", "paper"])
+def test_the_objective_is_the_loss_of_the_version_on_the_output_currents(tmp_path, loss, version):
+    data, method = assembled(
+        tmp_path, f"method.loss={loss}", f"model.version={version}", "method.desired_train=[0,1,1,0,1]"
+    )
+    batch = data.batch("train", 0)
+    psc, labels = method.network.psc(batch.inputs)["scene"], batch.targets["scene"]
+    expected = (
+        kernel_loss(psc, labels, tau_s=method.network.neuron.tau_s, version=version, train=[0, 1, 1, 0, 1])
+        if loss == "kernel"
+        else count_loss(psc, labels, desired=15.0, undesired=3.0)
+    )
+    assert method.stages()[0].objective(batch).loss.item() == expected.item()
+    assert method.network.neuron.tau_s == {"head": 3.0, "paper": 2.0}[version]
+
+
+def test_it_is_measured_after_every_epoch_unless_told_otherwise(tmp_path):
+    _, method = assembled(tmp_path, "method.epochs=3")
+    (stage,) = method.stages()
+    assert (stage.evaluations, stage.steps) == (3, 3 * (24 // 4))
+    _, method = assembled(tmp_path, "method.epochs=3", "method.evaluations=1")
+    assert method.stages()[0].evaluations == 1
+
+
+def test_a_desired_train_of_another_length_is_refused(tmp_path):
+    with pytest.raises(
+        ConfigurationError, match=r"method.desired_train=\[0, 1\] has 2 numbers, .* runs for 5 steps; give"
+    ):
+        assembled(tmp_path, "method.desired_train=[0,1]")
