@@ -39,6 +39,7 @@ def test_loading_it_back_gives_the_same_logits(finished, tmp_path, predictor):
     assert torch.equal(found["scene"], expected["scene"])
     content = json.loads((tmp_path / "out" / "config.json").read_text())
     assert content["predictor"] == predictor
+    assert content["data"] == finished.summary()["data"]
     assert predictor in (tmp_path / "out" / "README.md").read_text()
 
 

@@ -31,8 +31,8 @@ predictions = model(images)         # {{task: logits}}
 ```
 
 Without `runner`: `safetensors.torch.load_file("model.safetensors")` gives the tensors by name, in the sizes of this network.
-`config.json` has the architecture that it was made from, the tasks with their classes, and the dataset's configuration with
-the normalisation of the inputs.
+`config.json` has the architecture that it was made from, the tasks with their classes and, under `data`, what the inputs were:
+for images the mean and deviation (`std`) of the channels, of pixels scaled to [0, 1], that are taken off and divided by.
 """
 
 
@@ -59,6 +59,7 @@ def export(run: Path, predictor: str, output: Path) -> None:
         "tasks": summary["network"]["tasks"],
         "input_shape": summary["network"]["input_shape"],
         "class_names": summary["network"]["class_names"],
+        "data": summary["data"],
         "run": run.name,
     }
     output.mkdir(parents=True, exist_ok=True)

@@ -67,7 +67,8 @@ class LabelledPhotos(Dataset):
         self.tasks = {"class": Classification(classes=len(classes))}
         self.class_names: Mapping[str, tuple[str, ...]] = {"class": classes}
         self.splits = consecutive({split: len(photos.labels) for split, photos in splits.items()})
-        self.about = {**about, "size": size, "stored shorter side": self._stored}
+        colours = {"mean": list(IMAGENET.mean), "std": list(IMAGENET.std)}
+        self.about = {**about, "size": size, "stored shorter side": self._stored, **colours}
 
     def batch(self, samples: Tensor, device: torch.device, generator: Generator | None = None) -> Batch:
         """Photographs (B, 3, size, size) float32 and {"class": (B,) int64}."""

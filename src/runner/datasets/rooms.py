@@ -86,6 +86,8 @@ class Rooms(Dataset):
             "size": size,
             "seed": seed,
             "augmentation": augment,
+            "mean": [value / 255 for value in _MEAN],
+            "std": [value / 255 for value in _STD],
         }
 
     def batch(self, samples: Tensor, device: torch.device, generator: Generator | None = None) -> Batch:
