@@ -41,10 +41,12 @@ def test_fold_is_the_adjoint_of_unfold():
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("size", "kernel", "stride", "padding"), GEOMETRIES)
-def test_output_and_gradients_are_those_of_conv2d(size, kernel, stride, padding, bias, layout):
+def test_output_and_gradients_are_those_of_conv2d(size, kernel, stride, padding, bias, layout, monkeypatch):
+    used = []
+    monkeypatch.setattr(im2col, "unfold", lambda *arguments: used.append(1) or unfold(*arguments))
     torch.manual_seed(0)
     given = torch.randn(3, 4, *size, dtype=torch.float64)
-    ours = Conv2d(4, 5, kernel, stride, padding, bias=bias).double().to(memory_format=layout)
+    ours = Conv2d(4, 5, kernel, stride, padding, bias=bias).double().to(memory_format=torch.channels_last)
     plain = nn.Conv2d(4, 5, kernel, stride, padding, bias=bias).double()
     plain.load_state_dict(ours.state_dict())
     found = []
@@ -54,12 +56,14 @@ def test_output_and_gradients_are_those_of_conv2d(size, kernel, stride, padding,
         output.backward(torch.sin(torch.arange(output.numel(), dtype=torch.float64)).view(output.shape))
         found.append([output.detach(), inputs.grad, *(parameter.grad for parameter in layer.parameters())])
     torch.testing.assert_close(*found, rtol=1e-12, atol=1e-12)
-    assert found[0][2].is_contiguous(memory_format=layout) or layout is torch.contiguous_format
+    assert found[0][2].is_contiguous(memory_format=torch.channels_last)
+    assert len(used) == 2  # once each way
 
 
 def test_autocast_computes_in_bfloat16_and_gives_float32_gradients():
     torch.manual_seed(0)
-    layer, x = Conv2d(64, 32, 3, padding=1, bias=False), torch.randn(4, 64, 2, 2)
+    layer = Conv2d(64, 32, 3, padding=1, bias=False).to(memory_format=torch.channels_last)
+    x = torch.randn(4, 64, 2, 2)
     with torch.autocast("cpu", torch.bfloat16):
         output = layer(x)
         expected = F.conv2d(x, layer.weight, padding=1)
@@ -70,15 +74,21 @@ def test_autocast_computes_in_bfloat16_and_gives_float32_gradients():
 
 
 @pytest.mark.parametrize(
-    ("images", "size", "products"),
-    [(32, 2, True), (32, 16, False), (1, 2, False)],  # pixels of the batch: 128, 8192 and 4, for 512 * 512 * 9 weights
+    ("images", "size", "layout", "products"),
+    [  # pixels of the batch: 128, 8192 and 4, for 512 * 512 * 9 weights
+        (32, 2, torch.channels_last, True),
+        (32, 16, torch.channels_last, False),
+        (1, 2, torch.channels_last, False),
+        (32, 2, torch.contiguous_format, False),
+    ],
 )
-def test_products_only_where_pixels_are_few_for_the_weights(monkeypatch, images, size, products):
+def test_products_only_where_pixels_are_few_for_the_weights(monkeypatch, images, size, layout, products):
     monkeypatch.setattr(im2col, "FEW", 1 / 1000)
-    monkeypatch.setattr(im2col, "LEAST", 64)
+    monkeypatch.setattr(im2col, "LEAST", 128)
     used = []
     monkeypatch.setattr(im2col, "unfold", lambda *arguments: used.append(1) or unfold(*arguments))
-    Conv2d(512, 512, 3, padding=1, bias=False)(torch.zeros(images, 512, size, size))
+    layer = Conv2d(512, 512, 3, padding=1, bias=False).to(memory_format=layout)
+    layer(torch.zeros(images, 512, size, size))
     assert bool(used) == products
 
 
@@ -90,7 +100,8 @@ def test_groups_and_dilations_are_left_to_torch():
 
 
 def test_products_count_as_many_multiplications_as_the_convolution(monkeypatch):
-    layer, x = Conv2d(4, 8, 3, padding=1, bias=False), torch.zeros(1, 4, 3, 5)
+    layer = Conv2d(4, 8, 3, padding=1, bias=False).to(memory_format=torch.channels_last)
+    x = torch.zeros(1, 4, 3, 5)
     found = macs(layer, x)
     monkeypatch.setattr(im2col, "FEW", 0)
     assert found == macs(layer, x) == 8 * 15 * 4 * 9

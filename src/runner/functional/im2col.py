@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 FEW = 1 / 1000  # output pixels of the batch for every weight, below which matrix products are faster
-LEAST = 64  # output pixels of the batch, below which oneDNN is faster again
+LEAST = 128  # output pixels of the batch, below which oneDNN is faster again
 
 
 class Window(NamedTuple):
@@ -111,5 +111,7 @@ class Conv2d(nn.Conv2d):
     def _few_pixels(self, x: Tensor) -> bool:
         if x.device.type != "cpu" or torch.compiler.is_compiling() or self.groups > 1 or set(self.dilation) != {1}:
             return False
+        if not self.weight.is_contiguous(memory_format=torch.channels_last):
+            return False  # to turn the weights would cost more than is won
         rows, columns = self._window().places((x.shape[2], x.shape[3]))
         return LEAST <= len(x) * rows * columns < FEW * self.weight.numel()
