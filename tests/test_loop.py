@@ -210,3 +210,33 @@ def test_a_first_metric_of_zero_still_counts():
     assert relative_score({"line": {"error": 0.25}}, {"line": {"error": 0.0}}, tasks) == -0.25
     assert relative_score({"line": {"error": 1.5}}, {"line": {"error": 2.0}}, tasks) == 0.25
     assert relative_score({"line": {"error": 1.5}}, {"line": {"error": float("nan")}}, tasks) == 0.0
+
+
+def test_going_on_with_other_threads_is_said(tmp_path, caplog):
+    first = session(tmp_path / "run")
+    StopAt(first, 5)
+    with pytest.raises(Interrupted):
+        run(first)
+    saved = first.checkpoints.load(torch.device("cpu"))
+    assert saved["machine"] == {"threads": torch.get_num_threads(), "device": "cpu"}
+    saved["machine"]["threads"] += 1
+    with caplog.at_level("WARNING"):
+        second = session(tmp_path / "run")
+        second.restore(saved)
+        second.close()
+    assert f"began with threads={torch.get_num_threads() + 1} and goes on with threads=" in caplog.text
+
+
+def test_only_the_chosen_moment_is_measured_whole_for_all_its_predictors(tmp_path):
+    method = TwoPhases(steps=2, cycles=1)
+    predict = method.predictors()["line"]
+    method.predictors = lambda: {"line": predict, "other": predict}
+    stages = [replace(stage, evaluate=("line", "other"), evaluations=1) for stage in method.stages()[:1]]
+    method.stages = lambda: stages
+    around = session(tmp_path / "run", method)
+    around.config = {**around.config, "evaluation_batches": 1}
+    run(around)
+    assert {name: best["batches"] for name, best in around.best.items()} == {"line": 1, "other": 1}
+    around.load_best()
+    assert {name: best["batches"] for name, best in around.best.items()} == {"line": None, "other": None}
+    assert around.best["line"]["metrics"] == around.best["other"]["metrics"]

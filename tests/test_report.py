@@ -9,7 +9,7 @@ from runner.tasks.depth import Depth
 
 
 def evaluation(predictor, stage, step, **tasks):
-    return {"predictor": predictor, "stage": stage, "step": step, "metrics": {"test": tasks}}
+    return {"predictor": predictor, "stage": stage, "step": step, "batches": None, "metrics": {"test": tasks}}
 
 
 def test_the_highest_is_the_main_predictor_s_own_over_all_moments():
@@ -17,7 +17,7 @@ def test_the_highest_is_the_main_predictor_s_own_over_all_moments():
     entries = [evaluation("dense", stage, step, label={"top1": value, "loss": 1.0}) for stage, step, value in top1]
     entries.append(evaluation("slim", "b", 10, label={"top1": 99.0, "loss": 0.0}))
     found = highest("dense", entries, {"label": Classification(4)})
-    assert found == {"label/top1": {"value": 72.5, "stage": "a", "step": 10, "measurements": 3}}
+    assert found == {"label/top1": {"value": 72.5, "stage": "a", "step": 10, "measurements": 3, "batches": None}}
 
 
 def test_the_highest_is_the_lowest_where_less_is_better():

@@ -80,3 +80,8 @@ def test_a_run_warns_of_dead_layers_and_says_its_energy(tmp_path, caplog, capsys
     energy = folder.summary()["spikes"]["energy"]
     assert energy["synaptic_operations"] == 0
     assert "one sample: 0 synaptic operations" in capsys.readouterr().out
+
+
+def test_a_network_of_one_layer_multiplies_pixels_only():
+    found = energy(network("P2", (1, 4, 4)), {"heads.class": torch.ones(2)})
+    assert (found["first_layer_macs"], found["synaptic_operations"]) == (4 * 2, 0)

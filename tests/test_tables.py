@@ -21,7 +21,7 @@ SUMMARY = {
     },
     "generations": 2,
     "evaluations": [
-        {"predictor": name, "stage": stage, "metrics": {"test": {"label": {"top1": value}}}}
+        {"predictor": name, "stage": stage, "batches": None, "metrics": {"test": {"label": {"top1": value}}}}
         for stage, name, value in (
             ("generation01", "dense", 55.0),
             ("generation01", "slim", 2.25),
@@ -29,7 +29,9 @@ SUMMARY = {
             ("generation02", "slim", 57.5),
         )
     ],
-    "highest": {"label/top1": {"value": 59.25, "stage": "generation01", "step": 90, "measurements": 4}},
+    "highest": {
+        "label/top1": {"value": 59.25, "stage": "generation01", "step": 90, "measurements": 4, "batches": None}
+    },
     "network": {"tasks": {"label": 10}},
     "choices": {"method": "ke"},
     "seconds": 12.0,
@@ -79,3 +81,12 @@ def test_networks_are_compared_by_accuracy_and_cost(capsys, monkeypatch):
     assert "label/top1 58 57.5" in lines
     assert "parameters 11,000 2,800" in lines
     assert "latency, batch 32 151 ms 38.9 ms" in lines
+
+
+def test_measurements_on_part_of_the_split_say_so(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    cut = [{**entry, "batches": 7} for entry in SUMMARY["evaluations"]]
+    highest = {"label/top1": {**SUMMARY["highest"]["label/top1"], "batches": 7}}
+    lines = printed(capsys, evaluations=cut, highest=highest)
+    assert "after each generation on 7 batches of the split" in lines
+    assert any(line.startswith("best of 4 measurements on 7 batches of the split, chosen") for line in lines)

@@ -1,5 +1,6 @@
 """Our own variants that tsslbp.py times: each builder returns one training step as a function."""
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,12 +28,13 @@ def settings(network: Any) -> dict[str, Any]:
 
 
 def data(network: Any, device: str) -> tuple[Tensor, Tensor]:
-    """Fixed inputs, images (B, C, H, W) or events (T, B, C, H, W) of which 2 % are set, and labels (B,)."""
+    """Fixed inputs and labels (B,): images (B, C, H, W) with a share of ink, or events (T, B, C, H, W) of which 2 % are set."""
     generator = torch.Generator().manual_seed(1)
     if network.events:
         inputs = (torch.rand(network.steps, network.batch, *network.shape, generator=generator) < 0.02).float()
     else:
-        inputs = torch.randn(network.batch, *network.shape, generator=generator)
+        pixels, drawn = (torch.rand(network.batch, *network.shape, generator=generator) for _ in range(2))
+        inputs = (torch.where(drawn < network.ink, pixels, 0) - 0.1307) / 0.3081  # as MNIST's are normalised
     return inputs.to(device), torch.randint(CLASSES, (network.batch,), generator=generator).to(device)
 
 
@@ -60,13 +62,13 @@ def wait(device: str) -> None:
 
 
 def build(network: Any, errors: str = "float32") -> SpikingNetwork:
-    """The runner's network, its initial weights times the row's gain."""
+    """The runner's network, its initial weights times the row's gains."""
     options = settings(network) | {"errors": errors, "steps": None if network.events else network.steps}
     shape = (network.steps, *network.shape) if network.events else network.shape
     model = SpikingNetwork(**options, tasks={"label": CLASSES}, input_shape=shape)
     with torch.no_grad():
-        for weight in model.parameters():
-            weight.mul_(network.gain)
+        for weight, gain in zip(model.parameters(), network.gains or itertools.repeat(1.0), strict=False):
+            weight.mul_(gain)
     return model
 
 

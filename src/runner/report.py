@@ -101,7 +101,13 @@ def highest(
         defined = [entry for entry in values if math.isfinite(entry[0])]
         if defined:
             value, stage, step = (max if upward else min)(defined, key=lambda entry: entry[0])
-            found[f"{task}/{metric}"] = {"value": value, "stage": stage, "step": step, "measurements": len(defined)}
+            found[f"{task}/{metric}"] = {
+                "value": value,
+                "stage": stage,
+                "step": step,
+                "measurements": len(defined),
+                "batches": own[0]["batches"],
+            }
     return found
 
 

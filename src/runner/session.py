@@ -5,6 +5,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from runner.checkpoint import Checkpoints, Position
 from runner.data import Data
 from runner.evaluate import Metrics, evaluate, relative_score, require_finite
@@ -52,7 +54,21 @@ class Session:
         position = Position(**saved["position"])
         self._open(saved["record"], sum(self._steps[: position.stage]) + position.step)
         log.info("going on from stage %d, step %d", position.stage, position.step)
+        for name, value in self._machine().items():
+            if saved["machine"][name] != value:
+                log.warning(
+                    "this run began with %s=%s and goes on with %s=%s: sums are rounded in another order, so results can "
+                    "differ from an uninterrupted run's",
+                    name,
+                    saved["machine"][name],
+                    name,
+                    value,
+                )
         return position
+
+    def _machine(self) -> dict[str, Any]:
+        """What is no part of a run's identity, yet decides in which order numbers are summed."""
+        return {"threads": torch.get_num_threads(), "device": self.data.device.type}
 
     def _open(self, offset: int, done: int) -> None:
         self._record = Record(self.folder.metrics, offset)
@@ -86,6 +102,7 @@ class Session:
             "first": self.first,
             "record": self._record.offset(),
             "seconds": self.seconds,
+            "machine": self._machine(),
         }
         self.checkpoints.save(self.position, state)
         self._saved_at = time.monotonic()
@@ -164,13 +181,13 @@ class Session:
         """Give the method the weights of its best evaluation; measure them on whole splits where that was cut short."""
         best = self.checkpoints.load_best(self.data.device)
         self.method.load_state_dict(best["method"])
-        chosen = self.best[best["predictor"]]
-        if chosen["batches"]:
-            chosen["batches"] = None
-            chosen["metrics"] = {
-                split: self._evaluate(best["predictor"], split, best["stage"], best["step"], limit=None)
-                for split in self._splits()
-            }
+        for predictor, chosen in self.best.items():
+            if chosen["batches"] and (chosen["stage"], chosen["step"]) == (best["stage"], best["step"]):
+                chosen["batches"] = None
+                chosen["metrics"] = {
+                    split: self._evaluate(predictor, split, best["stage"], best["step"], limit=None)
+                    for split in self._splits()
+                }
 
     def close(self) -> None:
         """Close the record and give the terminal back."""

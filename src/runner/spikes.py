@@ -125,10 +125,9 @@ def energy(
         elif coming is not None:
             assert isinstance(layer, SumPool)
             coming = _pooled(coming, layer.size)
-    assert coming is not None
     for task, head in network.heads.items():
         assert isinstance(head, Spiking)
-        operations += _reached(head, coming)
+        operations += 0.0 if coming is None else _reached(head, coming)
         products[f"heads.{task}"] = head.weight.numel()
     first = 0 if events is not None else next(iter(products.values()))
     joules = PICOJOULE_MAC * first + PICOJOULE_ACCUMULATE * operations

@@ -69,12 +69,17 @@ def published(reference: Mapping[str, float], key: str) -> str:
 
 def _highest_lines(summary: Mapping[str, Any]) -> list[str]:
     """The best of all measurements, which chooses on the test split, beside the last one in the table."""
-    return [
-        f"best of {found['measurements']} measurements, chosen on the test split: {key} {_number(found['value'])} "
-        f"({found['stage']}, step {found['step']})"
-        for key, found in summary["highest"].items()
-        if found["measurements"] > 1
-    ]
+    lines = []
+    for key, found in summary["highest"].items():
+        if found["measurements"] > 1:
+            number = f"best of {found['measurements']} measurements{_part(found['batches'])}"
+            value = f"{key} {_number(found['value'])} ({found['stage']}, step {found['step']})"
+            lines.append(f"{number}, chosen on the test split: {value}")
+    return lines
+
+
+def _part(batches: int | None) -> str:
+    return f" on {batches} batches of the split" if batches else ""
 
 
 def _generations_table(summary: Mapping[str, Any]) -> Table:
@@ -84,7 +89,11 @@ def _generations_table(summary: Mapping[str, Any]) -> Table:
     reference = summary.get("reference") or {}
     predictors = list(summary["chosen"])
     known = [name for name in predictors if f"{next(iter(ends))}/{name}/{task}/top1" in reference]
-    table = Table(f"{task}/top1", title="after each generation", title_justify="left")
+    table = Table(
+        f"{task}/top1",
+        title=f"after each generation{_part(summary['evaluations'][-1]['batches'])}",
+        title_justify="left",
+    )
     for name in [*predictors, *(f"{name}, published" for name in known)]:
         table.add_column(name, justify="right")
     for stage, metrics in ends.items():

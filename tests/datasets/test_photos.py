@@ -58,10 +58,10 @@ def test_image_folder_reads_classes_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation"])
-def test_image_folder_calls_the_second_split_validation(tmp_path: Path, name: str) -> None:
+def test_image_folder_without_test_measures_on_its_second_split(tmp_path: Path, name: str) -> None:
     root = folders(tmp_path / "photos")
     (root / "test").rename(root / name)
-    assert list(build(ImageFolder, root, tmp_path / "cache").splits) == ["train", "validation"]
+    assert list(build(ImageFolder, root, tmp_path / "cache").splits) == ["train", "test"]
 
 
 def test_evaluation_is_resize_and_centre_crop_of_the_file(tmp_path: Path) -> None:

@@ -92,11 +92,14 @@ def test_products_only_where_pixels_are_few_for_the_weights(monkeypatch, images,
     assert bool(used) == products
 
 
-def test_groups_and_dilations_are_left_to_torch():
+@pytest.mark.parametrize("options", [{"groups": 4}, {"dilation": 2}, {"padding_mode": "circular"}, {"padding": "same"}])
+def test_what_products_do_not_do_is_left_to_torch(options):
     x = torch.randn(2, 4, 4, 4)
-    for options in ({"groups": 4}, {"dilation": 2}):
-        layer = Conv2d(4, 8, 3, padding=1, **options)
-        assert torch.equal(layer(x), F.conv2d(x, layer.weight, layer.bias, padding=1, **options))
+    layer, plain = Conv2d(4, 8, 3, **{"padding": 1, **options}), nn.Conv2d(4, 8, 3, **{"padding": 1, **options})
+    plain.load_state_dict(layer.state_dict())
+    layer, plain = (module.to(memory_format=torch.channels_last) for module in (layer, plain))
+    assert torch.equal(layer(x), plain(x))
+    assert torch.equal(layer(x[0]), plain(x[0]))
 
 
 def test_products_count_as_many_multiplications_as_the_convolution(monkeypatch):

@@ -112,3 +112,19 @@ def test_errors_are_spread_where_a_border_of_them_would_be_multiplied(
     expected = F.conv_transpose2d(grad.double(), weight.double(), padding=padding)
     assert float((spikes.grad - expected).norm() / expected.norm()) < 1e-6
     assert ("spread" in called) == spread
+
+
+def test_nothing_compiled_is_called_for_tensors_elsewhere(monkeypatch):
+    """Meta tensors stand for a GPU's: memory that is not this process's to read."""
+    monkeypatch.setattr(native, "call", lambda *arguments: pytest.fail("compiled code was called"))
+    spikes = torch.zeros(3, 12, 16, 16, device="meta", requires_grad=True)
+    weight = torch.zeros(64, 12, 5, 5, device="meta", requires_grad=True)
+    spike_convolution(spikes, weight, (0, 0)).sum().backward()
+    assert spikes.grad.shape == spikes.shape
+    rows, matrix = torch.zeros(200, 40, device="meta", requires_grad=True), torch.zeros(70, 40, device="meta")
+    spike_linear(rows, matrix).sum().backward()
+
+
+def test_spikes_and_weights_of_different_types_are_refused_as_by_torch():
+    with pytest.raises(RuntimeError, match="type"):
+        spike_convolution(spikes_of((3, 2, 8, 8), 0.1), torch.randn(70, 2, 3, 3, dtype=torch.float64), (1, 1))

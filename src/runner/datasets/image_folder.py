@@ -8,11 +8,14 @@ from runner.errors import DataError
 
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
-LAYOUT = "train/<class>/*.jpg and val/ or test/ (or both) of the same kind"
+LAYOUT = "train/<class>/*.jpg and test/ or val/ (or both) of the same kind"
 
 
 class ImageFolder(LabelledPhotos):
-    """root/train/<class>/*.jpg with val/ or test/ (or both) beside train/; classes are the folders of train/ by name."""
+    """root/train/<class>/*.jpg with test/ or val/ (or both) beside train/; classes are the folders of train/ by name.
+
+    Where there is no test/, as in ImageNet's layout, val/ is the test split: selection then draws its own from train/.
+    """
 
     def __init__(
         self, *, root: str, size: int, stored: int | None, tasks: tuple[str, ...], cache: Path, scale: float
@@ -27,9 +30,11 @@ class ImageFolder(LabelledPhotos):
         if "train" not in found or len(found) < 2:
             present = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
             raise DataError(f"{folder} holds {present}; expected {LAYOUT}")
+        if "test" not in found:
+            found["test"] = found.pop("validation")
         classes = tuple(sorted(path.name for path in found["train"].iterdir() if _is_class(path)))
         splits = {split: _read_split(path, classes) for split, path in found.items()}
-        about = {"source": "image folder", "classes": len(classes)}
+        about = {"source": "image folder", "classes": len(classes), "test split": f"{found['test'].name}/"}
         super().__init__(
             "image_folder", folder, splits, classes=classes, size=size, stored=stored, cache=cache, about=about
         )

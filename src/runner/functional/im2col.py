@@ -90,7 +90,10 @@ def _matrix(weight: Tensor) -> Tensor:
 
 
 class Conv2d(nn.Conv2d):
-    """`nn.Conv2d` with its arithmetic and its weights; on a CPU it takes the faster of oneDNN and matrix products."""
+    """`nn.Conv2d` with its arithmetic and its weights; on a CPU it takes the faster of oneDNN and matrix products.
+
+    Gradients are first-order ones, by `backward`; there are no rules for `torch.func` transforms.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, O, H', W')."""
@@ -109,7 +112,14 @@ class Conv2d(nn.Conv2d):
         return Window((high, wide), (down, right), (above, before))
 
     def _few_pixels(self, x: Tensor) -> bool:
-        if x.device.type != "cpu" or torch.compiler.is_compiling() or self.groups > 1 or set(self.dilation) != {1}:
+        if x.device.type != "cpu" or x.dim() != 4 or torch.compiler.is_compiling():
+            return False
+        if (
+            self.groups > 1
+            or set(self.dilation) != {1}
+            or self.padding_mode != "zeros"
+            or isinstance(self.padding, str)
+        ):
             return False
         if not self.weight.is_contiguous(memory_format=torch.channels_last):
             return False  # to turn the weights would cost more than is won

@@ -104,7 +104,8 @@ class _SpikeWeights(torch.autograd.Function):
 def _spreads(maps: _Maps, grad: Tensor) -> bool:
     """Whether errors are spread over the windows that were read: where a border of them is much of a turned convolution."""
     border = maps.height * maps.width / (grad.shape[-2] * grad.shape[-1])
-    return border > BORDER and grad.dtype == torch.float32 and native.library("spread") is not None
+    usable = grad.device.type == "cpu" and grad.dtype == torch.float32
+    return usable and border > BORDER and native.library("spread") is not None
 
 
 def _spread(maps: _Maps, grad: Tensor, weight: Tensor) -> Tensor:
@@ -121,7 +122,7 @@ def _convolution_gradient(which: int, values: Tensor, weight: Tensor, grad: Tens
 
 
 def _worth_it(values: Tensor, weight: Tensor, padding: Pair | None) -> bool:
-    if not ready(values) or weight[:, 0].numel() < FAN_OUT:
+    if not (ready(values) and ready(weight)) or weight[:, 0].numel() < FAN_OUT:
         return False
     if padding is None:
         return len(values) >= SAMPLES

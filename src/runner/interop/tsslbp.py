@@ -22,7 +22,8 @@ def tsslbp(
 ) -> nn.Module:
     """The official network with its weights, in evaluation mode.
 
-    `layers` is the official layer dictionary (`Layers` of the network's YAML file), or its text. The module takes images
+    `layers` is the official layer dictionary (`Layers` of the network's YAML file), or the text of
+    it as a Python literal. The module takes images
     (B, C, H, W), shown for `steps` steps, or inputs over time (T, B, C, H, W), and returns the postsynaptic currents of the
     last layer (T, B, classes). `version` is the rule of its gradient; predictions do not depend on it. Raises
     ConfigurationError for layers that the official code does not know, CheckpointError where names or shapes do not fit.

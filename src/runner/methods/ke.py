@@ -137,6 +137,7 @@ class KnowledgeEvolution(Method):
             name: {
                 "parameters": cost.parameters(network),
                 "macs": cost.macs(network, example),
+                "operations": cost.operations(network, example),
                 **{f"seconds_batch{size}": cost.latency(network, example, size) for size in (1, 32)},
             }
             for name, network in self.networks().items()
