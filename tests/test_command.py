@@ -110,13 +110,15 @@ def test_a_folder_in_use_is_refused_at_once(tmp_path, runner):
 
 
 def test_a_failing_job_does_not_stop_a_sweep_and_again_does_only_what_is_missing(tmp_path, runner):
-    sweep = ("-m", *HARD, "dataset.train=24,3,28")
+    sweep = ("-m", *HARD, "seed=0,1", "dataset.train=3,24")
     done = runner(*sweep, check=10)
-    assert "3 jobs, 1 not finished" in done.stdout
+    assert "4 jobs, 2 not finished" in done.stdout
+    assert "test split, mean ± std over seeds" in done.stdout
     failed = [path for path in (tmp_path / "outputs").iterdir() if path.is_dir() and not _finished(path)]
-    (folder,) = failed
-    assert "Traceback" in (folder / "run.log").read_text()
-    assert "ConfigurationError" in (folder / "run.log").read_text()
+    assert len(failed) == 2
+    for folder in failed:
+        assert "Traceback" in (folder / "run.log").read_text()
+        assert "ConfigurationError" in (folder / "run.log").read_text()
     times = {path: (path / "summary.json").stat().st_mtime for path in folders(tmp_path) if _finished(path)}
     assert len(times) == 2
     runner(*sweep, check=10)

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from runner.tables import published, show
+from runner.tables import over_seeds, published, show
 
 SUMMARY = {
     "name": "run",
@@ -90,3 +91,15 @@ def test_measurements_on_part_of_the_split_say_so(capsys, monkeypatch):
     lines = printed(capsys, evaluations=cut, highest=highest)
     assert "after each generation on 7 batches of the split" in lines
     assert any(line.startswith("best of 4 measurements on 7 batches of the split, chosen") for line in lines)
+
+
+def test_a_sweep_ends_with_means_over_seeds(capsys):
+    def run(top1):
+        return {**SUMMARY, "metrics": {"test/dense/label/top1": top1, "test/slim/label/top1": top1 - 1}}
+
+    other = {**SUMMARY, "reference": None, "chosen": {"trained": {}}, "metrics": {"test/trained/label/top1": 50.0}}
+    Console(width=120).print(over_seeds([("method=ke", run(58.0)), ("method=long", other), ("method=ke", run(61.0))]))
+    cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in capsys.readouterr().out.splitlines()]
+    assert ["method=ke", "dense", "2", "59.5 ± 2.1", "61.86 ± 0.2"] in cells  # sqrt(2 * 1.5 ** 2 / 1) = 2.12
+    assert ["", "slim", "2", "58.5 ± 2.1", "61.86 ± 0.2"] in cells
+    assert ["method=long", "trained", "1", "50", ""] in cells

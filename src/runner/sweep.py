@@ -1,4 +1,4 @@
-"""Sweeps: a failing or exiting job does not stop the others; at the end one table and exit code 10."""
+"""Sweeps: a failing or exiting job does not stop the others; at the end how each ended, means over seeds, exit code 10."""
 
 import json
 import logging
@@ -11,6 +11,8 @@ from typing import Any
 from hydra.conf import HydraConf
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+
+from runner.folder import RunFolder
 
 log = logging.getLogger("runner")
 _failures = 0
@@ -27,7 +29,7 @@ class SweepReport(Callback):
         _outcomes = Path(config.hydra.sweep.dir) / os.environ["RUNNER_SWEEP"]
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print one row a job and remember whether any failed."""
+        """Print one row a job and one a configuration, and remember whether any job failed."""
         close()
 
 
@@ -43,25 +45,45 @@ def close() -> None:
     _outcomes.unlink(missing_ok=True)
     _outcomes = None
     _failures = sum(entry["outcome"] != "finished" for entry in outcomes.values())
-    _show(outcomes)
+    if outcomes:
+        _show(outcomes)
 
 
 def _show(outcomes: dict[int, dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"sweep: {len(outcomes)} jobs, {_failures} not finished", title_justify="left")
+    from runner.tables import over_seeds
+
+    console = Console(markup=False)  # overrides hold lists in brackets
+    jobs = [entry for _, entry in sorted(outcomes.items())]
+    common = [override for override in jobs[0]["overrides"] if all(override in entry["overrides"] for entry in jobs)]
+    console.print(
+        f"sweep: {len(jobs)} jobs, {_failures} not finished; folders in {Path(jobs[0]['folder']).parent}",
+        *([f"in all of them: {' '.join(common)}"] if len(jobs) > 1 and common else []),
+        sep="\n",
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table()
     for column in ("job", "overrides", "outcome", "folder"):
         table.add_column(column, overflow="fold")
-    for number, entry in sorted(outcomes.items()):
-        table.add_row(str(number), entry["overrides"], entry["outcome"], entry["folder"])
-    Console().print(table)
+    runs = []
+    for entry in jobs:
+        own = [override for override in entry["overrides"] if override not in common]
+        table.add_row(str(entry["job"]), "\n".join(own), entry["outcome"], Path(entry["folder"]).name)
+        if entry["outcome"] == "finished":
+            seedless = "\n".join(override for override in own if not override.startswith("seed="))
+            runs.append((seedless, RunFolder(Path(entry["folder"])).summary()))
+    console.print(table)
+    if len(runs) > 1:
+        console.print(over_seeds(runs))
 
 
 def guard(run: Callable[[], float | None], folder: Path, hydra: HydraConf) -> float | None:
     """Run one job of a sweep; whatever it raises goes to its own log and to the sweep's table, not further."""
     outcomes = Path(hydra.sweep.dir) / os.environ["RUNNER_SWEEP"]
-    entry = {"job": hydra.job.num, "overrides": " ".join(hydra.overrides.task), "folder": str(folder)}
+    entry = {"job": hydra.job.num, "overrides": list(hydra.overrides.task), "folder": str(folder)}
     _append(outcomes, {**entry, "outcome": "did not end"})
     try:
         score = run()

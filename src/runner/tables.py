@@ -1,6 +1,7 @@
-"""What is printed at the end of a run: its metrics, its generations, its costs, and published figures beside them."""
+"""What is printed at the end: a run's metrics, generations and costs, a sweep's means over seeds, published figures beside."""
 
-from collections.abc import Iterable, Mapping
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from runner.record import at_the_ends
 
 def show(summary: Mapping[str, Any], path: Path) -> None:
     """Print the closing table: test metrics of every predictor, published figures beside them, relative performance."""
-    console = Console()
+    console = Console(markup=False)  # paths may hold brackets
     metrics: dict[str, float] = summary["metrics"]
     predictors = list(summary["chosen"])
     reference = summary.get("reference") or {}
@@ -53,6 +54,44 @@ def show(summary: Mapping[str, Any], path: Path) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def over_seeds(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
+    """The first test metric of every task, mean and deviation over the runs that only their seed sets apart.
+
+    `runs` are pairs of a configuration without its seed, in words, and a finished run's summary.
+    """
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for configuration, summary in runs:
+        for predictor in summary["chosen"]:
+            groups.setdefault((configuration, predictor), []).append(summary)
+    keys = list(dict.fromkeys(key for _, summary in runs for key in summary["highest"]))
+    known = {key for key in keys for _, summary in runs if key in (summary["reference"] or {})}
+    table = Table(title="test split, mean ± std over seeds", title_justify="left")
+    table.add_column(overflow="fold")
+    table.add_column("network")
+    table.add_column("seeds", justify="right")
+    for key in keys:
+        table.add_column(key, justify="right")
+        if key in known:
+            table.add_column(f"{key}, published", justify="right")
+    previous = None
+    for (configuration, predictor), summaries in groups.items():
+        cells = []
+        for key in keys:
+            cells.append(_spread([found["metrics"].get(f"test/{predictor}/{key}") for found in summaries]))
+            if key in known:
+                cells.append(published(summaries[0]["reference"] or {}, key))
+        table.add_row(configuration if configuration != previous else "", predictor, str(len(summaries)), *cells)
+        previous = configuration
+    return table
+
+
+def _spread(values: Sequence[float | None]) -> str:
+    found = [value for value in values if value is not None]
+    if len(found) < 2:
+        return _number(found[0] if found else None)
+    return f"{statistics.fmean(found):.4g} ± {statistics.stdev(found):.2g}"
 
 
 def published(reference: Mapping[str, float], key: str) -> str:
