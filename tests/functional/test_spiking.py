@@ -246,3 +246,23 @@ def test_consuming_gives_the_same_gradient_once():
 def test_constants_out_of_range(wrong, message):
     with pytest.raises(ConfigurationError, match=message):
         tsslbp(torch.zeros(2, 1), **{**NEURON, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("current", "message"),
+    [
+        (
+            torch.zeros(5),
+            r"current has shape \(5,\) and type torch.float32; give floating point of shape \(T, B, ...\)",
+        ),
+        (torch.zeros(5, 2, dtype=torch.int64), "and type torch.int64; give floating point"),
+    ],
+)
+def test_currents_that_cannot_be(current, message):
+    with pytest.raises(ConfigurationError, match=message):
+        tsslbp(current, **NEURON)
+
+
+def test_a_synapse_faster_than_a_step():
+    with pytest.raises(ConfigurationError, match="tau_s=0 must be at least 1 step"):
+        psc_filter(torch.zeros(2, 1), 0)

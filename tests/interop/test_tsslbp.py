@@ -51,6 +51,7 @@ def test_layers_with_padding_stride_thresholds_and_dropout():
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
+        ("32C5-P2-10", r"layers='32C5-P2-10' is not a dictionary; give the official one, \{'name': \{'type': 'conv'"),
         ({"a": {"type": "batchnorm"}}, r"layers\['a'\]: 'batchnorm' cannot stand here; use conv, pooling, linear"),
         ({"a": {"type": "dropout"}}, r"layers\['a'\]: 'dropout' cannot stand here"),
         ({"a": {"type": "conv", "in_channels": 1}}, r"layers\['a'\]: a layer of type conv needs 'out_channels'"),

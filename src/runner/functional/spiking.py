@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from runner.errors import ConfigurationError
 from runner.functional import spiking_cpu, spiking_reference, spiking_triton
 from runner.functional.spiking_losses import count_loss, desired_train, kernel_loss, softmax_loss
 from runner.functional.spiking_reference import Layer, Neuron, sum_pool
@@ -42,8 +43,12 @@ def tsslbp(
     """Postsynaptic currents (T, B, ...) of spiking neurons with input currents (T, B, ...), with TSSL-BP's gradient.
 
     `tau_m`, `tau_s` in steps; `version` "head" or "paper"; `gradient` "tssl", "surrogate" or "no_intra" (see `Neuron`).
-    Raises `ConfigurationError` for constants out of range.
+    Raises `ConfigurationError` for constants out of range and for currents that are not floating point or have no (T, B).
     """
+    if current.dim() < 2 or not current.is_floating_point():
+        raise ConfigurationError(
+            f"current has shape {tuple(current.shape)} and type {current.dtype}; give floating point of shape (T, B, ...)"
+        )
     neuron = Neuron(tau_m=tau_m, tau_s=tau_s, threshold=threshold, version=version, gradient=gradient)
     return spiking_layer(current, Layer(neuron=neuron))
 
@@ -68,7 +73,12 @@ def spiking_layer(current: Tensor, layer: Layer, *, scale: Tensor | None = None,
 
 
 def psc_filter(values: Tensor, tau_s: float) -> Tensor:
-    """The synapse's response to spikes or real inputs (T, ...): a[t] = a[t-1] + (values[t] - a[t-1]) / tau_s."""
+    """The synapse's response to spikes or real inputs (T, ...): a[t] = a[t-1] + (values[t] - a[t-1]) / tau_s.
+
+    Raises `ConfigurationError` for tau_s below one step.
+    """
+    if not tau_s >= 1:
+        raise ConfigurationError(f"tau_s={tau_s} must be at least 1 step")
     return _PscFilter.apply(values if values.is_floating_point() else values.float(), tau_s)
 
 

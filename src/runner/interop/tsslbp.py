@@ -22,14 +22,13 @@ def tsslbp(
 ) -> nn.Module:
     """The official network with its weights, in evaluation mode.
 
-    `layers` is the official layer dictionary (`Layers` of the network's YAML file), or the text of
-    it as a Python literal. The module takes images
-    (B, C, H, W), shown for `steps` steps, or inputs over time (T, B, C, H, W), and returns the postsynaptic currents of the
-    last layer (T, B, classes). `version` is the rule of its gradient; predictions do not depend on it. Raises
-    ConfigurationError for layers that the official code does not know, CheckpointError where names or shapes do not fit.
+    `layers` is the official layer dictionary (`Layers` of the network's YAML file), or the text of it as a Python literal.
+    The module takes images (B, C, H, W), shown for `steps` steps, or inputs over time (T, B, C, H, W), and returns the
+    postsynaptic currents of the last layer (T, B, classes). `version` is the rule of its gradient; predictions do not depend
+    on it. Raises ConfigurationError for layers that the official code does not know, CheckpointError where names or shapes
+    do not fit.
     """
-    known = ast.literal_eval(layers) if isinstance(layers, str) else layers
-    specs, thresholds, dropout = _specs(known)
+    specs, thresholds, dropout = _specs(_literal(layers) if isinstance(layers, str) else layers)
     neuron = Neuron(tau_m=tau_m, tau_s=tau_s, version=version)
     stack = SpikingStack(build(specs, neuron, dropout, dropout_rows=True), neuron, steps)
     spiking = [layer for layer in stack if isinstance(layer, Spiking)]
@@ -37,6 +36,18 @@ def tsslbp(
         layer.neuron = Neuron(tau_m=tau_m, tau_s=tau_s, threshold=threshold, version=version)
     _load(spiking, load_state(path_or_state_dict, "net"))
     return stack.eval()
+
+
+def _literal(text: str) -> Layers:
+    try:
+        found = ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise ConfigurationError(
+            f"layers={text!r} is not a dictionary; give the official one, {{'name': {{'type': 'conv', ...}}, ...}}"
+        )
+    return found
 
 
 def _specs(layers: Layers) -> tuple[list[Spec], list[float], list[float]]:
