@@ -75,13 +75,13 @@ def test_the_best_of_several_measurements_says_that_the_test_split_chose_it(caps
 def test_networks_are_compared_by_accuracy_and_cost(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     costs = {
-        "dense": {"parameters": 11000, "seconds_batch32": 0.151},
+        "dense": {"parameters": 11000, "seconds_batch32": 1.2346},
         "slim": {"parameters": 2800, "seconds_batch32": 0.0389},
     }
     lines = printed(capsys, costs=costs)
     assert "label/top1 58 57.5" in lines
     assert "parameters 11,000 2,800" in lines
-    assert "latency, batch 32 151 ms 38.9 ms" in lines
+    assert "latency, batch 32 1,235 ms 38.9 ms" in lines
 
 
 def test_measurements_on_part_of_the_split_say_so(capsys, monkeypatch):

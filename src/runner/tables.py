@@ -143,8 +143,8 @@ def _generations_table(summary: Mapping[str, Any]) -> Table:
 
 def _energy_line(energy: Mapping[str, Any]) -> str:
     return (
-        f"one sample: {energy['synaptic_operations']:,.0f} synaptic operations, {energy['nanojoules'] / 1000:.3g} µJ; "
-        f"the same network without spikes {energy['nanojoules_without_spikes'] / 1000:.3g} µJ ({energy['formula']})"
+        f"one sample: {energy['synaptic_operations']:,.0f} synaptic operations, {_short(energy['nanojoules'] / 1000)} µJ; "
+        f"the same network without spikes {_short(energy['nanojoules_without_spikes'] / 1000)} µJ ({energy['formula']})"
     )
 
 
@@ -158,7 +158,7 @@ def _cost_table(summary: Mapping[str, Any]) -> Table:
         table.add_column(name, justify="right")
     table.add_row(f"{task}/top1", *(_number(summary["metrics"].get(f"test/{name}/{task}/top1")) for name in costs))
     for key in next(iter(costs.values())):
-        cells = [f"{1000 * cost[key]:.3g} ms" if "seconds" in key else f"{cost[key]:,}" for cost in costs.values()]
+        cells = [f"{_short(1000 * cost[key])} ms" if "seconds" in key else f"{cost[key]:,}" for cost in costs.values()]
         table.add_row(key.replace("seconds_batch", "latency, batch "), *cells)
     return table
 
@@ -170,6 +170,10 @@ def _rows(metrics: Iterable[str]) -> list[str]:
         if split == "test":
             rows[f"{task}/{metric}"] = None
     return list(rows)
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def _number(value: float | None) -> str:
