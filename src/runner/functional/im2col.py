@@ -112,16 +112,16 @@ class Conv2d(nn.Conv2d):
         return Window((high, wide), (down, right), (above, before))
 
     def _few_pixels(self, x: Tensor) -> bool:
-        if x.device.type != "cpu" or x.dim() != 4 or torch.compiler.is_compiling():
+        if x.dim() != 4 or len(x) == 1:
+            return False  # a single image wins nothing by it, and would feel the lines below
+        if torch.compiler.is_compiling() or isinstance(self.padding, str):
             return False
-        if (
-            self.groups > 1
-            or set(self.dilation) != {1}
-            or self.padding_mode != "zeros"
-            or isinstance(self.padding, str)
-        ):
+        (high, wide), (down, right), (above, before) = self.kernel_size, self.stride, self.padding
+        images, _, rows, columns = x.shape
+        pixels = images * ((rows + 2 * above - high) // down + 1) * ((columns + 2 * before - wide) // right + 1)
+        if not LEAST <= pixels < FEW * self.weight.numel():
             return False
-        if not self.weight.is_contiguous(memory_format=torch.channels_last):
-            return False  # to turn the weights would cost more than is won
-        rows, columns = self._window().places((x.shape[2], x.shape[3]))
-        return LEAST <= len(x) * rows * columns < FEW * self.weight.numel()
+        if x.device.type != "cpu" or self.groups > 1 or self.dilation != (1, 1) or self.padding_mode != "zeros":
+            return False
+        # to turn the weights would cost more than is won
+        return self.weight.is_contiguous(memory_format=torch.channels_last)

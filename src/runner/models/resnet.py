@@ -35,7 +35,7 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """One block; shapes as in the class."""
         body = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-        return self.relu(body + (x if self.downsample is None else self.downsample(x)))
+        return self.relu(body.add_(x if self.downsample is None else self.downsample(x)))
 
 
 class Bottleneck(nn.Module):
@@ -56,7 +56,7 @@ class Bottleneck(nn.Module):
         """One block; shapes as in the class."""
         body = self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))))
         body = self.bn3(self.conv3(body))
-        return self.relu(body + (x if self.downsample is None else self.downsample(x)))
+        return self.relu(body.add_(x if self.downsample is None else self.downsample(x)))
 
 
 class ResNet(nn.Module):
