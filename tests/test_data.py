@@ -64,3 +64,10 @@ def test_what_is_shown_is_spread_over_the_split(test, expected):
     data = Data(dataset, seed=0, selection="last", scale=1.0, batch_size=2, device=torch.device("cpu"))
     data.shown("test", 4)
     assert dataset.seen[-1] == expected
+
+
+def test_samples_spread_over_the_split_come_in_batches():
+    dataset = Numbers(train=20, test=8)
+    data = Data(dataset, seed=0, selection="last", scale=1.0, batch_size=2, device=torch.device("cpu"))
+    assert len(list(data.spread("test", 4, 3))) == 2
+    assert dataset.seen[-2:] == [[20, 22, 24], [26]]

@@ -1,13 +1,18 @@
+import contextlib
+
 import pytest
 import torch
 
+from runner.data import Data
 from runner.folder import RunFolder
 from runner.functional.spiking_reference import Trace
+from runner.method import Batch
 from runner.models.snn import SpikingNetwork
 from runner.run import run
 from runner.signals import Stop
-from runner.spikes import _telling, energy
+from runner.spikes import Activity, _telling, energy, observe
 from tests.compose import small
+from tests.toy import Numbers
 
 OPTIONS = {
     "tau_m": 5.0,
@@ -85,3 +90,34 @@ def test_a_run_warns_of_dead_layers_and_says_its_energy(tmp_path, caplog, capsys
 def test_a_network_of_one_layer_multiplies_pixels_only():
     found = energy(network("P2", (1, 4, 4)), {"heads.class": torch.ones(2)})
     assert (found["first_layer_macs"], found["synaptic_operations"]) == (4 * 2, 0)
+
+
+def test_spikes_are_counted_for_every_neuron_and_sample():
+    """Two neurons, two samples, three steps: of the four trains one has 3 spikes, one 1, two none."""
+    spikes = torch.tensor([[[1, 0], [0, 0]], [[1, 0], [0, 1]], [[1, 0], [0, 0]]])  # (T, B, N)
+    values = torch.zeros(3, 2, 2)
+    found = Activity()
+    found.count(torch.zeros(2, 1, 1, 2), {"hidden.0": Trace(values, values, spikes, values)})
+    assert found.trains["hidden.0"].tolist() == [2, 1, 0, 1]
+    assert found.spikes["hidden.0"].tolist() == pytest.approx([1.0, 1 / 3])
+    assert found.seen == 2
+
+
+class Images(Numbers):
+    """Images of one pixel, the number of the sample."""
+
+    def batch(self, samples, device, generator=None):
+        return Batch(samples.view(-1, 1, 1, 1).float(), {"class": samples % 2})
+
+
+def test_statistics_are_of_samples_from_all_over_the_split(monkeypatch):
+    """A split may lie in the order of its classes, as N-MNIST's does."""
+    monkeypatch.setattr("runner.spikes.SAMPLES", 4)
+    data = Data(Images(train=20, test=8), seed=0, selection="last", scale=1.0, batch_size=2, device=torch.device("cpu"))
+    model = network("2", (1, 1, 1))
+    counted = []
+    monkeypatch.setattr(Activity, "count", lambda self, inputs, traces: counted.extend(inputs.flatten().tolist()))
+    found, traces = observe(model, data, "class", contextlib.nullcontext)
+    assert counted == [20, 22, 24, 26]
+    assert found.samples == 8
+    assert traces["hidden.0"].spikes.shape == (2, 3, 2)

@@ -67,11 +67,16 @@ class Data:
         for samples in self.splits[split].split(size)[:limit]:
             yield _channels_last(self.dataset.batch(samples, self.device))
 
-    def shown(self, split: str, count: int) -> Batch:
-        """At most `count` samples evenly spaced over the split, as they are measured: of many classes where they are in order."""
+    def spread(self, split: str, count: int, size: int) -> Iterator[Batch]:
+        """At most `count` samples evenly spaced over the split, as they are measured: of all classes where they lie in order."""
         samples = self.splits[split]
         places = torch.arange(min(count, len(samples))) * len(samples) // min(count, len(samples))
-        return _channels_last(self.dataset.batch(samples[places], self.device))
+        for chosen in samples[places].split(size):
+            yield _channels_last(self.dataset.batch(chosen, self.device))
+
+    def shown(self, split: str, count: int) -> Batch:
+        """The same samples in one batch, for pictures."""
+        return next(self.spread(split, count, count))
 
 
 def _channels_last(batch: Batch) -> Batch:

@@ -15,14 +15,18 @@ from runner.models.snn import SpikingNetwork
 from runner.plots import curves, generations
 from runner.plots.policy import policy
 from runner.plots.predictions import predictions
+from runner.precision import Autocast
 from runner.record import at_the_ends, read
 from runner.reference import comparable_runs
 
 SHOWN_IMAGES = 4
 
 
-def draw(folder: RunFolder, method: Method, data: Data, summary: dict[str, Any]) -> list[str]:
-    """Write figures/*.png of a run and return their names; adds what had to be measured for them to `summary`."""
+def draw(folder: RunFolder, method: Method, data: Data, summary: dict[str, Any], autocast: Autocast) -> list[str]:
+    """Write figures/*.png of a run and return their names; adds what had to be measured for them to `summary`.
+
+    `autocast` is the context in which the run predicts.
+    """
     folder.figures.mkdir(exist_ok=True)
     events = list(read(folder.metrics))
     directions = {name: task.higher_is_better for name, task in data.dataset.tasks.items()}
@@ -34,10 +38,11 @@ def draw(folder: RunFolder, method: Method, data: Data, summary: dict[str, Any])
         _generations(folder, summary, data)
     network = getattr(method, "network", None)
     if isinstance(network, SpikingNetwork):
-        summary["spikes"] = spikes.draw(network, data, folder)
+        summary["spikes"] = spikes.draw(network, data, folder, autocast)
     batch = data.shown("test", SHOWN_IMAGES)
     if batch.inputs.dim() == 4:
-        _predictions(folder, method, data, batch, predictor=method.main_predictor())
+        with autocast():
+            _predictions(folder, method, data, batch, predictor=method.main_predictor())
     return sorted(path.name for path in folder.figures.glob("*.png"))
 
 

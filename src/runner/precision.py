@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 
+Autocast = Callable[[], AbstractContextManager]
 
-def autocast(config: dict[str, Any], device: torch.device) -> Callable[[], AbstractContextManager]:
+
+def autocast(config: dict[str, Any], device: torch.device) -> Autocast:
     """The context in which predictions and objectives are computed."""
     if config["precision"] == "float32":
         return contextlib.nullcontext

@@ -16,6 +16,7 @@ from runner.evaluate import Metrics
 from runner.folder import RunFolder
 from runner.memory import peak_memory
 from runner.method import Method
+from runner.precision import autocast
 from runner.reference import find_reference, relative
 from runner.session import Session
 from runner.tables import show
@@ -59,7 +60,7 @@ def finish(config: dict[str, Any], folder: RunFolder, method: Method, data: Data
         "versions": {"runner": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
     }
     summary["relative_performance"] = relative(metrics, find_reference(config, folder), data.dataset.tasks)
-    summary["figures"] = figures.draw(folder, method, data, summary)
+    summary["figures"] = figures.draw(folder, method, data, summary, autocast(config, data.device))
     folder.write_summary(summary)
     show(summary, folder.path)
     return float(summary["score"])

@@ -17,6 +17,7 @@ from runner.models.snn_layers import Linear
 from runner.models.spiking import Spiking, SumPool
 from runner.plots import spikes as plots
 from runner.plots.confusion import confusion
+from runner.precision import Autocast
 
 log = logging.getLogger("runner")
 SAMPLES, BATCH, SHOWN = 1000, 50, 3
@@ -25,10 +26,13 @@ PICOJOULE_MAC, PICOJOULE_ACCUMULATE = 4.6, 0.9  # 32-bit float multiply-add and 
 
 @dataclass
 class Activity:
-    """Sums over samples: spikes of every neuron over the first ones, and over all the correct answers and the confusions."""
+    """Sums over samples: spikes of every neuron over some of them, and over all the correct answers and the confusions."""
 
     seen: int = 0  # samples whose spikes are counted
     spikes: dict[str, Tensor] = field(default_factory=dict)  # layer -> (neurons...) spikes per step
+    trains: dict[str, Tensor] = field(
+        default_factory=dict
+    )  # layer -> (T + 1,) neurons, over samples, with 0 to T spikes
     events: Tensor | None = None  # (C, H, W) of inputs that are events, over all steps
     samples: int = 0
     correct: Tensor = field(default_factory=lambda: torch.zeros(()))  # (T,) after every step
@@ -38,7 +42,10 @@ class Activity:
         """Add the spikes of a batch."""
         self.seen += inputs.shape[1 if inputs.dim() > 4 else 0]
         for layer, trace in traces.items():
-            self.spikes[layer] = self.spikes.get(layer, 0) + trace.spikes.float().mean(0).sum(0)
+            number, steps = trace.spikes.float().sum(0), len(trace.spikes)
+            self.spikes[layer] = self.spikes.get(layer, 0) + number.sum(0) / steps
+            found = torch.bincount(number.flatten().long(), minlength=steps + 1)
+            self.trains[layer] = self.trains.get(layer, 0) + found
         if inputs.dim() > 4:
             events = (inputs != 0).float().sum((0, 1))
             self.events = events if self.events is None else self.events + events
@@ -52,31 +59,34 @@ class Activity:
 
 
 @torch.no_grad()
-def observe(network: SpikingNetwork, data: Data, task: str) -> tuple[Activity, dict[str, Trace]]:
-    """Answers on all test samples, spikes of the first `SAMPLES`, and the traces of the first few."""
+def observe(network: SpikingNetwork, data: Data, task: str, autocast: Autocast) -> tuple[Activity, dict[str, Trace]]:
+    """Answers on all test samples, spikes on `SAMPLES` of them and the traces of a few, both evenly spaced."""
     network.eval()
     found = Activity()
-    first: dict[str, Trace] = {}
     for batch in data.evaluation_batches("test", BATCH):
-        found.mark(network.psc(batch.inputs)[task], batch.targets[task])
-        if found.seen < SAMPLES:
+        with autocast():
+            psc = network.psc(batch.inputs)[task]
+        found.mark(psc, batch.targets[task])
+    for batch in data.spread("test", SAMPLES, BATCH):
+        with autocast():
             traces = network.trace(batch.inputs)
-            first = first or traces
-            found.count(batch.inputs, traces)
-    return found, first
+        found.count(batch.inputs, traces)
+    with autocast():
+        return found, network.trace(data.shown("test", SHOWN).inputs)
 
 
-def draw(network: SpikingNetwork, data: Data, folder: RunFolder) -> Mapping[str, Any]:
+def draw(network: SpikingNetwork, data: Data, folder: RunFolder, autocast: Autocast) -> Mapping[str, Any]:
     """Write the figures of spikes and return the numbers behind them; warns where a layer never fires."""
     (task, *_) = data.dataset.tasks
-    activity, traces = observe(network, data, task)
+    activity, traces = observe(network, data, task, autocast)
     rates = {layer: (total / activity.seen).cpu() for layer, total in activity.spikes.items()}
+    trains = {layer: (100 * counts / counts.sum()).tolist() for layer, counts in activity.trains.items()}
     names = data.dataset.class_names[task]
-    shown = {layer: trace.spikes[:, :SHOWN].transpose(0, 1).cpu() for layer, trace in traces.items()}
+    shown = {layer: trace.spikes.transpose(0, 1).cpu() for layer, trace in traces.items()}
     samples = [f"sample {number}" for number in range(min(SHOWN, activity.seen))]
     plots.raster(shown, samples, folder.figures / "spikes.png")
     plots.membrane(_telling(traces), network.neuron.threshold, folder.figures / "membranes.png")
-    plots.firing_rates(rates, folder.figures / "firing_rates.png")
+    plots.firing_rates(trains, folder.figures / "firing_rates.png")
     plots.activity(rates, folder.figures / "activity.png")
     accuracy = (100 * activity.correct / activity.samples).tolist()
     plots.latency({"snn": accuracy}, folder.figures / "latency.png")
@@ -89,6 +99,7 @@ def draw(network: SpikingNetwork, data: Data, folder: RunFolder) -> Mapping[str,
     return {
         "samples": activity.seen,
         "rates": {layer: float(rate.mean()) for layer, rate in rates.items()},
+        "neurons_with_0_to_T_spikes_in_a_sample_percent": trains,
         "silent_active_saturated_percent": {layer: plots.activity_shares(rate) for layer, rate in rates.items()},
         "accuracy_after_steps": accuracy,
         "energy": energy(network, {layer: steps * rate for layer, rate in rates.items()}, events),
@@ -130,12 +141,12 @@ def energy(
         operations += 0.0 if coming is None else _reached(head, coming)
         products[f"heads.{task}"] = head.weight.numel()
     first = 0 if events is not None else next(iter(products.values()))
-    joules = PICOJOULE_MAC * first + PICOJOULE_ACCUMULATE * operations
+    picojoules = PICOJOULE_MAC * first + PICOJOULE_ACCUMULATE * operations
     return {
         "synaptic_operations": operations,
         "first_layer_macs": first,
         "macs_without_spikes": sum(products.values()),
-        "nanojoules": joules / 1000,
+        "nanojoules": picojoules / 1000,
         "nanojoules_without_spikes": PICOJOULE_MAC * sum(products.values()) / 1000,
         "formula": f"{PICOJOULE_MAC} pJ x products of pixels + {PICOJOULE_ACCUMULATE} pJ x neurons reached by spikes (45 nm)",
     }

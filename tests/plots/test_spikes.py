@@ -33,11 +33,12 @@ def test_membrane(picture, neurons, steps):
     assert picture.is_sane()
 
 
-@pytest.mark.parametrize("layers", [1, 5])
-def test_rates(picture, layers):
-    rates = {f"layer {number}": np.clip(DICE.normal(0.3, 0.5, (2, 5, 5)), 0, 1) for number in range(layers)}
-    firing_rates(rates, picture.path)
+@pytest.mark.parametrize(("layers", "steps"), [(1, 5), (5, 30), (2, 100)])
+def test_rates(picture, layers, steps):
+    trains = {f"layer {number}": np.exp(-np.arange(steps + 1)) for number in range(layers)}
+    firing_rates(trains, picture.path)
     assert picture.is_sane()
+    rates = {f"layer {number}": np.clip(DICE.normal(0.3, 0.5, (2, 5, 5)), 0, 1) for number in range(layers)}
     activity(rates, picture.path)
     assert picture.is_sane()
 

@@ -77,28 +77,34 @@ def membrane(traces: Mapping[str, tuple[ArrayLike, ArrayLike]], threshold: float
         legend_above(figure, [Line2D([], [], color=color(0), label="membrane potential"), limit, spike])
 
 
-def firing_rates(rates: Mapping[str, ArrayLike], path: Path) -> None:
-    """A histogram per layer of its neurons' rates (N or any shape), in spikes per step and in [0, 1]; the line is the mean."""
-    columns = columns_for(len(rates))
-    rows = -(-len(rates) // columns)
+def firing_rates(trains: Mapping[str, ArrayLike], path: Path) -> None:
+    """A histogram per layer of spikes per step in one sample; the line is the mean.
+
+    `trains` (T + 1) is how many neurons, counted over samples or in percent, had 0, 1, ..., T spikes in a sample.
+    """
+    columns = columns_for(len(trains))
+    rows = -(-len(trains) // columns)
     with canvas(path, max(4.0, 0.4 + 2.6 * columns), 0.4 + 1.9 * rows) as figure:
         grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
-        for axes, (layer, values) in zip(grid.flat, rates.items(), strict=False):
-            found = np.asarray(values, float).ravel()
-            share = np.full(found.size, 100 / found.size)
-            axes.hist(found, bins=_BINS, range=(0, 1), weights=share, color=color(0), rwidth=0.9)
-            axes.axvline(found.mean(), color=color(1), linewidth=1.2)
-            axes.set_title(f"{layer}: mean {found.mean():.3f}")
-            axes.set_ylabel("neurons (%)")
-            axes.set_xlim(-0.02, 1.02)
-        finish_grid(grid, "spikes per step")
+        for axes, (layer, values) in zip(grid.flat, trains.items(), strict=False):
+            share = 100 * np.asarray(values, float) / np.sum(values)
+            steps = len(share) - 1
+            rates, together = np.arange(steps + 1) / steps, -(-steps // _BINS)
+            starts = [0, *range(1, steps + 1, together)]  # no spike is a bar of its own
+            places = [rates[start : start + together].mean() if start else 0.0 for start in starts]
+            axes.bar(places, np.add.reduceat(share, starts), 0.9 * together / steps, color=color(0))
+            axes.axvline(rates @ share / 100, color=color(1), linewidth=1.2)
+            axes.set_title(f"{layer}: {share[0]:.0f} % silent, mean {rates @ share / 100:.3f}")
+            axes.set_ylabel("neurons x samples (%)")
+            axes.set_xlim(-0.6 * together / steps, 1 + 0.6 * together / steps)
+        finish_grid(grid, "spikes per step in one sample")
 
 
 def activity(rates: Mapping[str, ArrayLike], path: Path) -> None:
     """What part of each layer's neurons is silent, active and saturated, from their rates (N or any shape) in spikes per step."""
     shares = {layer: activity_shares(values) for layer, values in rates.items()}
     kinds = {
-        "silent: no spike": _SILENT,
+        "silent on all samples": _SILENT,
         "active": color(0),
         f"saturated: {SATURATED:g} spikes per step or more": color(1),
     }
