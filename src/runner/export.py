@@ -30,7 +30,8 @@ model = load("{folder}")            # an nn.Module in evaluation mode
 predictions = model(images)         # {{task: logits}}
 ```
 
-For many calls, `torch.compile(model)` is faster, most of all on single images.
+For many calls, `torch.compile(model)` is faster, most of all on single images, after
+`runner.functional.fold.fold_batch_norm(model, images)`, which takes the batch norms out of it.
 
 Without `runner`: `safetensors.torch.load_file("model.safetensors")` gives the tensors by name, in the sizes of this network.
 `config.json` has the architecture that it was made from, the tasks with their classes and, under `data`, what the inputs were:

@@ -40,6 +40,7 @@ def run(config: dict[str, Any], folder: RunFolder, stop: Stop) -> float | None:
     if device.type == "cpu":
         keep_freed_memory()
     torch.backends.cudnn.deterministic = True  # resuming on a GPU repeats the same sums
+    torch.backends.cudnn.allow_tf32 = False  # precision=float32 is what it says: spikes turn on the last bits
     for leftover in folder.path.glob(".*.tmp"):
         leftover.unlink()
     write_atomically(folder.config, yaml.safe_dump(_public(config), sort_keys=False).encode())

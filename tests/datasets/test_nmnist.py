@@ -168,6 +168,13 @@ def test_text_has_been_stabilised(tmp_path: Path) -> None:
         build(write(tmp_path / "data", "dat", b"5\t3\n"), tmp_path)
 
 
+def test_text_bins_are_not_divided(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"step_us=1000, but .* bins of 3000 microseconds; use a multiple of that"
+    ):
+        build(write(tmp_path / "data", "dat", b"5\t3\n"), tmp_path, stabilise=True, step_us=1000)
+
+
 def test_missing_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere does not exist; expected a folder with Train/<digit>/\*.bin"):
         build(tmp_path / "nowhere", tmp_path)

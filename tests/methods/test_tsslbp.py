@@ -42,15 +42,18 @@ def test_the_optimizer_is_the_authors(tmp_path):
 @pytest.mark.parametrize("loss", ["kernel", "count"])
 @pytest.mark.parametrize("version", ["head", "paper"])
 def test_the_objective_is_the_loss_of_the_version_on_the_output_currents(tmp_path, loss, version):
-    data, method = assembled(
-        tmp_path, f"method.loss={loss}", f"model.version={version}", "method.desired_train=[0,1,1,0,1]"
+    own = (
+        ["method.desired_train=[0,1,1,0,1]"]
+        if loss == "kernel"
+        else ["method.desired_count=4", "method.undesired_count=1"]
     )
+    data, method = assembled(tmp_path, f"method.loss={loss}", f"model.version={version}", *own)
     batch = data.batch("train", 0)
     psc, labels = method.network.psc(batch.inputs)["scene"], batch.targets["scene"]
     expected = (
         kernel_loss(psc, labels, tau_s=method.network.neuron.tau_s, version=version, train=[0, 1, 1, 0, 1])
         if loss == "kernel"
-        else count_loss(psc, labels, desired=15.0, undesired=3.0)
+        else count_loss(psc, labels, desired=4.0, undesired=1.0)
     )
     assert method.stages()[0].objective(batch).loss.item() == expected.item()
     assert method.network.neuron.tau_s == {"head": 3.0, "paper": 2.0}[version]
@@ -69,3 +72,26 @@ def test_a_desired_train_of_another_length_is_refused(tmp_path):
         ConfigurationError, match=r"method.desired_train=\[0, 1\] has 2 numbers, .* runs for 5 steps; give"
     ):
         assembled(tmp_path, "method.desired_train=[0,1]")
+
+
+def test_counts_are_in_proportion_to_the_steps_unless_given(tmp_path):
+    """Half and a tenth: 15 and 3 at the 30 steps they were published for (TSSL-BP §9)."""
+    _, method = assembled(tmp_path, "method.loss=count")
+    assert method.counts == {"desired": 2.5, "undesired": 0.5}
+    _, method = assembled(tmp_path, "method.loss=count", "model.steps=30")
+    assert method.counts == {"desired": 15.0, "undesired": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["method.desired_count=4"], "method.desired_count=4 is not allowed; use null"),
+        (
+            ["method.loss=count", "method.desired_train=[0,1,1,1,1]"],
+            r"method.desired_train=\[0,1,1,1,1\] is not allowed; use null",
+        ),
+    ],
+)
+def test_what_the_loss_does_not_look_at_is_refused(tmp_path, overrides, message):
+    with pytest.raises(ConfigurationError, match=message):
+        assembled(tmp_path, *overrides)

@@ -22,8 +22,7 @@ class Flowers102(LabelledPhotos):
     """Flowers: 102 species, 1,020 photographs for training, 1,020 for validation and 6,149 for testing.
 
     Read from lists/trn.csv, val.csv and tst.csv (columns file_name, label) where lists/ exists, else from imagelabels.mat
-    and setid.mat. A list's labels are numbered in the order
-    of their values in the training list.
+    and setid.mat. A list's labels are numbered in the order of their values in the training list.
     """
 
     def __init__(

@@ -26,7 +26,8 @@ class Nmnist(EventRecordings):
 
     The converter's text files hold what has already been stabilised and put into bins of `text_step_us` microseconds,
     numbered k = ceil(t / text_step_us). Their events get the time in the middle of their bin, which either binning puts
-    into the step that it would put the original into. They can only be read with `stabilise` true.
+    into the step that it would put the original into, but for events on the border between two steps. So they can only be
+    read with `stabilise` true and steps of whole bins; `ConfigurationError` says so.
     """
 
     def __init__(
@@ -51,13 +52,15 @@ class Nmnist(EventRecordings):
                 f"dataset.stabilise=false, but {folder} holds the converter's text files, whose events have been stabilised; "
                 "set dataset.stabilise=true or give the .bin recordings"
             )
+        if is_text and step_us % text_step_us:
+            raise ConfigurationError(
+                f"dataset.step_us={step_us}, but {folder} holds text files with bins of {text_step_us} microseconds; "
+                "use a multiple of that, or correct dataset.text_step_us"
+            )
         read = (lambda path: read_text(path, text_step_us)) if is_text else read_bin
-        fingerprint = {
-            "version": 1,
-            "files": state_of_files(folder, everything),
-            "text step": text_step_us if is_text else None,
-        }
-        target = cache / f"nmnist-{digest([folder.resolve()])[:8]}"
+        fingerprint = {"version": 1, "files": state_of_files(folder, everything)}
+        form = f"text{text_step_us}" if is_text else "bin"
+        target = cache / f"nmnist-{form}-{digest([folder.resolve()])[:8]}"
         store = EventStore(
             build_once(target, fingerprint, lambda empty: write_recordings(empty, _recordings(everything, read)))
         )

@@ -61,7 +61,7 @@ class LabelledPhotos(Dataset):
         self._stored = stored or 2 * round(size * EVALUATION_RESIZE)
         paths = [path for split in splits.values() for path in split.paths]
         self._store = _open_store(
-            cache / f"{name}-{digest([root.resolve()])[:8]}-{self._stored}px", root, paths, self._stored
+            cache / f"{name}-{digest([root.resolve(), *paths])[:8]}-{self._stored}px", root, paths, self._stored
         )
         self._labels = torch.tensor([label for split in splits.values() for label in split.labels])
         self.tasks = {"class": Classification(classes=len(classes))}

@@ -16,7 +16,7 @@ from runner.functional.events import Events
 
 SIDE, PICTURE = 34, 28
 DURATION_MS = 315
-STEP_US = 1000  # a pixel looks at its light once in this time, which is also the least time between two of its events
+STEP_US = 1000  # a pixel looks at its light once in this time and has at most one event in it, noise apart
 BLUR = 0.5  # standard deviation of the optics' point spread
 NOISE_ON = 0.94  # share of brighter ones among events without cause, as counted in the real recording
 START = (1.2, 0.3)  # where the upper left corner of the picture (y, x) is before the first saccade

@@ -68,8 +68,9 @@ class _SpikeWeights(torch.autograd.Function):
         lists = _list(values, maps) if _worth_it(values, weight, padding) else None
         ctx.maps, ctx.padding, ctx.errors = maps, padding, errors
         ctx.shape, ctx.type = values.shape, values.dtype
-        values = values if padding is None else seen_channels_last(values)
         listed = lists is not None and (padding is not None or len(lists[-1]) <= SPARSE_PRODUCT * values.numel())
+        if padding is not None and lists is None:
+            values = seen_channels_last(values)
         ctx.save_for_backward(weight, *(lists if lists and listed else (values,)))
         if lists is not None:
             return _weigh(maps, lists, weight.contiguous(), padding)

@@ -38,8 +38,8 @@ class TSSLBP(Method):
         weight_decay: float,
         loss: str,
         desired_train: list[int] | None,
-        desired_count: float,
-        undesired_count: float,
+        desired_count: float | None,
+        undesired_count: float | None,
     ) -> None:
         super().__init__()
         network = build(list(tasks))
@@ -51,10 +51,14 @@ class TSSLBP(Method):
                 f"method.desired_train={desired_train} has {len(desired_train)} numbers, and the network runs for {steps} "
                 "steps; give one number for each"
             )
-        self.desired_train, self.counts = desired_train, {"desired": desired_count, "undesired": undesired_count}
+        self.desired_train = desired_train
+        self.counts = {
+            "desired": steps / 2 if desired_count is None else desired_count,
+            "undesired": steps / 10 if undesired_count is None else undesired_count,
+        }
         epochs = scaled(epochs, scale)
         self.steps = epochs * epoch_steps(sizes["train"], batch_size)
-        self.evaluations = min(evaluations or epochs, epochs)
+        self.evaluations = evaluations or epochs
         self.optimizers = {
             "weights": prepared(AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True))
         }

@@ -93,7 +93,7 @@ class SpikingNetwork(nn.Module):
         signals = self.hidden.start(inputs)
         for layer in self.hidden:
             signals = layer(signals)
-        return {task: head(signals, last=True).values.float() for task, head in self.heads.items()}
+        return {task: _at_least_float32(head(signals, last=True).values) for task, head in self.heads.items()}
 
     @torch.no_grad()
     def trace(self, inputs: Tensor) -> dict[str, Trace]:
@@ -110,6 +110,10 @@ class SpikingNetwork(nn.Module):
             if name not in self.heads:
                 signals = layer(signals)
         return traces
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _of_version(name: str, value: PerVersion, version: str) -> float:

@@ -94,7 +94,7 @@ def firing_rates(trains: Mapping[str, ArrayLike], path: Path) -> None:
             places = [rates[start : start + together].mean() if start else 0.0 for start in starts]
             axes.bar(places, np.add.reduceat(share, starts), 0.9 * together / steps, color=color(0))
             axes.axvline(rates @ share / 100, color=color(1), linewidth=1.2)
-            axes.set_title(f"{layer}: {share[0]:.0f} % silent, mean {rates @ share / 100:.3f}")
+            axes.set_title(f"{layer}\n{share[0]:.0f} % silent, mean {rates @ share / 100:.3f}")
             axes.set_ylabel("neurons x samples (%)")
             axes.set_xlim(-0.6 * together / steps, 1 + 0.6 * together / steps)
         finish_grid(grid, "spikes per step in one sample")
