@@ -1,5 +1,6 @@
 """The command line as a subprocess: exit codes, messages, resuming after kill -9, sweeps."""
 
+import itertools
 import json
 import os
 import signal
@@ -7,7 +8,9 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.compose import ROOMS, SMALL, SMALL_MODEL
 
@@ -163,3 +166,23 @@ def test_help_lists_everything_with_one_line_each(runner):
     text = runner("--help", check=0).stdout
     for name in ("adashare", "hard_sharing", "single_task", "ke", "tsslbp", "rooms", "nyu", "deeplab_resnet18"):
         assert any(line.split()[:1] == [name] and len(line.split()) > 3 for line in text.splitlines()), name
+
+
+def test_moved_data_are_found_again_and_other_data_are_refused(tmp_path, runner):
+    for name, seed in (("first", 0), ("other", 1)):
+        dice = np.random.default_rng(seed)
+        for split, label, number in itertools.product(("train", "test"), "ab", range(4)):
+            folder = tmp_path / name / split / label
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(dice.integers(0, 256, (20, 20, 3), np.uint8)).save(folder / f"{number}.png")
+    training = ("method.epochs=1", "method.warmup_epochs=0", "method.batch_size=4", "method.learning_rate=0.01")
+    network = ("model=mobilenet_v2", "model.stem=small", "hydra.run.dir=run", "threads=1")
+    command = ("method=cross_entropy", "dataset=image_folder", "dataset.size=16", *training, *network)
+    runner(*command, "dataset.root=first", check=0)
+    (tmp_path / "first").rename(tmp_path / "moved")
+    assert "already finished" in runner(*command, "dataset.root=moved", check=0).stderr
+    refused = runner(*command, "dataset.root=other", check=5)
+    assert (
+        "run was trained on other data than dataset.root=other: the samples differ; use another folder"
+        in refused.stderr
+    )

@@ -1,9 +1,11 @@
 """Which samples a run uses: splits drawn from the seed, capped by the scale, never overlapping."""
 
+import json
+
 import pytest
 import torch
 
-from runner.data import Data, draw_splits
+from runner.data import Data, difference, draw_splits, fingerprint
 from tests.toy import Numbers
 
 GIVEN = {"train": torch.arange(1000), "test": torch.arange(1000, 1200)}
@@ -71,3 +73,22 @@ def test_samples_spread_over_the_split_come_in_batches():
     data = Data(dataset, seed=0, selection="last", scale=1.0, batch_size=2, device=torch.device("cpu"))
     assert len(list(data.spread("test", 4, 3))) == 2
     assert dataset.seen[-2:] == [[20, 22, 24], [26]]
+
+
+class Shifted(Numbers):
+    """The same labels with other inputs."""
+
+    def batch(self, samples, device, generator=None):
+        found = super().batch(samples, device, generator)
+        return found._replace(inputs=found.inputs + 0.1)
+
+
+def test_data_are_known_again_by_their_samples():
+    def of(dataset):
+        return fingerprint(Data(dataset, seed=0, selection="last", scale=1.0, batch_size=2, device=torch.device("cpu")))
+
+    recorded = json.loads(json.dumps(of(Numbers(train=20, test=8))))
+    assert difference(of(Numbers(train=20, test=8)), recorded) is None
+    assert difference(of(Shifted(train=20, test=8)), recorded) == "the samples"
+    assert difference(of(Numbers(train=21, test=8)), recorded) == "the number of samples"
+    assert difference({**recorded, "class_names": {"line": ["a"]}}, recorded) == "the names of classes"

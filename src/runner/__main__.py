@@ -59,6 +59,10 @@ def _job(config: DictConfig, folder: "RunFolder") -> float | None:  # type: igno
     with folder.locked(), Stop().installed() as stop:
         folder.require_identity(digest(settings))
         if folder.finished():
+            if folder.elsewhere(settings):
+                from runner.run import require_same_data  # imports torch
+
+                require_same_data(settings, folder)
             log.info("already finished: %s (delete the folder to run it again)", folder.path)
             folder.show_summary()
             return folder.score()

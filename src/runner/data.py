@@ -14,6 +14,7 @@ from runner.method import Batch
 from runner.seeds import generator
 
 VALIDATION_SHARE = 0.1  # of the training samples, when a validation split selects
+PROBES = 8  # samples of a split that stand for all where two sets of data are compared
 SECOND_SHARE = 0.2  # of the training samples learn the policy where the distribution names no train2 (AdaShare §4)
 
 
@@ -129,3 +130,37 @@ def _capped(samples: Tensor, name: str, seed: int, scale: float, least: int) -> 
 def describe(data: Data) -> dict[str, Any]:
     """The sample numbers of every split, for the run's record."""
     return {name: samples.tolist() for name, samples in data.splits.items()}
+
+
+def fingerprint(data: Data) -> dict[str, Any]:
+    """What tells a run's data from other data wherever they lie: sizes, class names, and a few samples (`PROBES` a split).
+
+    A sample is its inputs' mean and deviation and its targets' mean, as they are measured; rounding differs between machines.
+    """
+    cpu = torch.device("cpu")
+    probes = {}
+    for split in ("train", "test"):
+        samples = data.splits[split]
+        places = torch.arange(min(PROBES, len(samples))) * len(samples) // min(PROBES, len(samples))
+        batches = [data.dataset.batch(sample, cpu) for sample in samples[places].split(1)]
+        probes[split] = [
+            [*_moments(batch.inputs), *(_moments(target)[0] for target in batch.targets.values())] for batch in batches
+        ]
+    names = {task: list(found) for task, found in data.dataset.class_names.items()}
+    return {"sizes": dict(data.sizes()), "class_names": names, "samples": probes}
+
+
+def _moments(values: Tensor) -> list[float]:
+    finite = values.float().flatten()
+    finite = finite[finite.isfinite()]
+    return [float(finite.mean()), float(finite.std(correction=0))] if len(finite) else [0.0, 0.0]
+
+
+def difference(found: Mapping[str, Any], recorded: Mapping[str, Any]) -> str | None:
+    """In what two fingerprints differ, None where they are of the same data."""
+    for key, words in (("sizes", "the number of samples"), ("class_names", "the names of classes")):
+        if found[key] != recorded[key]:
+            return words
+    pairs = zip(found["samples"].values(), recorded["samples"].values(), strict=True)
+    same = all(torch.allclose(torch.tensor(here), torch.tensor(there), rtol=1e-3, atol=1e-3) for here, there in pairs)
+    return None if same else "the samples"

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from runner.errors import BusyError, CheckpointError
 from runner.storage import write_json
 
@@ -19,6 +21,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.yaml"
+        self.data = path / "data.json"
         self.metrics = path / "metrics.jsonl"
         self.summary_file = path / "summary.json"
         self.checkpoints = path / "checkpoints"
@@ -49,6 +52,11 @@ class RunFolder:
             raise CheckpointError(
                 f"{self.path} belongs to configuration {found}, this is {digest}; use another folder or delete that one"
             )
+
+    def elsewhere(self, config: dict[str, Any]) -> bool:
+        """Whether the data that an earlier start read lay under another name than this configuration gives."""
+        recorded = yaml.safe_load(self.config.read_text()) if self.config.exists() else config
+        return recorded["dataset"].get("root") != config["dataset"].get("root")
 
     def finished(self) -> bool:
         """Whether this run has reached its end before."""

@@ -1,6 +1,7 @@
 """Configuration -> data, model, method -> train -> summary.json; the only place that instantiates."""
 
 import contextlib
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from runner.checkpoint import Checkpoints
 from runner.configuration.identity import digest, settings
 from runner.construct import construct, construct_model
 from runner.data import Data
-from runner.errors import ConfigurationError
+from runner.errors import CheckpointError, ConfigurationError
 from runner.folder import RunFolder
 from runner.loop import train
 from runner.memory import keep_freed_memory
@@ -61,6 +62,7 @@ def _run(config: dict[str, Any], folder: RunFolder, device: torch.device, stop: 
     checkpoints = Checkpoints(folder.checkpoints, {"configuration": digest(config), "torch": str(torch.__version__)})
     saved = checkpoints.load(device)
     data, method = assemble(config, device)
+    _compare_data(config, folder, data)
     write_json(folder.path / "splits.json", splits.describe(data))
     session = Session(config, folder, method, data, checkpoints, stop)
     start = session.restore(saved) if saved else None
@@ -77,12 +79,30 @@ def _run(config: dict[str, Any], folder: RunFolder, device: torch.device, stop: 
     return report.finish(config, folder, method, data, session)
 
 
-def assemble(config: dict[str, Any], device: torch.device) -> tuple[Data, Method]:
-    """The data and the method of a configuration, fresh from the seed."""
+def require_same_data(config: dict[str, Any], folder: RunFolder) -> None:
+    """Raise `CheckpointError` where a run's folder belongs to other data than the configuration names now."""
+    _compare_data(config, folder, load_data(config, torch.device("cpu")))
+
+
+def _compare_data(config: dict[str, Any], folder: RunFolder, data: Data) -> None:
+    """A run's identity holds no paths, so that moved data are found again: what lies there is compared in their place."""
+    found = splits.fingerprint(data)
+    if not folder.data.exists():
+        write_json(folder.data, found)
+        return
+    differing = splits.difference(found, json.loads(folder.data.read_text()))
+    if differing:
+        raise CheckpointError(
+            f"{folder.path} was trained on other data than dataset.root={config['dataset'].get('root')}: {differing} differ; "
+            "use another folder (hydra.run.dir=...) or delete that one"
+        )
+
+
+def load_data(config: dict[str, Any], device: torch.device) -> Data:
+    """The data of a configuration."""
     dataset_config, tasks = config["dataset"], tuple(config["dataset"]["tasks"])
-    cache = cache_folder(config)
-    dataset = construct({**dataset_config, "tasks": tasks}, cache=cache, scale=config["scale"])
-    data = Data(
+    dataset = construct({**dataset_config, "tasks": tasks}, cache=cache_folder(config), scale=config["scale"])
+    return Data(
         dataset,
         seed=config["seed"],
         selection=config["selection"],
@@ -90,15 +110,20 @@ def assemble(config: dict[str, Any], device: torch.device) -> tuple[Data, Method
         batch_size=config["method"]["batch_size"],
         device=device,
     )
-    example = data.example()
+
+
+def assemble(config: dict[str, Any], device: torch.device) -> tuple[Data, Method]:
+    """The data and the method of a configuration, fresh from the seed."""
+    data = load_data(config, device)
+    tasks, example = data.dataset.tasks, data.example()
 
     def build(names: Sequence[str]) -> nn.Module:
-        channels = {name: dataset.tasks[name].channels for name in names}
+        channels = {name: tasks[name].channels for name in names}
         return construct_model(config["model"], channels, data.input_shape)
 
     seed_everything(config["seed"], "initialisation")
     method: Method = construct(
-        config["method"], build=build, tasks=dataset.tasks, sizes=data.sizes(), scale=config["scale"], example=example
+        config["method"], build=build, tasks=tasks, sizes=data.sizes(), scale=config["scale"], example=example
     )
     return data, method.to(device)
 

@@ -82,7 +82,7 @@ def test_a_whole_split_keeps_everything_and_cannot_be_reset():
     model = network("resnet18")
     masks = kels(model, images(1), 1.0)
     assert all(bool(mask.all()) for mask in masks.values())
-    with pytest.raises(ConfigurationError, match=r"split_rate: 1 leaves no weights to re-initialise"):
+    with pytest.raises(ConfigurationError, match=r"split_rate: this one leaves no weights to re-initialise"):
         reinitialize(model, masks, seeded())
 
 
@@ -188,3 +188,25 @@ def test_magnitudes_are_equal_at_the_start():
     model = network("resnet18")
     for fit, reset in magnitudes(model, kels(model, images(1), 0.5)).values():
         assert fit == pytest.approx(reset, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("masks", "distribution", "message"),
+    [
+        (
+            {"0.weight": torch.zeros(2, 3, dtype=torch.bool)},
+            "wide",
+            "distribution='wide' is none of official, paper, zero",
+        ),
+        (
+            {"1.weight": torch.zeros(2, 3, dtype=torch.bool)},
+            "paper",
+            "mask '1.weight': the network has no such parameter",
+        ),
+        ({"0.weight": torch.zeros(3, dtype=torch.bool)}, "paper", r"of \(3,\), not bool of \(2, 3\)"),
+        ({"0.weight": torch.zeros(2, 3)}, "paper", r"mask '0.weight' is torch.float32 of \(2, 3\), not bool of"),
+    ],
+)
+def test_masks_and_distributions_that_are_none(masks, distribution, message):
+    with pytest.raises(ConfigurationError, match=message):
+        reinitialize(nn.Sequential(nn.Linear(3, 2)), masks, seeded(), distribution)

@@ -72,3 +72,9 @@ def test_states_that_do_not_fit():
         tsslbp({"my_parameters.1": torch.zeros(2)}, {"a": CONVOLUTION}, tau_m=5, tau_s=3, steps=4)
     with pytest.raises(CheckpointError, match=r"'my_parameters\.0' has shape \(2, 1, 5, 5\), its layer \(2, 1, 3, 3\)"):
         tsslbp({"my_parameters.0": torch.zeros(2, 1, 5, 5, 1)}, {"a": CONVOLUTION}, tau_m=5, tau_s=3, steps=4)
+
+
+@pytest.mark.parametrize("steps", [0, -3, 2.5])
+def test_steps_that_cannot_be(steps):
+    with pytest.raises(ConfigurationError, match=f"steps={steps} is not a whole number from 1"):
+        tsslbp({"my_parameters.0": torch.zeros(1)}, {"a": CONVOLUTION}, tau_m=5, tau_s=3, steps=steps)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.compose import small
 
+from runner.errors import ConfigurationError
 from runner.run import assemble
 from runner.seeds import seed_everything
 
@@ -99,3 +100,10 @@ def test_dense_selects_and_fit_and_slim_agree(method):
         fit, slim, reset = (predictors[name](images)["scene"] for name in ("fit", "slim", "reset"))
     torch.testing.assert_close(fit, slim, rtol=1e-5, atol=1e-5 * float(fit.abs().max()))
     assert not torch.allclose(fit, reset)
+
+
+def test_a_split_that_keeps_everything_is_refused_before_training(tmp_path):
+    with pytest.raises(
+        ConfigurationError, match="split_rate: this one leaves no weights to re-initialise; choose a smaller"
+    ):
+        evolved(tmp_path, "method.split_rate=0.9999")

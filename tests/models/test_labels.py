@@ -81,7 +81,13 @@ def test_first_weights():
 
 @pytest.mark.parametrize(
     ("name", "stem", "side", "least"),
-    [("vgg11_bn", "small", 31, 32), ("densenet121", "imagenet", 28, 29), ("densenet121", "small", 7, 8)],
+    [
+        ("vgg11_bn", "small", 31, 32),
+        ("googlenet", "imagenet", 14, 15),
+        ("googlenet", "small", 1, 2),
+        ("densenet121", "imagenet", 28, 29),
+        ("densenet121", "small", 7, 8),
+    ],
 )
 def test_images_too_small_are_refused(name, stem, side, least):
     with pytest.raises(ConfigurationError, match=rf"images of {side} x {side} pixels to nothing; .* {least} x {least}"):

@@ -146,6 +146,8 @@ def test_versions_have_their_own_constants_and_initial_weights():
     assert torch.equal(network(layers="64C5", init="paper").hidden[0].weight, paper.hidden[0].weight)
     with pytest.raises(ConfigurationError, match=r"model\.tau_s has no value for version paper"):
         network(version="paper", tau_s={"head": 3.0})
+    with pytest.raises(ConfigurationError, match=r"model\.tau_m: papr is no version; give head and paper"):
+        network(tau_m={"head": 5.0, "papr": 4.0})
 
 
 @pytest.mark.parametrize("over", ["rows", "elements"])

@@ -112,18 +112,26 @@ def reinitialize(
 
     R is by `distribution`: "official", uniform within ±1/√fan_in as in the official code; "paper", the distribution of
     the first generation (`model.initial` where the network has its own, else Kaiming normal); "zero", zeros.
-    Fit weights keep their bits. Raises ConfigurationError where the masks leave nothing to reset (split rate 1).
+    Fit weights keep their bits. Raises ConfigurationError where the masks leave nothing to reset (split rate 1) or are not of
+    this network, and for an unknown distribution.
     """
     draws: dict[str, Draw] = {
         "official": narrow_uniform,
         "paper": getattr(model, "initial", kaiming_normal),
         "zero": zero,
     }
-    if all(bool(mask.all()) for mask in masks.values()):
-        raise ConfigurationError("split_rate: 1 leaves no weights to re-initialise; choose a fraction below 1")
+    if distribution not in draws:
+        raise ConfigurationError(f"distribution={distribution!r} is none of {', '.join(draws)}")
+    require_reset(masks)
     for _, weight, mask in _weights(model, masks):
         values = draws[distribution](int((~mask).sum()), fan_in(weight), generator)
         weight[~mask] = values.to(weight)
+
+
+def require_reset(masks: Masks) -> None:
+    """Raise ConfigurationError where every weight belongs to the fit-hypothesis."""
+    if all(bool(mask.all()) for mask in masks.values()):
+        raise ConfigurationError("split_rate: this one leaves no weights to re-initialise; choose a smaller fraction")
 
 
 def fit_weights(model: nn.Module, masks: Masks) -> dict[str, Tensor]:
@@ -139,7 +147,14 @@ def reset_weights(model: nn.Module, masks: Masks) -> dict[str, Tensor]:
 def _weights(model: nn.Module, masks: Masks) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Name, weight and mask of every layer, on the device of the weight."""
     for name, mask in masks.items():
-        weight = model.get_parameter(name)
+        try:
+            weight = model.get_parameter(name)
+        except AttributeError:
+            raise ConfigurationError(f"mask '{name}': the network has no such parameter; take its own masks") from None
+        if mask.dtype != torch.bool or mask.shape != weight.shape:
+            raise ConfigurationError(
+                f"mask '{name}' is {mask.dtype} of {tuple(mask.shape)}, not bool of {tuple(weight.shape)}; take the network's own"
+            )
         yield name, weight, mask.to(weight.device)
 
 

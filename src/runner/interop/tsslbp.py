@@ -28,6 +28,8 @@ def tsslbp(
     on it. Raises ConfigurationError for layers that the official code does not know, CheckpointError where names or shapes
     do not fit.
     """
+    if not isinstance(steps, int) or steps < 1:
+        raise ConfigurationError(f"steps={steps!r} is not a whole number from 1")
     specs, thresholds, dropout = _specs(_literal(layers) if isinstance(layers, str) else layers)
     neuron = Neuron(tau_m=tau_m, tau_s=tau_s, version=version)
     stack = SpikingStack(build(specs, neuron, dropout, dropout_rows=True), neuron, steps)

@@ -58,6 +58,8 @@ class KnowledgeEvolution(Method):
         self.steps = self.epochs * epoch_steps(sizes["train"], batch_size)
         self.schedule = warmup_cosine(self.epochs, min(scaled(warmup_epochs, scale), self.epochs - 1))
         masks = hypothesis.kels(self.network, example, split_rate) if split == "kels" else self._random_masks()
+        if self.generations > 1:
+            hypothesis.require_reset(masks)
         self.names = list(masks)
         for number, mask in enumerate(masks.values()):
             self.register_buffer(f"mask{number}", mask)

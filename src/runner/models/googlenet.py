@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from runner.functional.im2col import Conv2d
 from runner.functional.initial import initialize, truncated_normal
-from runner.models.labels import Labels, Stem, Tasks, label_head
+from runner.models.labels import Labels, Stem, Tasks, label_head, require
 
 
 class Convolution(nn.Module):
@@ -47,6 +47,7 @@ class GoogLeNet(nn.Module):
 
     `stem`: "imagenet" (7x7 with stride 2 and two max poolings: maps 32 times smaller at the end) or "small" (3x3 with
     stride 1 and neither pooling: 4 times smaller). Weights start from a truncated normal of standard deviation 0.01.
+    ConfigurationError for images below 15 (2) pixels.
     """
 
     initial = staticmethod(truncated_normal)
@@ -54,6 +55,7 @@ class GoogLeNet(nn.Module):
     def __init__(self, *, stem: Stem, tasks: Tasks, input_shape: tuple[int, ...]) -> None:
         super().__init__()
         small = stem == "small"
+        require("GoogLeNet", input_shape, 2 if small else 15)
         self.conv1 = Convolution(input_shape[0], 64, 3 if small else 7, 1 if small else 2)
         self.maxpool1 = nn.Identity() if small else nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.conv2 = Convolution(64, 64, 1)

@@ -119,6 +119,9 @@ def _at_least_float32(values: Tensor) -> Tensor:
 def _of_version(name: str, value: PerVersion, version: str) -> float:
     if not isinstance(value, Mapping):
         return value
+    unknown = set(value) - {"head", "paper"}
+    if unknown:
+        raise ConfigurationError(f"model.{name}: {', '.join(sorted(unknown))} is no version; give head and paper")
     if version not in value:
         raise ConfigurationError(
             f"model.{name} has no value for version {version}; give a number or {name}: {{{version}: ...}}"
