@@ -22,6 +22,7 @@ from runner.configuration.check import checked
 from runner.configuration.identity import digest, run_name
 from runner.configuration.messages import explain, root_cause
 from runner.errors import ConfigurationError
+from runner.folder import RunFolder
 from runner.signals import Interrupted, Stop
 
 log = logging.getLogger("runner")
@@ -39,8 +40,6 @@ def _name(mode: str, *, _root_: DictConfig) -> str:
 
 def job(config: DictConfig) -> float | None:
     """Run one composed configuration in the folder that Hydra made for it."""
-    from runner.folder import RunFolder
-
     current = HydraConfig.get()
     folder = Path(current.runtime.output_dir)
     if current.mode == RunMode.MULTIRUN:
@@ -54,7 +53,7 @@ def job(config: DictConfig) -> float | None:
         return None
 
 
-def _job(config: DictConfig, folder: "RunFolder") -> float | None:  # type: ignore[name-defined] # noqa: F821
+def _job(config: DictConfig, folder: RunFolder) -> float | None:
     settings = checked(config, HydraConfig.get().runtime.choices)
     with folder.locked(), Stop().installed() as stop:
         folder.require_identity(digest(settings))
