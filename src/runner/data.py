@@ -70,14 +70,17 @@ class Data:
 
     def spread(self, split: str, count: int, size: int) -> Iterator[Batch]:
         """At most `count` samples evenly spaced over the split, as they are measured: of all classes where they lie in order."""
-        samples = self.splits[split]
-        places = torch.arange(min(count, len(samples))) * len(samples) // min(count, len(samples))
-        for chosen in samples[places].split(size):
+        for chosen in _evenly(self.splits[split], count).split(size):
             yield _channels_last(self.dataset.batch(chosen, self.device))
 
     def shown(self, split: str, count: int) -> Batch:
         """The same samples in one batch, for pictures."""
         return next(self.spread(split, count, count))
+
+
+def _evenly(samples: Tensor, count: int) -> Tensor:
+    count = min(count, len(samples))
+    return samples[torch.arange(count) * len(samples) // count]
 
 
 def _channels_last(batch: Batch) -> Batch:
@@ -140,9 +143,7 @@ def fingerprint(data: Data) -> dict[str, Any]:
     cpu = torch.device("cpu")
     probes = {}
     for split in ("train", "test"):
-        samples = data.splits[split]
-        places = torch.arange(min(PROBES, len(samples))) * len(samples) // min(PROBES, len(samples))
-        batches = [data.dataset.batch(sample, cpu) for sample in samples[places].split(1)]
+        batches = [data.dataset.batch(sample, cpu) for sample in _evenly(data.splits[split], PROBES).split(1)]
         probes[split] = [
             [*_moments(batch.inputs), *(_moments(target)[0] for target in batch.targets.values())] for batch in batches
         ]
