@@ -18,9 +18,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
+from runner.datasets.event_camera import SIDE, Sensor, record, thresholds
 from runner.datasets.mnist import MNIST_PLACES, read_idx
 from runner.datasets.nmnist import read_bin
-from runner.functional.event_camera import SIDE, Sensor, record, thresholds
 
 CONFIGURATION = Path(__file__).resolve().parents[1] / "conf" / "dataset" / "saccades.yaml"
 WINDOW_MS, DURATION_MS, SACCADE_MS = 5, 320, 105

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from runner.export import export, load, main, restored
-from runner.folder import RunFolder
 from runner.run import run
-from runner.signals import Stop
+from runner.rundir.folder import RunFolder
+from runner.training.signals import Stop
 from tests.compose import small
 
 CPU = torch.device("cpu")

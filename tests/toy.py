@@ -110,11 +110,11 @@ CONFIG = {
 
 def session(folder: Path, method: Method | None = None, dataset: Numbers | None = None, seed: int = 0):
     """Everything a run's training needs, around the toy method."""
-    from runner.checkpoint import Checkpoints
-    from runner.data import Data
-    from runner.folder import RunFolder
-    from runner.session import Session
-    from runner.signals import Stop
+    from runner.rundir.checkpoint import Checkpoints
+    from runner.rundir.folder import RunFolder
+    from runner.training.batches import Data
+    from runner.training.session import Session
+    from runner.training.signals import Stop
 
     folder.mkdir(exist_ok=True)
     torch.manual_seed(seed)

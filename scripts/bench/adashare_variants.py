@@ -18,13 +18,13 @@ from convolutions import alone
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runner.loop import freeze_all_but, take_step
 from runner.method import Batch, Method, Stage
 from runner.methods.adashare import AdaShare
 from runner.models.deeplab import DeepLab
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
 from runner.tasks.segmentation import Segmentation
+from runner.training.loop import freeze_all_but, take_step
 
 BATCH, BLOCKS, CLASSES = 2, 8, (40, 3, 1)
 WEIGHTS = (1.0, 20.0, 3.0)  # of the tasks' losses (AdaShare §10)

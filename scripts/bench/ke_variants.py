@@ -18,15 +18,15 @@ import yaml
 from convolutions import Step, alone
 from torch import Tensor, nn
 
-from runner.functional.fold import fold_batch_norm
-from runner.functional.hypothesis import kels
-from runner.functional.slim import extract
-from runner.loop import freeze_all_but, take_step
-from runner.memory import keep_freed_memory
+from runner.device import keep_freed_memory
+from runner.evolution.fold import fold_batch_norm
+from runner.evolution.hypothesis import kels
+from runner.evolution.slim import extract
 from runner.method import Batch
 from runner.methods.ke import KnowledgeEvolution
 from runner.models.resnet import ResNet
 from runner.tasks.classification import Classification
+from runner.training.loop import freeze_all_but, take_step
 
 CLASSES = 100
 SMOOTHING, RATE, MOMENTUM, DECAY = 0.1, 0.256, 0.9, 1e-4  # of the released command

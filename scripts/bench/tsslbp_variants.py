@@ -11,10 +11,10 @@ import torch.nn.functional as F
 import yaml
 from torch import Tensor, nn
 
-from runner.functional.spiking import count_loss, kernel_loss
-from runner.memory import keep_freed_memory
+from runner.device import keep_freed_memory
 from runner.models.snn import SpikingNetwork
 from runner.models.snn_layers import Convolution, Linear, Spec, parse
+from runner.spiking import count_loss, kernel_loss
 
 CLASSES = 10
 RATE = 5e-4

@@ -16,14 +16,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from runner import sweep
+from runner import errors, sweep
 from runner.configuration import files
 from runner.configuration.check import checked
 from runner.configuration.identity import digest, run_name
 from runner.configuration.messages import explain, root_cause
 from runner.errors import ConfigurationError
-from runner.folder import RunFolder
-from runner.signals import Interrupted, Stop
+from runner.rundir.folder import RunFolder
+from runner.training.signals import Interrupted, Stop
 
 log = logging.getLogger("runner")
 _ended: list[int] = []  # the exit code of a single job that failed
@@ -63,7 +63,9 @@ def _job(config: DictConfig, folder: RunFolder) -> float | None:
 
                 require_same_data(settings, folder)
             log.info("already finished: %s (delete the folder to run it again)", folder.path)
-            folder.show_summary()
+            from runner.report.tables import show  # imports rich
+
+            show(folder.summary(), folder.path)
             return folder.score()
         from runner.run import run  # imports torch
 
@@ -110,17 +112,14 @@ def exit_code(entry: Callable[[], object]) -> int:
 def report(error: Exception) -> int:
     """Print what a user has to know of an error, a traceback only for our bugs; return its exit code."""
     cause = root_cause(error)
-    code = getattr(cause, "code", None)
     explanation = explain(cause)
     if explanation is not None:
         print(f"runner: {explanation}", file=sys.stderr)
         return ConfigurationError.code
-    if isinstance(cause, ValueError) and isinstance(code, int):
+    code = errors.exit_code(cause)
+    if code is not None:
         print(f"runner: {cause}", file=sys.stderr)
         return code
-    if isinstance(cause, OSError):
-        print(f"runner: {cause}", file=sys.stderr)
-        return 6
     traceback.print_exception(error)
     return 1
 

@@ -29,3 +29,11 @@ class BusyError(ValueError):
     """A run folder that another process is writing to."""
 
     code = 7
+
+
+def exit_code(error: BaseException) -> int | None:
+    """The exit code of an error that a user can mend: the error's own, 6 for disk and permission; None for a bug of ours."""
+    code = getattr(error, "code", None)
+    if isinstance(error, ValueError) and isinstance(code, int):
+        return code
+    return 6 if isinstance(error, OSError) else None

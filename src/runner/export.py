@@ -11,13 +11,12 @@ import torch
 import yaml
 from torch import nn
 
-from runner.__main__ import report
-from runner.checkpoint import Checkpoints
-from runner.construct import construct, construct_model
-from runner.errors import ConfigurationError, DataError
-from runner.folder import RunFolder
-from runner.functional import slim
+from runner.configuration.construct import construct, construct_model
+from runner.errors import ConfigurationError, DataError, exit_code
+from runner.evolution import slim
 from runner.method import Method
+from runner.rundir.checkpoint import Checkpoints
+from runner.rundir.folder import RunFolder
 from runner.tasks.classification import Classification
 
 README = """# {name}
@@ -31,7 +30,7 @@ predictions = model(images)         # {{task: logits}}
 ```
 
 For many calls, `torch.compile(model)` is faster, most of all on single images, after
-`runner.functional.fold.fold_batch_norm(model, images)`, which takes the batch norms out of it.
+`runner.evolution.fold.fold_batch_norm(model, images)`, which takes the batch norms out of it.
 
 Without `runner`: `safetensors.torch.load_file("model.safetensors")` gives the tensors by name, in the sizes of this network.
 `config.json` has the architecture that it was made from, the tasks with their classes and, under `data`, what the inputs were:
@@ -123,7 +122,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         export(options.run, options.predictor, options.output)
     except (ValueError, OSError) as error:
-        return report(error)
+        code = exit_code(error)
+        if code is None:
+            raise
+        print(f"runner: {error}", file=sys.stderr)
+        return code
     print(f"wrote model.safetensors, config.json and README.md to {options.output}")
     return 0
 

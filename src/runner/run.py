@@ -12,23 +12,21 @@ import torch
 import yaml
 from torch import nn
 
-from runner import data as splits
-from runner import report
-from runner.checkpoint import Checkpoints
+from runner.configuration.construct import construct, construct_model
 from runner.configuration.identity import digest, settings
-from runner.construct import construct, construct_model
-from runner.data import Data
-from runner.errors import CheckpointError, ConfigurationError
-from runner.folder import RunFolder
-from runner.loop import train
-from runner.memory import keep_freed_memory
+from runner.device import autocast, keep_freed_memory, pick_device
+from runner.errors import CheckpointError
 from runner.method import Method
-from runner.precision import autocast
-from runner.reference import find_reference
+from runner.report.baseline import find_reference
+from runner.report.summary import finish
+from runner.rundir.checkpoint import Checkpoints
+from runner.rundir.folder import RunFolder
+from runner.rundir.storage import write_atomically, write_json
 from runner.seeds import seed_everything
-from runner.session import Session
-from runner.signals import Interrupted, Stop
-from runner.storage import write_atomically, write_json
+from runner.training.batches import Data, describe, difference, fingerprint
+from runner.training.loop import train
+from runner.training.session import Session
+from runner.training.signals import Interrupted, Stop
 
 log = logging.getLogger("runner")
 
@@ -63,7 +61,7 @@ def _run(config: dict[str, Any], folder: RunFolder, device: torch.device, stop: 
     saved = checkpoints.load(device)
     data, method = assemble(config, device)
     _compare_data(config, folder, data)
-    write_json(folder.path / "splits.json", splits.describe(data))
+    write_json(folder.path / "splits.json", describe(data))
     session = Session(config, folder, method, data, checkpoints, stop)
     start = session.restore(saved) if saved else None
     stop.deferred = True
@@ -76,7 +74,7 @@ def _run(config: dict[str, Any], folder: RunFolder, device: torch.device, stop: 
     finally:
         session.close()
     stop.deferred = False
-    return report.finish(config, folder, method, data, session)
+    return finish(config, folder, method, data, session)
 
 
 def require_same_data(config: dict[str, Any], folder: RunFolder) -> None:
@@ -86,11 +84,11 @@ def require_same_data(config: dict[str, Any], folder: RunFolder) -> None:
 
 def _compare_data(config: dict[str, Any], folder: RunFolder, data: Data) -> None:
     """A run's identity holds no paths, so that moved data are found again: what lies there is compared in their place."""
-    found = splits.fingerprint(data)
+    found = fingerprint(data)
     if not folder.data.exists():
         write_json(folder.data, found)
         return
-    differing = splits.difference(found, json.loads(folder.data.read_text()))
+    differing = difference(found, json.loads(folder.data.read_text()))
     if differing:
         raise CheckpointError(
             f"{folder.path} was trained on other data than dataset.root={config['dataset'].get('root')}: {differing} differ; "
@@ -137,13 +135,6 @@ def cache_folder(config: dict[str, Any]) -> Path:
         return Path(root) / ".runner-cache"
     base = os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME") or "/tmp") / ".cache"
     return Path(base) / "runner"
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` takes a GPU when there is one; asking for one that is not there is an error."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigurationError("device=cuda but torch sees no GPU; use device=auto or device=cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def _public(config: dict[str, Any]) -> dict[str, Any]:

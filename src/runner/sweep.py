@@ -12,7 +12,7 @@ from hydra.conf import HydraConf
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from runner.folder import RunFolder
+from runner.rundir.folder import RunFolder
 
 log = logging.getLogger("runner")
 _failures = 0
@@ -53,7 +53,7 @@ def _show(outcomes: dict[int, dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from runner.tables import over_seeds
+    from runner.report.tables import over_seeds
 
     console = Console(markup=False)  # overrides hold lists in brackets
     jobs = [entry for _, entry in sorted(outcomes.items())]

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from runner.datasets.geometry import PADDING, Placement, augment, draw_placement, place
-from runner.functional.surface import normals_from_depth
+from runner.datasets.nyu.surface import normals_from_depth
 
 
 def placement(scale: float, *, mirrored: bool = False, top: int = 0, left: int = 0, count: int = 1) -> Placement:

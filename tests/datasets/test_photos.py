@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from runner.datasets import crops
 from runner.datasets.cub import Cub200
 from runner.datasets.flowers import Flowers102, read_matrices
 from runner.datasets.image_folder import ImageFolder
 from runner.datasets.photos import IMAGENET
 from runner.errors import ConfigurationError, DataError
-from runner.functional import augment
 
 CPU = torch.device("cpu")
 
@@ -81,8 +81,8 @@ def test_training_batches_are_resampled_crops_some_mirrored(tmp_path: Path) -> N
     samples = torch.tensor([0, 1] * 10)
     images = colours(dataset.batch(samples, CPU, torch.Generator().manual_seed(3)).inputs)
     generator = torch.Generator().manual_seed(3)
-    boxes = augment.random_boxes(torch.tensor([pixels[n].shape[:2] for n in samples.tolist()]), generator).tolist()
-    flips = augment.random_flips(20, generator).tolist()
+    boxes = crops.random_boxes(torch.tensor([pixels[n].shape[:2] for n in samples.tolist()]), generator).tolist()
+    flips = crops.random_flips(20, generator).tolist()
     assert 4 <= sum(flips) <= 16
     for image, number, (top, left, height, width), flip in zip(images, samples.tolist(), boxes, flips, strict=True):
         crop = torch.tensor(pixels[number][top : top + height, left : left + width]).permute(2, 0, 1)[None].double()

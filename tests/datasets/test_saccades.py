@@ -8,11 +8,11 @@ import pytest
 import torch
 import yaml
 
+from runner.datasets.event_camera import Sensor, record, thresholds
 from runner.datasets.mnist import MNIST_PLACES, read_idx
 from runner.datasets.nmnist import read_bin
 from runner.datasets.saccades import Saccades
 from runner.errors import DataError
-from runner.functional.event_camera import Sensor, record, thresholds
 
 CPU = torch.device("cpu")
 CONFIGURATION = yaml.safe_load((Path(__file__).parents[2] / "conf" / "dataset" / "saccades.yaml").read_text())

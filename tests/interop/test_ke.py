@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from runner.errors import CheckpointError, ConfigurationError
-from runner.functional.cost import parameters
-from runner.functional.hypothesis import kels
-from runner.functional.slim import extract
+from runner.evolution.hypothesis import kels
+from runner.evolution.slim import extract
 from runner.interop.official import ke, ke_masks
+from runner.models.cost import parameters
 from tests.networks import network
 
 GOLDEN = ["resnet18", "densenet121"]

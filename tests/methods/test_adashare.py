@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.compose import small
 
-from runner.functional import policy
+from runner.policies import gumbel
 from runner.run import assemble
 
 CPU = torch.device("cpu")
@@ -20,7 +20,7 @@ def built(cache, *overrides):
 
 
 def step(data, method, stage):
-    from runner.loop import freeze_all_but
+    from runner.training.loop import freeze_all_but
 
     parameters = freeze_all_but(method, method.optimizers[stage.optimizer])
     method.train()
@@ -106,4 +106,4 @@ def test_draws_come_from_the_best_evaluations_logits_when_asked(cache):
     method._draw(0)
     assert method.gates.all()
     alpha = torch.tensor(method.summary()["policy"]["execute_probability"])
-    torch.testing.assert_close(alpha, policy.execute_probability(method.kept))
+    torch.testing.assert_close(alpha, gumbel.execute_probability(method.kept))

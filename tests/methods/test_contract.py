@@ -7,14 +7,14 @@ import pytest
 import torch
 from tests.compose import SMALL, small
 
-from runner.checkpoint import Checkpoints
 from runner.configuration import files
 from runner.configuration.identity import digest
-from runner.folder import RunFolder
-from runner.loop import train
 from runner.run import assemble
-from runner.session import Session
-from runner.signals import Interrupted, Stop
+from runner.rundir.checkpoint import Checkpoints
+from runner.rundir.folder import RunFolder
+from runner.training.loop import train
+from runner.training.session import Session
+from runner.training.signals import Interrupted, Stop
 
 METHODS = sorted(files.options("method"))
 CPU = torch.device("cpu")

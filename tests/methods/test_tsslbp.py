@@ -5,8 +5,8 @@ import torch
 from tests.compose import small
 
 from runner.errors import ConfigurationError
-from runner.functional.spiking import count_loss, kernel_loss
 from runner.run import assemble
+from runner.spiking import count_loss, kernel_loss
 
 
 def assembled(cache, *overrides):

@@ -5,7 +5,7 @@ from torch import nn
 
 from runner.configuration import files
 from runner.errors import ConfigurationError
-from runner.functional.cost import parameters
+from runner.models.cost import parameters
 from runner.models.resnet import ResNet
 
 PUBLISHED = {  # with 1,000 classes, as torchvision lists them; VGG without the 2,752 biases of its convolutions

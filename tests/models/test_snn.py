@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from runner.errors import ConfigurationError
-from runner.functional.spiking import count_loss, kernel_loss
 from runner.models.snn import SpikingNetwork
 from runner.models.snn_layers import Convolution, Linear, Pool, parse
+from runner.spiking import count_loss, kernel_loss
 
 OPTIONS = {
     "layers": "4C3-P2-6C3-P2-20",

@@ -12,15 +12,14 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from runner.datasets import Dataset
+from runner.datasets import Dataset, binning
 from runner.datasets.arrays import open_arrays
 from runner.datasets.images import consecutive
-from runner.functional import events
 from runner.method import Batch
 from runner.tasks.classification import Classification
 
 SIDE = 34  # pixels of N-MNIST's part of the sensor, in x and y
-BINNINGS = {"floor": events.bin_events, "official": events.bin_events_officially}
+BINNINGS = {"floor": binning.bin_events, "official": binning.bin_events_officially}
 
 
 class Recording(NamedTuple):
@@ -58,7 +57,7 @@ class EventStore:
         self.codes = np.asarray(np.memmap(folder / "codes.i2", np.int16, mode="r"))
         self.times = np.asarray(np.memmap(folder / "times.i4", np.int32, mode="r"))
 
-    def gather(self, samples: Tensor, device: torch.device, before: int) -> events.Events:
+    def gather(self, samples: Tensor, device: torch.device, before: int) -> binning.Events:
         """The events of `samples` (B,) earlier than `before` microseconds on `device`, numbered by place in the batch."""
         chosen = samples.numpy()
         ends = self.ends[chosen]
@@ -69,14 +68,14 @@ class EventStore:
         sample = np.repeat(np.arange(len(chosen), dtype=np.int32), ends - starts)
         early = np.flatnonzero(times < before)
         number, code, time = (torch.from_numpy(array[early]).to(device).int() for array in (sample, codes, times))
-        return events.Events(number, code >> 14, (code >> 7) & 127, code & 127, time)
+        return binning.Events(number, code >> 14, (code >> 7) & 127, code & 127, time)
 
 
 class EventRecordings(Dataset):
     """Recordings of a 34x34 sensor with the task `class`, as (T, B, 2, 34, 34) float32 of zeros and ones; channel 1 is on.
 
     `steps` and `step_us` say how many steps of how many microseconds; later events are left out. `binning` is "floor" (step
-    k holds k step_us <= t < (k + 1) step_us; image axes y, x) or "official" (`functional.events.bin_events_officially`).
+    k holds k step_us <= t < (k + 1) step_us; image axes y, x) or "official" (`datasets.binning.bin_events_officially`).
     `stabilise` subtracts the motion of the three saccades. Batches are not augmented: no generator changes them.
     """
 
@@ -104,6 +103,6 @@ class EventRecordings(Dataset):
         """Steps (T, B, 2, 34, 34) float32 and {"class": (B,) int64}."""
         gathered = self._store.gather(samples, device, self._steps * self._step_us)
         if self._stabilise:
-            gathered = events.stabilise(gathered)
+            gathered = binning.stabilise(gathered)
         inputs = self._bin(gathered, len(samples), self._steps, self._step_us, SIDE)
         return Batch(inputs, {"class": self._store.labels[samples].to(device)})

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from runner.datasets import Dataset
-from runner.functional import augment
+from runner.datasets import Dataset, crops
 from runner.method import Batch
 from runner.tasks.classification import Classification
 
@@ -58,10 +57,10 @@ class LabelledImages(Dataset):
             self._resident[device] = (self._images.to(device), self._labels.to(device))
         images, labels = (whole[samples.to(device)] for whole in self._resident[device])
         if generator is not None and self._padding is not None:
-            offsets = augment.random_offsets(len(samples), self._padding, generator).to(device)
-            flips = augment.random_flips(len(samples), generator).to(device)
-            images = augment.pad_and_crop(images, offsets, flips, self._padding)
-        return Batch(augment.normalise(images, *self._colours), {"class": labels})
+            offsets = crops.random_offsets(len(samples), self._padding, generator).to(device)
+            flips = crops.random_flips(len(samples), generator).to(device)
+            images = crops.pad_and_crop(images, offsets, flips, self._padding)
+        return Batch(crops.normalise(images, *self._colours), {"class": labels})
 
 
 def consecutive(sizes: Mapping[str, int]) -> dict[str, Tensor]:

@@ -12,12 +12,11 @@ import torch
 from PIL import Image
 from torch import Generator, Tensor
 
-from runner.datasets import Dataset
+from runner.datasets import Dataset, crops
 from runner.datasets.arrays import build_once, open_arrays
 from runner.datasets.images import Colours, consecutive
 from runner.datasets.sources import digest, read_bytes, state_of_files
 from runner.errors import DataError
-from runner.functional import augment
 from runner.method import Batch
 from runner.tasks.classification import Classification
 
@@ -36,7 +35,7 @@ class Photos(NamedTuple):
 class LabelledPhotos(Dataset):
     """Photographs with the task `class`; batches of (B, 3, size, size) with ImageNet's colour statistics.
 
-    With a generator: random resized crop (area 0.08 to 1, ratio 3/4 to 4/3; `augment.random_boxes`) and mirroring with
+    With a generator: random resized crop (area 0.08 to 1, ratio 3/4 to 4/3; `crops.random_boxes`) and mirroring with
     probability 1/2. Without: shorter side to round(size 256/224), longer in proportion (rounded down), and the centre crop.
     Both resample with antialiased bilinear weights in one step, in float32, never rounding to bytes in between.
 
@@ -74,24 +73,24 @@ class LabelledPhotos(Dataset):
         """Photographs (B, 3, size, size) float32 and {"class": (B,) int64}."""
         sides = self._store.sides[samples]
         if generator is None:
-            views = augment.centre_views(sides, self._size, round(self._size * EVALUATION_RESIZE))
+            views = crops.centre_views(sides, self._size, round(self._size * EVALUATION_RESIZE))
             flips = torch.zeros(len(samples), dtype=torch.bool)
         else:
-            views = augment.random_views(sides, generator)
-            flips = augment.random_flips(len(samples), generator)
+            views = crops.random_views(sides, generator)
+            flips = crops.random_flips(len(samples), generator)
         images = self._resampled(samples, views, flips.to(device), device)
-        return Batch(augment.normalise(images, *IMAGENET), {"class": self._labels[samples].to(device)})
+        return Batch(crops.normalise(images, *IMAGENET), {"class": self._labels[samples].to(device)})
 
-    def _resampled(self, samples: Tensor, views: augment.Views, flips: Tensor, device: torch.device) -> Tensor:
+    def _resampled(self, samples: Tensor, views: crops.Views, flips: Tensor, device: torch.device) -> Tensor:
         pixels = self._store.windows(samples, views.boxes).to(device)
         start, length = (views.start - views.boxes[:, :2]).to(device), views.length.to(device)
         counts = views.boxes[:, 2:].to(device)
         rows, columns = (
-            augment.resampling(start[:, axis], length[:, axis], counts[:, axis], self._size, pixels.shape[1 + axis])
+            crops.resampling(start[:, axis], length[:, axis], counts[:, axis], self._size, pixels.shape[1 + axis])
             for axis in (0, 1)
         )
         columns = torch.where(flips[:, None, None], columns.flip(1), columns)
-        return augment.resample(pixels, rows, columns)
+        return crops.resample(pixels, rows, columns)
 
 
 class _Store:

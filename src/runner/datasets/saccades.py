@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from runner.datasets.arrays import build_once
+from runner.datasets.event_camera import Sensor, record, thresholds
 from runner.datasets.events import EventRecordings, EventStore, Recording, encode, write_recordings
 from runner.datasets.images import LabelledSplit
 from runner.datasets.mnist import DIGITS, FASHION_PLACES, GARMENTS, MNIST_PLACES, read_idx
 from runner.datasets.sources import digest
-from runner.functional.event_camera import Sensor, record, thresholds
 
 SOURCES = {"mnist": (MNIST_PLACES, DIGITS), "fashion_mnist": (FASHION_PLACES, GARMENTS)}
 _TOGETHER = 24  # pictures recorded at once; small enough for the processor's cache
@@ -23,7 +23,7 @@ _ROUND = 16  # groups of them recorded between two writes
 
 
 class Saccades(EventRecordings):
-    """Simulated N-MNIST (`functional.event_camera`): the first `train` and `test` pictures of the source's two splits.
+    """Simulated N-MNIST (`datasets.event_camera`): the first `train` and `test` pictures of the source's two splits.
 
     `seed` decides the sensor's pixels, the moments of the events and the noise; recording n of a split does not depend on
     how many there are. `contrast`, `threshold`, `mismatch` and `noise_hz` describe screen and sensor.

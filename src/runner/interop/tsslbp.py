@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from runner.errors import CheckpointError, ConfigurationError
-from runner.functional.spiking import Neuron
-from runner.functional.spiking_reference import POOL_WEIGHT
 from runner.interop.state import Source, load_state
 from runner.models.snn_layers import Convolution, Linear, Pool, Spec, join
 from runner.models.spiking import Spiking, SpikingStack, build
+from runner.spiking.neuron import Neuron
+from runner.spiking.reference import POOL_WEIGHT
 
 Layers = Mapping[str, Mapping[str, Any]]
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from runner.functional import policy
-from runner.functional.block_cost import block_costs
-from runner.functional.objectives import weighted_sum
-from runner.functional.optimizers import forget, prepared, two_rates
-from runner.functional.schedules import scaled, step_decay
 from runner.method import Batch, Method, Objective, Predictor, Stage
+from runner.methods.objectives import weighted_sum
+from runner.methods.optimizers import forget, prepared, two_rates
+from runner.methods.schedules import scaled, step_decay
 from runner.models import Gated
+from runner.policies import gumbel
+from runner.policies.block_cost import block_costs
 from runner.tasks import Task
 
 
@@ -84,7 +84,7 @@ class AdaShare(Method):
         assert isinstance(network, Gated)
         self.network, self.example = network, example
         blocks = len(self.network.blocks)
-        self.logits = nn.Parameter(policy.initial_logits(initial_policy, len(tasks), blocks, skip_logit))
+        self.logits = nn.Parameter(gumbel.initial_logits(initial_policy, len(tasks), blocks, skip_logit))
         self.register_buffer("kept", self.logits.detach().clone())
         self.register_buffer("gates", torch.ones(len(tasks), blocks))
         self.register_buffer("policies", torch.ones(draws, len(tasks), blocks))
@@ -92,8 +92,8 @@ class AdaShare(Method):
         self.weight_steps = scaled(weight_steps, scale) if weight_steps else max(1, sizes["train1"] // batch_size)
         self.policy_steps = scaled(policy_steps, scale) if policy_steps else max(1, sizes["train2"] // batch_size)
         self.cycle_size = cycles / self.cycles  # cycles of the unshrunk recipe that one of ours stands for
-        self.temperature = lambda cycle: policy.temperature(temperature, temperature_decay, cycle)
-        self.open_blocks = lambda cycle: policy.open_blocks(cycle, curriculum_speed, blocks) if curriculum else blocks
+        self.temperature = lambda cycle: gumbel.temperature(temperature, temperature_decay, cycle)
+        self.open_blocks = lambda cycle: gumbel.open_blocks(cycle, curriculum_speed, blocks) if curriculum else blocks
         self.draws, self.policy_from = draws, policy_from
         self.search_evaluations, self.retrain_evaluations = search_evaluations, retrain_evaluations
         self.sparsity, self.sparsity_weight = sparsity, sparsity_weight
@@ -167,9 +167,9 @@ class AdaShare(Method):
         )
 
     def _sample(self, cycle: _Cycle) -> Tensor:
-        noise = policy.gumbel_noise(self.logits.shape, self.logits.device)
+        noise = gumbel.gumbel_noise(self.logits.shape, self.logits.device)
         hard = self.sampling == "straight_through"
-        return policy.relaxed_gates(self.logits, noise, cycle.temperature, straight_through=hard)
+        return gumbel.relaxed_gates(self.logits, noise, cycle.temperature, straight_through=hard)
 
     def _task_losses(self, batch: Batch, gates: Tensor | None, closed: int = 0) -> Objective:
         predictions = self.network(batch.inputs, gates, closed)
@@ -185,19 +185,19 @@ class AdaShare(Method):
         """Sparsity and sharing losses; the paper's are scaled to pull as hard as the official code's (at alpha = 0.5)."""
         blocks = len(self.network.blocks)
         sparsity = {
-            "paper": policy.sparsity_paper,
-            "official": policy.sparsity_official,
-            "depth_weighted": policy.sparsity_depth_weighted,
+            "paper": gumbel.sparsity_paper,
+            "official": gumbel.sparsity_official,
+            "depth_weighted": gumbel.sparsity_depth_weighted,
         }[self.sparsity](self.logits, open_blocks)
         if self.sharing == "official":
-            return sparsity, policy.sharing_official(self.logits)
+            return sparsity, gumbel.sharing_official(self.logits)
         same_sum = (blocks + 1) / (blocks - 1)  # of layer weights: sum of l / L against sum of (L - l) / L
-        return sparsity, same_sum * policy.sharing_paper(policy.execute_probability(self.logits))
+        return sparsity, same_sum * gumbel.sharing_paper(gumbel.execute_probability(self.logits))
 
     @torch.no_grad()
     def _draw(self, draw: int) -> None:
         logits = self.kept if self.policy_from == "best" else self.logits
-        self.gates.copy_(policy.drawn_gates(logits))
+        self.gates.copy_(gumbel.drawn_gates(logits))
         self.policies[draw].copy_(self.gates)
         self.network.reset_parameters()
         forget(self.optimizers["search"])
@@ -211,14 +211,14 @@ class AdaShare(Method):
     def predictors(self) -> Mapping[str, Predictor]:
         """`searched`: a policy drawn afresh for every batch, as the official evaluation does; `retrained`: the current draw."""
         return {
-            "searched": lambda inputs: self.network(inputs, policy.drawn_gates(self.logits)),
+            "searched": lambda inputs: self.network(inputs, gumbel.drawn_gates(self.logits)),
             "retrained": lambda inputs: self.network(inputs, self.gates),
         }
 
     def summary(self) -> Mapping[str, Any]:
         """The learned probabilities of executing and every drawn policy, both tasks x blocks, and what blocks cost."""
         costs = block_costs(self.network, self.example)
-        alpha = policy.execute_probability(self.kept if self.policy_from == "best" else self.logits)
+        alpha = gumbel.execute_probability(self.kept if self.policy_from == "best" else self.logits)
         return {
             "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
             "policy": {

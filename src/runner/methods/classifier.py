@@ -5,11 +5,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from runner.functional import cost, hypothesis, slim
-from runner.functional.epochs import classification_loss, epoch_steps, momentum_sgd
-from runner.functional.initial import initialize, kaiming_normal
-from runner.functional.schedules import scaled, warmup_cosine
+from runner.evolution import hypothesis, slim
+from runner.layers.initial import initialize, kaiming_normal
 from runner.method import Batch, Method, Objective, Predictor, Stage
+from runner.methods.epochs import classification_loss, epoch_steps, momentum_sgd
+from runner.methods.schedules import scaled, warmup_cosine
+from runner.models import cost
 from runner.tasks import Task
 
 

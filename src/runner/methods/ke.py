@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from runner.functional import cost, hypothesis, slim
-from runner.functional.epochs import classification_loss, epoch_steps, momentum_sgd
-from runner.functional.optimizers import forget
-from runner.functional.schedules import scaled, warmup_cosine
+from runner.evolution import hypothesis, slim
 from runner.method import Batch, Method, Objective, Predictor, Stage
+from runner.methods.epochs import classification_loss, epoch_steps, momentum_sgd
+from runner.methods.optimizers import forget
+from runner.methods.schedules import scaled, warmup_cosine
+from runner.models import cost
 from runner.tasks import Task
 
 

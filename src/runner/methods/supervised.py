@@ -6,12 +6,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from runner.functional import cost
-from runner.functional.objectives import weighted_sum
-from runner.functional.optimizers import two_rates
-from runner.functional.schedules import scaled, step_decay
 from runner.method import Batch, Method, Objective, Predictor, Stage
-from runner.models import Gated
+from runner.methods.objectives import weighted_sum
+from runner.methods.optimizers import two_rates
+from runner.methods.schedules import scaled, step_decay
+from runner.models import Gated, cost
 from runner.tasks import Task
 
 

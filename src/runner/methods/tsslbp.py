@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from runner.errors import ConfigurationError
-from runner.functional.epochs import epoch_steps
-from runner.functional.optimizers import prepared
-from runner.functional.schedules import scaled
-from runner.functional.spiking_losses import count_loss, kernel_loss, softmax_loss
 from runner.method import Batch, Method, Objective, Predictor, Stage
+from runner.methods.epochs import epoch_steps
+from runner.methods.optimizers import prepared
+from runner.methods.schedules import scaled
 from runner.models.snn import SpikingNetwork
+from runner.spiking import count_loss, kernel_loss, softmax_loss
 from runner.tasks import Task
 
 LARGEST_WEIGHT = 4.0

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runner.functional.dilated import DilatedConv2d
-from runner.functional.dropout import RectifiedDropout
-from runner.functional.passes import as_passes
+from runner.layers.dilated import DilatedConv2d
+from runner.layers.dropout import RectifiedDropout
+from runner.layers.passes import as_passes
 from runner.models import Gated
 
 STRIDES, DILATIONS, ASPP_DILATIONS = (1, 2, 1, 1), (1, 1, 2, 4), (6, 12, 18, 24)

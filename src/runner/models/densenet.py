@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
-from runner.functional.im2col import Conv2d
-from runner.functional.initial import initialize, kaiming_normal
+from runner.layers.im2col import Conv2d
+from runner.layers.initial import initialize, kaiming_normal
 from runner.models.labels import Labels, Stem, Tasks, label_head, require
 
 BLOCKS = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32)}

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from runner.functional.im2col import Conv2d
-from runner.functional.initial import initialize, truncated_normal
+from runner.layers.im2col import Conv2d
+from runner.layers.initial import initialize, truncated_normal
 from runner.models.labels import Labels, Stem, Tasks, label_head, require
 
 

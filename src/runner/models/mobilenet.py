@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from runner.functional.im2col import Conv2d
-from runner.functional.initial import initialize, kaiming_normal
+from runner.layers.im2col import Conv2d
+from runner.layers.initial import initialize, kaiming_normal
 from runner.models.labels import Labels, Stem, Tasks, label_head
 
 # Table 2 of the paper: expansion factor, output channels, blocks, stride of the first block

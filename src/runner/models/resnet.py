@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
-from runner.functional.im2col import Conv2d
-from runner.functional.initial import initialize, kaiming_normal
+from runner.layers.im2col import Conv2d
+from runner.layers.initial import initialize, kaiming_normal
 from runner.models.labels import Labels, Stem, Tasks, label_head
 
 STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}

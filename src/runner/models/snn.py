@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
-from runner.functional.spiking import Neuron
-from runner.functional.spiking_reference import Trace, over_time, trace
 from runner.models.snn_layers import Convolution, Linear, parse
 from runner.models.spiking import Spiking, SpikingStack, build
+from runner.spiking.neuron import Neuron
+from runner.spiking.reference import Trace, over_time, trace
 
 ERRORS = {"float32": None, "bfloat16": torch.bfloat16}
 PerVersion = float | Mapping[str, float]

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runner.functional.spike_weights import ready, spike_convolution, spike_linear
-from runner.functional.spiking import Layer, Neuron, psc_filter, spiking_layer, sum_pool
-from runner.functional.spiking_layout import seen_channels_last
 from runner.models.snn_layers import Convolution, Linear, Pool, Spec
+from runner.spiking.layout import seen_channels_last
+from runner.spiking.neuron import Layer, Neuron, psc_filter, spiking_layer, sum_pool
+from runner.spiking.weights import ready, spike_convolution, spike_linear
 
 
 class Signals(NamedTuple):

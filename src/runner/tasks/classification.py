@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from runner.functional.metrics import RunningMean, label_ranks
 from runner.tasks import Meter, Task
+from runner.tasks.metrics import RunningMean, label_ranks
 
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"top1": True})
 

@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from runner.functional.losses import resize_nearest, weighted_mean
-from runner.functional.metrics import RunningMean, depth_ratios
 from runner.tasks import Meter, Task
+from runner.tasks.dense import resize_nearest, weighted_mean
+from runner.tasks.metrics import RunningMean, depth_ratios
 
 SHALLOWEST = 3e-5  # metres; labels up to here mean "unknown" (AdaShare's rule for NYU v2 and CityScapes)
 FACTORS = {"delta_1.25": 1.25, "delta_1.25_2": 1.25**2, "delta_1.25_3": 1.25**3}

@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from runner.functional.losses import resize_nearest, weighted_mean
-from runner.functional.metrics import AngleMedian, RunningMean, angles, unit_vectors
 from runner.tasks import Meter, Task
+from runner.tasks.dense import resize_nearest, weighted_mean
+from runner.tasks.metrics import AngleMedian, RunningMean, angles, unit_vectors
 
 WITHIN = (11.25, 22.5, 30)  # degrees
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType(

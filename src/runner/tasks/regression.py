@@ -7,9 +7,9 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from runner.functional.losses import resize_nearest, weighted_mean
-from runner.functional.metrics import RunningMean
 from runner.tasks import Meter, Task
+from runner.tasks.dense import resize_nearest, weighted_mean
+from runner.tasks.metrics import RunningMean
 
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"error": False})
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from runner.functional.losses import resize_nearest, weighted_mean
-from runner.functional.metrics import RunningMean, confusion_matrix, intersection_over_union
 from runner.tasks import Meter, Task
+from runner.tasks.dense import resize_nearest, weighted_mean
+from runner.tasks.metrics import RunningMean, confusion_matrix, intersection_over_union
 
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"miou": True, "pixel_accuracy": True})
 

@@ -5,11 +5,11 @@ import pytest
 
 from runner.datasets.scenes import CATEGORIES, layout, render
 from runner.datasets.scenes.dice import Dice, Material
+from runner.datasets.scenes.raycast import ABSENT, BALL, BOX, to_own
 from runner.datasets.scenes.recipes import ROOM_TYPES
 from runner.datasets.scenes.room import Solid
 from runner.datasets.scenes.table import tabulate
 from runner.datasets.scenes.view import FACES, camera_rays, look
-from runner.functional.raycast import ABSENT, BALL, BOX, to_own
 
 SIZE = 32
 PLAIN = Material((0.5, 0.5, 0.5), (0, 0, 0), 0, 1.0, (1, 1, 1), (0, 0, 0), 0.0, 0.0)

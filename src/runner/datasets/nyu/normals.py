@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runner.functional.surface import normals_from_depth
+from runner.datasets.nyu.surface import normals_from_depth
 
 _NONE = 255  # in all three channels: no label
 # NYUv2's colour camera at 640 x 480 (the calibration published with the dataset's toolbox), in pixels.

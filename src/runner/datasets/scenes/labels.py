@@ -6,7 +6,7 @@ Sizes: B scenes, images of H x W pixels, K points per scene.
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.functional.raycast import Flags, Floats, Integers
+from runner.datasets.scenes.raycast import Flags, Floats, Integers
 
 Bytes = NDArray[np.uint8]
 

@@ -11,10 +11,10 @@ from numpy.typing import DTypeLike, NDArray
 from runner.datasets.scenes.dice import Dice
 from runner.datasets.scenes.labels import edges, keypoints
 from runner.datasets.scenes.layout import Scene, sample
+from runner.datasets.scenes.raycast import BOX, CYLINDER, Floats, to_world
 from runner.datasets.scenes.shade import expose, radiance
 from runner.datasets.scenes.table import WALL, Table, tabulate
 from runner.datasets.scenes.view import TOLERANCE, Rays, at, camera_rays, first_hits, look
-from runner.functional.raycast import BOX, CYLINDER, Floats, to_world
 
 _TILE = 16  # side of a bundle of rays: small enough that most solids can be left out for each
 _NEAR = 0.1  # metres before the camera in which there are no keypoints

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from runner.datasets.scenes import CATEGORIES
 from runner.datasets.scenes.dice import Dice, Material, Triple
-from runner.functional.raycast import BALL, BOX, CYLINDER
+from runner.datasets.scenes.raycast import BALL, BOX, CYLINDER
 
 _ATTEMPTS = 10  # to find space on the floor or along a wall before something is left out
 _GAP = 0.06  # metres between a wall and what stands before it; more than anything on a wall is thick

@@ -9,10 +9,10 @@ import numpy as np
 
 from runner.datasets.scenes.dice import PATTERNS
 from runner.datasets.scenes.layout import Scene
+from runner.datasets.scenes.raycast import Floats
 from runner.datasets.scenes.table import MaterialColumns as Columns
 from runner.datasets.scenes.table import Table
 from runner.datasets.scenes.view import Hits, Rays, at, lit
-from runner.functional.raycast import Floats
 
 _CIRCLE = np.float32(2 * np.pi)
 

@@ -8,7 +8,7 @@ import numpy as np
 from runner.datasets.scenes import CATEGORIES
 from runner.datasets.scenes.dice import Material
 from runner.datasets.scenes.layout import Scene
-from runner.functional.raycast import ABSENT, Floats, Solids
+from runner.datasets.scenes.raycast import ABSENT, Floats, Solids
 
 WALL, FLOOR, CEILING = 0, 1, 2  # the first three rows of every scene are the surfaces of the room itself
 _SURFACES = tuple(CATEGORIES.index(name) for name in ("wall", "floor", "ceiling"))

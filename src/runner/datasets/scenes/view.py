@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.datasets.scenes.layout import Scene
-from runner.datasets.scenes.table import CEILING, FLOOR, WALL, Table
-from runner.functional.raycast import (
+from runner.datasets.scenes.raycast import (
     ABSENT,
     BOX,
     CYLINDER,
@@ -24,6 +23,7 @@ from runner.functional.raycast import (
     to_own,
     to_world,
 )
+from runner.datasets.scenes.table import CEILING, FLOOR, WALL, Table
 
 TOLERANCE = 0.002  # share of a ray's length within which it counts as reaching its end
 FACES = 6  # of a solid at most; a surface is numbered FACES * row + face

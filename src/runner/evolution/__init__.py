@@ -1,0 +1,1 @@
+"""Knowledge Evolution: channels, hypotheses, slim networks."""

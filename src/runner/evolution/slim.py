@@ -1,0 +1,137 @@
+"""The fit-hypothesis as a smaller network of its own (Taha et al. 2021, section 3, "KELS").
+
+The smaller network is the same module with smaller layers. It owns its tensors, without gaps and no larger than its
+weights, and needs neither masks nor the dense network: save its `state_dict`, and `load` that into the architecture.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils._pytree import tree_leaves
+
+from runner.errors import CheckpointError, ConfigurationError
+from runner.evolution.channels import BatchNorm, Convolution, Layer, groups, layers, multiplier, trace
+from runner.evolution.hypothesis import Masks, fit_weights, weight_mask
+from runner.layers.modes import evaluation
+
+TOLERANCE = 1e-2  # of the largest prediction: a channel out of place changes more than that, reduced precision less
+
+
+@torch.no_grad()
+def extract(model: nn.Module, masks: Masks, example: Any) -> nn.Module:
+    """A smaller copy of `model` that predicts as `model` does with its reset weights zeroed; `model` stays as it is.
+
+    `masks` are kernel-level ones (`hypothesis.kels`); `example` is a tensor or a tuple of arguments of `model`, on which
+    the copy is compared with the masked network in evaluation mode. Raises ConfigurationError where the masks are not
+    made of whole channels or where the network's code does not follow the sizes of its layers.
+    """
+    modules = layers(model)
+    channels = trace(model, example, lambda name, layer: masks[f"{name}.weight"].flatten(1).any(dim=1)).channels
+    state = model.state_dict()
+    for name, (inputs, outputs) in channels.items():
+        if name in modules:
+            state[f"{name}.weight"] = _block(name, modules[name], inputs, outputs, masks[f"{name}.weight"])
+            if f"{name}.bias" in state:
+                state[f"{name}.bias"] = state[f"{name}.bias"][outputs]
+        else:
+            for key, value in model.get_submodule(name).state_dict(prefix=f"{name}.").items():
+                state[key] = value[inputs] if value.dim() else value
+    slim = deepcopy(model)
+    load(slim, state)
+    _compare(model, masks, slim, example)
+    return slim
+
+
+def _block(name: str, layer: Layer, inputs: Tensor, outputs: Tensor, mask: Tensor) -> Tensor:
+    """The weights of `layer` that `mask` keeps, as a dense tensor (fit outputs, fit inputs per group, ...)."""
+    mask = mask.to(layer.weight.device)
+    if not torch.equal(mask, weight_mask(layer, inputs, outputs)):
+        raise ConfigurationError(
+            f"the mask of '{name}.weight' is not made of the whole channels that reach it; a slim network needs "
+            "kernel-level masks (split: kels)"
+        )
+    parts = 1 if multiplier(layer) else groups(layer)
+    for channels in (inputs, outputs):
+        kept = channels.view(parts, -1).sum(dim=1)
+        if int(kept.min()) == 0 or int(kept.min()) != int(kept.max()):
+            raise ConfigurationError(
+                f"layer '{name}' would keep {', '.join(map(str, kept.tolist()))} channels in its groups; a slim layer needs "
+                "some, and equally many in each"
+            )
+    return layer.weight[mask].view(int(outputs.sum()), -1, *layer.weight.shape[2:])
+
+
+@torch.no_grad()
+def load(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give every layer of `model` the sizes and values of the tensors in `state`, in place.
+
+    `model` is the dense architecture, `state` the state dictionary of a network that `extract` made of it. Tensors are
+    copied, without gaps, to the dtype, device and order of memory of the model's. Raises CheckpointError where the names
+    differ, or the shape of a tensor that belongs to no convolution, linear layer or batch norm.
+    """
+    own = model.state_dict().keys()
+    if own != state.keys():
+        names = ", ".join(sorted(own ^ state.keys())[:5])
+        raise CheckpointError(f"the state belongs to another architecture: only one of the two has {names}")
+    for name, module in model.named_modules():
+        prefix = f"{name}." if name else ""
+        kept = {leaf: state[prefix + leaf] for leaf in _leaves(module) if prefix + leaf in state}
+        if isinstance(module, (Layer, BatchNorm)):
+            _resize(module, kept)
+        for leaf, value in kept.items():
+            old = getattr(module, leaf)
+            if not isinstance(module, (Layer, BatchNorm)) and old.shape != value.shape:
+                raise CheckpointError(f"'{prefix + leaf}' has shape {tuple(value.shape)}, not {tuple(old.shape)}")
+            new = value.detach().to(old).clone(memory_format=_memory_format(old))
+            setattr(module, leaf, nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new)
+
+
+def _memory_format(tensor: Tensor) -> torch.memory_format:
+    turned = tensor.dim() == 4 and not tensor.is_contiguous()
+    return torch.channels_last if turned else torch.contiguous_format
+
+
+def _leaves(module: nn.Module) -> list[str]:
+    own = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+    return [name for name, _ in own]
+
+
+def _resize(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Set the sizes that `module` reports, and a depthwise convolution's groups, to those of `state`."""
+    if isinstance(module, BatchNorm):
+        module.num_features = len(next(iter(state.values()))) if state else module.num_features
+    elif isinstance(module, nn.Linear):
+        module.out_features, module.in_features = state["weight"].shape
+    elif isinstance(module, Convolution):
+        outputs, inputs = state["weight"].shape[:2]
+        if multiplier(module):
+            module.groups = outputs // multiplier(module)
+        module.out_channels, module.in_channels = outputs, inputs * module.groups
+
+
+def _compare(model: nn.Module, masks: Masks, slim: nn.Module, example: Any) -> None:
+    """Raise ConfigurationError where `slim` does not predict what `model` does with its reset weights zeroed."""
+    arguments = example if isinstance(example, tuple) else (example,)
+    device = next(model.parameters()).device.type
+    with evaluation(model), evaluation(slim), torch.autocast(device, enabled=False):
+        expected = tree_leaves(functional_call(model, fit_weights(model, masks), arguments))
+        try:
+            found = tree_leaves(slim(*arguments))
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise ConfigurationError(
+                f"the slim network cannot run ({error}); the forward functions of the network must take sizes from their "
+                "inputs, such as x.flatten(1), not write out numbers of channels"
+            ) from error
+    for a, b in zip(expected, found, strict=True):
+        if isinstance(a, Tensor) and not (
+            a.shape == b.shape
+            and torch.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE * float(a.abs().max()), equal_nan=True)
+        ):
+            raise ConfigurationError(
+                "the slim network predicts something else than the network with its reset weights zeroed; the forward "
+                "functions of the network must not pick channels by their numbers, nor draw at random in evaluation mode"
+            )

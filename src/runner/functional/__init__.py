@@ -1,1 +1,0 @@
-"""Pure mathematics: policies, masks, neurons, losses; no training, no data."""

@@ -1,0 +1,1 @@
+"""AdaShare's mathematics: policies, regularisers, what blocks cost."""

@@ -1,0 +1,132 @@
+"""Inputs, ground truth and predictions side by side."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from textwrap import TextWrapper
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from torch import Tensor
+
+from runner.report.plots.palette import VOID, categorical
+from runner.report.plots.pictures import class_colors, field_colors, field_scale, normal_colors, stretched
+from runner.report.plots.sheet import CHARACTERS, LINE, SCALE, TILE, Sheet
+from runner.report.plots.style import MUTED, SMALL, canvas, color
+
+Kind = Literal["label", "segmentation", "normals", "depth", "heat map"]
+Tensors = Mapping[str, Tensor]
+Names = Mapping[str, Sequence[str]]
+_WRAPPER = TextWrapper(CHARACTERS, max_lines=3, placeholder=" …", subsequent_indent="   ", break_on_hyphens=False)
+_ACROSS = 6  # images in a row where nothing stands beside them
+_RIGHT, _WRONG = color(2), color(1)
+_FIELDS = {"depth": ("cividis", " (m)"), "heat map": ("magma", "")}  # colours and unit
+
+
+def predictions(images: Tensor, targets: Tensors, predictions: Tensors, class_names: Names, path: Path) -> None:
+    """A row per image (B, C, H, W): the input, then ground truth and prediction of every dense task.
+
+    Label tasks are written under the input: ✓ and the class, or ✗, the predicted and the true class. Predictions are as
+    the network gives them, at their own resolution. Classes of tasks without `class_names` are shown by their numbers.
+    Inputs are stretched to their range of brightness; a scalar field has one colour scale for all images, that of the
+    labelled pixels.
+    """
+    kinds = {task: kind(task, predictions[task], targets[task]) for task in predictions}
+    dense = [task for task in kinds if kinds[task] != "label"]
+    labels = [task for task in kinds if kinds[task] == "label"]
+    texts = [_label_lines(number, labels, targets, predictions, class_names) for number in range(len(images))]
+    classes = [task for task in dense if kinds[task] == "segmentation"]
+    legend = [handle for task in classes for handle in _legend(task, targets, predictions, class_names)]
+    sheet = Sheet(
+        rows=len(images) if dense else -(-len(images) // _ACROSS),
+        columns=1 + 2 * len(dense) if dense else min(len(images), _ACROSS),
+        tile=TILE * images.shape[-2] / images.shape[-1],
+        text=LINE * max(map(len, texts)),
+        title=0.42 if dense else 0.07,
+        scales=SCALE if len(dense) > len(classes) else 0.0,
+        swatches=len(legend),
+    )
+    with canvas(path, sheet.width, sheet.height) as figure:
+        figure.set_layout_engine("none")
+        for number, image in enumerate(images):
+            axes = sheet.panel(figure, *((number, 0) if dense else divmod(number, _ACROSS)))
+            axes.imshow(stretched(image.double().cpu().numpy()), aspect="auto")
+            axes.set_title("input" if dense and number == 0 else "")
+            for row, (line, shade) in enumerate(texts[number]):
+                _note(axes, line, shade, row)
+        for position, task in enumerate(dense):
+            _dense(figure, sheet, 1 + 2 * position, task, kinds[task], targets[task], predictions[task])
+        if legend:
+            sheet.legend(figure, legend)
+
+
+def kind(task: str, prediction: Tensor, target: Tensor) -> Kind:
+    """How a task is shown, by the conventions of the datasets; a scalar field is depth if that is its name."""
+    if prediction.dim() == 2:
+        return "label"
+    if target.dim() == 3:
+        return "segmentation"
+    if target.shape[1] == 3:
+        return "normals"
+    return "depth" if task == "depth" else "heat map"
+
+
+def _label_lines(
+    number: int, tasks: Sequence[str], targets: Tensors, predictions: Tensors, class_names: Names
+) -> list[tuple[str, str]]:
+    """Lines of text and their colours for one image."""
+    lines: list[tuple[str, str]] = []
+    for task in tasks:
+        truth, guess = int(targets[task][number]), int(predictions[task][number].argmax())
+        names = [class_names[task][index] if task in class_names else str(index) for index in (guess, truth)]
+        found = names[0] if truth == guess else f"{names[0]}, is {names[1]}"
+        text = f"{'✓' if truth == guess else '✗'} {f'{task}: ' if len(tasks) > 1 else ''}{found}"
+        lines += [(line, _RIGHT if truth == guess else _WRONG) for line in _WRAPPER.wrap(text)]
+    return lines
+
+
+def _note(axes: Axes, text: str, shade: str, row: int = 0) -> None:
+    """Small text under an image, in the given row."""
+    offset = (0, -2 - 72 * LINE * row)
+    place: dict[str, Any] = {"xycoords": "axes fraction", "xytext": offset, "textcoords": "offset points", "va": "top"}
+    axes.annotate(text, (0, 0), **place, fontsize=SMALL, color=shade)
+
+
+def _dense(
+    figure: Figure, sheet: Sheet, column: int, task: str, found: Kind, target: Tensor, prediction: Tensor
+) -> None:
+    """Fill the columns of ground truth and prediction."""
+    given, guess = target.cpu().numpy(), prediction.detach().double().cpu().numpy()
+    if found == "segmentation":
+        classes = prediction.shape[1]
+        pictures = class_colors(given, classes), class_colors(guess.argmax(1), classes)
+    elif found == "normals":
+        pictures = normal_colors(given), normal_colors(guess)
+    else:
+        field = np.where(given[:, 0] > 0, given[:, 0], np.nan) if found == "depth" else given[:, 0]
+        colors, unit = _FIELDS[found]
+        scale = field_scale(field, colors)
+        pictures = field_colors(field, scale), field_colors(guess[:, 0], scale)
+        label = f"{task}{unit}{', grey: no label' if np.isnan(field).any() else ''}"
+        bar = figure.colorbar(scale, cax=sheet.scale(figure, column), orientation="horizontal", label=label)
+        bar.outline.set_visible(False)
+    for offset, (of, images) in enumerate(zip(("truth", "prediction"), pictures, strict=True)):
+        for row, image in enumerate(images):
+            axes = sheet.panel(figure, row, column + offset)
+            axes.imshow(image, extent=(0, 1, 0, 1), aspect="auto")
+            axes.set_title(f"{task}\n{of}" if row == 0 else "")
+            if found == "normals" and offset == 0 and row == len(images) - 1:
+                _note(axes, "red right, green up, blue towards the camera", MUTED)
+
+
+def _legend(task: str, targets: Tensors, predictions: Tensors, class_names: Names) -> list[Patch]:
+    """A swatch for every class that occurs in the ground truth or the prediction of a segmentation, and for void."""
+    target, classes = targets[task], predictions[task].shape[1]
+    known = (target >= 0) & (target < classes)
+    present = {*target[known].unique().tolist(), *predictions[task].argmax(1).unique().tolist()}
+    names = class_names.get(task, [str(number) for number in range(classes)])
+    colors = categorical(classes)
+    handles = [Patch(color=colors[number], label=names[number]) for number in sorted(present)]
+    return handles if bool(known.all()) else [*handles, Patch(color=VOID, label="no label")]

@@ -1,0 +1,71 @@
+"""A sheet of images of one size in rows and columns, with room for text under each and for scales and a legend below."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from runner.report.plots.style import SMALL
+
+TILE = 1.6  # inches, width of an image
+LINE = 0.15  # inches, height of a line of small text
+CHARACTERS = 24  # of small text in the width of an image
+SCALE = 0.52  # inches, height of a colour scale with its label
+_GAP = 0.07  # inches
+_SWATCH_COLUMN, _SWATCH_ROW = 1.5, 0.165  # inches
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """Where everything lies, in inches."""
+
+    rows: int
+    columns: int
+    tile: float  # height of an image
+    text: float  # height of the text under every image
+    title: float  # above the first row
+    scales: float  # below the last row
+    swatches: int  # in the legend
+
+    @property
+    def width(self) -> float:
+        """Of the whole sheet."""
+        return _GAP + self.columns * (TILE + _GAP)
+
+    @property
+    def height(self) -> float:
+        """Of the whole sheet."""
+        return self.title + self.rows * (self.tile + self.text + _GAP) + self.scales + self._legend
+
+    @property
+    def _swatch_columns(self) -> int:
+        return max(1, int(self.width / _SWATCH_COLUMN))
+
+    @property
+    def _legend(self) -> float:
+        return _SWATCH_ROW * -(-self.swatches // self._swatch_columns) + _GAP * bool(self.swatches)
+
+    def panel(self, figure: Figure, row: int, column: int) -> Axes:
+        """An empty image."""
+        bottom = self.height - self.title - row * (self.tile + self.text + _GAP) - self.tile
+        axes = self._axes(figure, column, bottom, TILE, self.tile)
+        axes.set_axis_off()
+        return axes
+
+    def scale(self, figure: Figure, column: int) -> Axes:
+        """Room for a colour scale under the two columns from `column` on."""
+        width = 2 * TILE - 0.4  # leaves room for the numbers at the ends
+        return self._axes(figure, column, self._legend + self.scales - 0.12, width, 0.09, indent=0.2)
+
+    def legend(self, figure: Figure, handles: Sequence[Any]) -> None:
+        """Write the legend at the bottom."""
+        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 0), "borderaxespad": 0.3, "borderpad": 0}
+        figure.legend(handles=handles, ncols=self._swatch_columns, fontsize=SMALL, labelspacing=0.3, **place)
+
+    def _axes(
+        self, figure: Figure, column: int, bottom: float, width: float, height: float, indent: float = 0.0
+    ) -> Axes:
+        left = _GAP + column * (TILE + _GAP) + indent
+        return figure.add_axes((left / self.width, bottom / self.height, width / self.width, height / self.height))

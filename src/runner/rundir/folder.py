@@ -1,0 +1,71 @@
+"""The folder of one run: its lock, its status, and what an earlier start left in it."""
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runner.errors import BusyError, CheckpointError
+from runner.rundir.storage import write_json
+
+
+class RunFolder:
+    """Paths and status of a run; imports nothing heavy."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.data = path / "data.json"
+        self.metrics = path / "metrics.jsonl"
+        self.summary_file = path / "summary.json"
+        self.checkpoints = path / "checkpoints"
+        self.figures = path / "figures"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one process; the kernel frees the lock when the process dies. Raises `BusyError`."""
+        with (self.path / ".lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise BusyError(f"{self.path} is in use by {file.read().strip()}; wait for it or stop it") from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+            yield
+
+    def summary(self) -> dict[str, Any]:
+        """The summary an earlier start wrote, or an empty one."""
+        return json.loads(self.summary_file.read_text()) if self.summary_file.exists() else {}
+
+    def require_identity(self, digest: str) -> None:
+        """Raise `CheckpointError` where an earlier start wrote here with another configuration."""
+        found = self.summary().get("digest", digest)
+        if found != digest:
+            raise CheckpointError(
+                f"{self.path} belongs to configuration {found}, this is {digest}; use another folder or delete that one"
+            )
+
+    def elsewhere(self, config: dict[str, Any]) -> bool:
+        """Whether the data that an earlier start read lay under another name than this configuration gives."""
+        recorded = yaml.safe_load(self.config.read_text()) if self.config.exists() else config
+        return recorded["dataset"].get("root") != config["dataset"].get("root")
+
+    def finished(self) -> bool:
+        """Whether this run has reached its end before."""
+        return self.summary().get("status") == "finished"
+
+    def write_summary(self, content: dict[str, Any]) -> None:
+        """Replace summary.json as a whole."""
+        write_json(self.summary_file, content)
+
+    def score(self) -> float | None:
+        """The number a sweeper maximises: the best evaluation's score."""
+        return self.summary().get("score")

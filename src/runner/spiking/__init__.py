@@ -1,0 +1,18 @@
+"""The spiking neuron of TSSL-BP: one reference, compiled forms held equal to it, its losses and its weights."""
+
+from runner.spiking.losses import count_loss, desired_train, kernel_loss, softmax_loss
+from runner.spiking.neuron import psc_filter, spiking_layer, tsslbp
+from runner.spiking.reference import Layer, Neuron, sum_pool
+
+__all__ = [
+    "Layer",
+    "Neuron",
+    "count_loss",
+    "desired_train",
+    "kernel_loss",
+    "psc_filter",
+    "softmax_loss",
+    "spiking_layer",
+    "sum_pool",
+    "tsslbp",
+]

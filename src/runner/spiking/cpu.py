@@ -1,0 +1,106 @@
+"""TSSL-BP's spiking neuron on the CPU: the compiled form of `spiking_reference`, one fused pass each way.
+
+Only the current is kept for the way back, which recomputes the states. Float32 and bfloat16; arithmetic is float32.
+"""
+
+import ctypes
+from math import prod
+
+import torch
+from torch import Tensor
+
+from runner.spiking import native
+from runner.spiking.layout import arrange, arrange_scale, channels_last, empty, output
+from runner.spiking.reference import LAYER_RATE, POOL_WEIGHT, Layer, drive
+
+_SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
+_HEAD, _SURROGATE, _PAPER_FIRING, _PAPER_SILENT = range(4)
+
+
+class _Layer(ctypes.Structure):
+    """`Layer` of native/tsslbp.cpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("steps", "neurons", "width", "channels", "pool")),
+        ("drive", ctypes.c_void_p),
+        *((name, ctypes.c_float) for name in ("leak", "rate", "threshold", "keep", "pool_weight")),
+        *((name, ctypes.c_int32) for name in ("constant", "rule", "reset", "synapse", "emit_spikes", "threads")),
+    )
+
+
+def available(values: Tensor) -> bool:
+    """Whether `values` can be worked on here: on the CPU, of a type that was compiled, with a compiler present."""
+    return values.device.type == "cpu" and values.dtype in _SUFFIX and native.library("tsslbp") is not None
+
+
+def takes(layer: Layer) -> bool:
+    """Whether such a layer can be worked on here: any."""
+    return True
+
+
+def forward(current: Tensor, layer: Layer, scale: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What the layer gives, and whether it fires (0-dim bool); arguments as in `spiking.spiking_layer`."""
+    last = channels_last(current, layer.pool)
+    current = arrange(current, last)
+    result = output(current, layer, last)
+    form = _form(current, layer, _HEAD)
+    spikes = native.call("tsslbp", _name("forward", current), form, current, arrange_scale(scale, result, last), result)
+    return result, torch.tensor(spikes > LAYER_RATE * form.steps * form.neurons)
+
+
+def backward(
+    grad: Tensor, current: Tensor, firing: Tensor, layer: Layer, scale: Tensor | None, consume: bool
+) -> Tensor:
+    """dL/d(current) from `grad` = dL/d(what `forward` gave) and what it was given and said.
+
+    With `consume` the gradient may take the memory of the current: what was just read is near, and nothing is allocated.
+    """
+    last = channels_last(current, layer.pool)
+    given = current.data_ptr()
+    current, grad = arrange(current, last), arrange(grad, last)
+    rule = _HEAD if layer.neuron.version == "head" else _PAPER_FIRING if firing else _PAPER_SILENT
+    form = _form(current, layer, _SURROGATE if layer.neuron.gradient == "surrogate" else rule)
+    result = current if consume or current.data_ptr() != given else empty(current.shape, last, current)
+    native.call("tsslbp", _name("backward", current), form, current, arrange_scale(scale, grad, last), grad, result)
+    return result
+
+
+def psc_filter(values: Tensor, tau_s: float, reverse: bool) -> Tensor:
+    """The synapse's response to values (T, ...), or with `reverse` the adjoint of that."""
+    dense, steps = values.float().contiguous(), values.shape[0]
+    filtered = torch.empty_like(dense)
+    form = _Layer(steps=steps, neurons=dense.numel() // steps, rate=1.0 / tau_s, threads=torch.get_num_threads())
+    native.call("tsslbp", "psc_filter_back" if reverse else "psc_filter", form, dense, filtered)
+    return filtered.to(values.dtype)
+
+
+def _form(current: Tensor, layer: Layer, rule: int) -> _Layer:
+    constant, neuron = layer.steps is not None, layer.neuron
+    shape = current.shape if constant else current.shape[1:]
+    steps = layer.steps or current.shape[0]
+    factors = (ctypes.c_float * steps)(*(drive(steps, neuron.tau_s) if constant else [1.0] * steps))
+    form = _Layer(
+        steps=steps,
+        neurons=prod(shape),
+        width=shape[-1],
+        channels=shape[-3] if layer.pool > 1 else 1,
+        pool=layer.pool,
+        drive=ctypes.cast(factors, ctypes.c_void_p),
+        leak=1.0 / neuron.tau_m,
+        rate=1.0 / neuron.tau_s,
+        threshold=neuron.threshold,
+        keep=1.0 - 1.0 / neuron.tau_m,
+        pool_weight=POOL_WEIGHT,
+        constant=constant,
+        rule=rule,
+        reset=neuron.gradient == "tssl",
+        synapse=layer.synapse,
+        emit_spikes=layer.spikes,
+        threads=torch.get_num_threads(),
+    )
+    form.factors = factors  # keeps the memory that `drive` points to
+    return form
+
+
+def _name(way: str, current: Tensor) -> str:
+    return f"tsslbp_{way}_{_SUFFIX[current.dtype]}"

@@ -1,0 +1,67 @@
+"""Losses on the postsynaptic currents of a spiking output layer, and the spike trains wanted of it."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from runner.errors import ConfigurationError
+from runner.spiking.reference import VERSIONS, psc_filter
+
+_TRAINS = {"head": (0, 1, 1, 1, 1), "paper": (0, 1, 0, 1, 1)}  # fewer than 10 steps; [0, 1, 0, 1, ...] from 10 on
+
+
+def desired_train(steps: int, version: str = "head") -> list[int]:
+    """The spikes (T,) that the authors want of the true class, repeated and cut to `steps`; other classes want none."""
+    pattern = (0, 1) if steps >= 10 else _TRAINS[version]
+    return [pattern[t % len(pattern)] for t in range(steps)]
+
+
+@cache
+def desired_psc(train: tuple[float, ...], tau_s: float, version: str = "head") -> Tensor:
+    """The wanted postsynaptic current (T,): the train filtered once (`paper`) or twice (`head`, as its code does)."""
+    values = torch.tensor(train, dtype=torch.float32)
+    for _ in range(2 if version == "head" else 1):
+        values = psc_filter(values, tau_s)
+    return values
+
+
+def kernel_loss(
+    psc: Tensor, labels: Tensor, *, tau_s: float, version: str = "head", train: Sequence[float] | None = None
+) -> Tensor:
+    """L = 1/2 sum over samples, classes and steps of (psc - eps * d)^2, the squared van Rossum distance.
+
+    `psc` (T, B, classes), `labels` (B,) int64. `train` (T,) is d for the true class, by default `desired_train`; d is 0
+    for the others. Summed over the batch, as in the authors' code. Raises `ConfigurationError` for a train of another
+    length.
+    """
+    if version not in VERSIONS:
+        raise ConfigurationError(f"version={version!r} is none of {', '.join(VERSIONS)}")
+    wanted = desired_train(len(psc), version) if train is None else train
+    if len(wanted) != len(psc):
+        raise ConfigurationError(
+            f"the desired train has {len(wanted)} steps, the network {len(psc)}: give one per step"
+        )
+    target = desired_psc(tuple(wanted), tau_s, version).to(psc)
+    true = F.one_hot(labels, psc.shape[-1]).to(psc)
+    return 0.5 * (psc - target[:, None, None] * true).square().sum()
+
+
+def count_loss(psc: Tensor, labels: Tensor, *, desired: float, undesired: float) -> Tensor:
+    """L = T/2 sum over samples and classes of d^2, d = (sum over t of psc - wanted) / T.
+
+    Wanted is `desired` for the true class and `undesired` for others; d is 0 where the true class has more or another has
+    less. The gradient with respect to psc is d at every step. `psc` (T, B, classes), `labels` (B,) int64.
+    """
+    steps = psc.shape[0]
+    true = F.one_hot(labels, psc.shape[-1]).bool()
+    difference = (psc.sum(0) - torch.where(true, desired, undesired)) / steps
+    kept = torch.where(true, difference.clamp(max=0), difference.clamp(min=0))
+    return 0.5 * steps * kept.square().sum()
+
+
+def softmax_loss(psc: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy (mean over samples) of the currents summed over time; `psc` (T, B, classes), `labels` (B,) int64."""
+    return F.cross_entropy(psc.sum(0), labels)

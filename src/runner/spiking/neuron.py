@@ -1,0 +1,106 @@
+"""The spiking neuron of TSSL-BP as one differentiable operation, its synapse and its losses.
+
+Compiled on the CPU, a Triton kernel on a GPU, plain torch elsewhere (float64, no compiler): the same recurrences, tested
+against each other. Shapes: T steps, B samples; time comes first.
+"""
+
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from runner.errors import ConfigurationError
+from runner.spiking import cpu, reference, triton
+from runner.spiking.reference import Layer, Neuron, sum_pool
+
+
+def tsslbp(
+    current: Tensor,
+    *,
+    tau_m: float,
+    tau_s: float,
+    threshold: float = 1.0,
+    version: str = "head",
+    gradient: str = "tssl",
+) -> Tensor:
+    """Postsynaptic currents (T, B, ...) of spiking neurons with input currents (T, B, ...), with TSSL-BP's gradient.
+
+    `tau_m`, `tau_s` in steps; `version` "head" or "paper"; `gradient` "tssl", "surrogate" or "no_intra" (see `Neuron`).
+    Raises `ConfigurationError` for constants out of range and for currents that are not floating point or have no (T, B).
+    """
+    if current.dim() < 2 or not current.is_floating_point():
+        raise ConfigurationError(
+            f"current has shape {tuple(current.shape)} and type {current.dtype}; give floating point of shape (T, B, ...)"
+        )
+    neuron = Neuron(tau_m=tau_m, tau_s=tau_s, threshold=threshold, version=version, gradient=gradient)
+    return spiking_layer(current, Layer(neuron=neuron))
+
+
+def spiking_layer(current: Tensor, layer: Layer, *, scale: Tensor | None = None, consume: bool = False) -> Tensor:
+    """A layer of neurons with what lies between two weights, in one pass each way.
+
+    `current` is (T, B, ...); or, where `layer.steps` is T, (B, ...), the weighted sum of a constant input that has yet to
+    pass the synapse: I[t] = (1 - (1 - 1 / tau_s)^(t + 1)) current. With `layer.synapse` it is a weighted sum of spikes, and
+    with `layer.spikes` the layer gives spikes, to be weighed first and filtered after, which is the same since both are
+    linear. `layer.pool` > 1 sums windows of that size over the last two dimensions (C, H, W come last), times 1.1.
+    `scale` (B, ...), shaped like one step of the result or broadcasting to it, multiplies every step: a dropout mask shared
+    over time. `consume` allows the way back to write the gradient over `current`: only for a tensor that nobody else looks
+    at, and for one backward pass. Returns postsynaptic currents, or spikes, (T, B, ...).
+    """
+    if layer.pool > 1:
+        rest = current.shape[-2] % layer.pool + current.shape[-1] % layer.pool
+        if rest or _backend(current, layer) is reference:
+            result = sum_pool(_SpikingLayer.apply(current, replace(layer, pool=1), None, consume), layer.pool)
+            return result if scale is None else result * scale
+    return _SpikingLayer.apply(current, layer, scale, consume)
+
+
+def psc_filter(values: Tensor, tau_s: float) -> Tensor:
+    """The synapse's response to spikes or real inputs (T, ...): a[t] = a[t-1] + (values[t] - a[t-1]) / tau_s.
+
+    Raises `ConfigurationError` for tau_s below one step.
+    """
+    if not tau_s >= 1:
+        raise ConfigurationError(f"tau_s={tau_s} must be at least 1 step")
+    return _PscFilter.apply(values if values.is_floating_point() else values.float(), tau_s)
+
+
+def _backend(values: Tensor, layer: Layer | None = None) -> ModuleType:
+    compiled = (module for module in (cpu, triton) if module.available(values))
+    return next((module for module in compiled if layer is None or module.takes(layer)), reference)
+
+
+class _SpikingLayer(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, current: Tensor, layer: Layer, scale: Tensor | None, consume: bool) -> Tensor:
+        result, firing = _backend(current, layer).forward(current, layer, scale)
+        ctx.save_for_backward(current, firing, scale)
+        ctx.layer, ctx.consume, ctx.consumed = layer, consume, False
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        if ctx.consumed:
+            raise RuntimeError(
+                "a second backward pass through spiking_layer(consume=True), whose current is overwritten"
+            )
+        ctx.consumed = ctx.consume
+        current, firing, scale = ctx.saved_tensors
+        backend = _backend(current, ctx.layer)
+        return backend.backward(grad, current, firing, ctx.layer, scale, ctx.consume), None, None, None
+
+
+class _PscFilter(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, tau_s: float) -> Tensor:
+        ctx.tau_s = tau_s
+        return _backend(values).psc_filter(values, tau_s, False)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _backend(grad).psc_filter(grad, ctx.tau_s, True), None

@@ -1,0 +1,105 @@
+"""The numbers of AdaShare's policy: worked by hand or in the specification of the method (§16)."""
+
+import math
+
+import pytest
+import torch
+
+from runner.policies import gumbel
+
+NOISE = torch.tensor([0.3, -0.2])
+ONE = torch.tensor([1.0, 0.0])
+
+
+@pytest.mark.parametrize(("temperature", "expected"), [(5, 0.57444), (1, 0.81757), (0.1, 0.9999996)])
+def test_relaxed_gate(temperature, expected):
+    gate = gumbel.relaxed_gates(ONE.double(), NOISE.double(), temperature)
+    assert gate.item() == pytest.approx(expected, abs=5e-6 if temperature > 0.5 else 1e-7)
+
+
+def test_a_shift_of_the_logits_changes_nothing():
+    logits, noise = torch.randn(3, 8, 2, dtype=torch.float64), torch.randn(3, 8, 2, dtype=torch.float64)
+    shifted = logits + torch.randn(3, 8, 1, dtype=torch.float64)
+    torch.testing.assert_close(gumbel.relaxed_gates(logits, noise, 2), gumbel.relaxed_gates(shifted, noise, 2))
+
+
+def test_straight_through_rounds_forward_and_keeps_the_relaxed_gradient():
+    logits = torch.randn(3, 8, 2, dtype=torch.float64, requires_grad=True)
+    noise = torch.randn(3, 8, 2, dtype=torch.float64)
+    weights = torch.randn(3, 8, dtype=torch.float64)
+    hard = gumbel.relaxed_gates(logits, noise, 2, straight_through=True)
+    expected = (logits + noise)[..., 0] > (logits + noise)[..., 1]
+    torch.testing.assert_close(hard.detach(), expected.double())
+    (found,) = torch.autograd.grad((hard * weights).sum(), logits)
+    soft = gumbel.relaxed_gates(logits, noise, 2)
+    (wanted,) = torch.autograd.grad((soft * weights).sum(), logits)
+    torch.testing.assert_close(found, wanted)
+
+
+def test_hard_samples_have_the_probability_of_executing():
+    torch.manual_seed(0)
+    many = ONE.expand(1, 100_000, 2)
+    assert gumbel.drawn_gates(many).mean().item() == pytest.approx(0.731059, abs=0.01)
+    noise = gumbel.gumbel_noise(many.shape, torch.device("cpu"))
+    hard = gumbel.relaxed_gates(many, noise, 1, straight_through=True)
+    assert hard.mean().item() == pytest.approx(0.731059, abs=0.01)
+    assert noise.mean().item() == pytest.approx(0.577216, abs=0.01)  # Euler's constant: the mean of a Gumbel variable
+
+
+@pytest.mark.parametrize("open_blocks", [1, 4, 8])
+def test_official_sparsity_of_equal_logits_is_ln_2_per_task(open_blocks):
+    logits = gumbel.initial_logits("equal", 3, 8)
+    assert gumbel.sparsity_official(logits, open_blocks).item() == pytest.approx(3 * math.log(2), rel=1e-6)
+
+
+def test_official_sparsity_of_two_to_zero():
+    logits = torch.tensor([2.0, 0.0]).expand(1, 8, 2)
+    assert gumbel.sparsity_official(logits, 8).item() == pytest.approx(2.126928, abs=1e-6)
+
+
+@pytest.mark.parametrize("variant", [gumbel.sparsity_official, gumbel.sparsity_paper])
+def test_sparsity_gradients_at_one_half_pull_equally(variant):
+    logits = gumbel.initial_logits("equal", 1, 8).requires_grad_()
+    (gradient,) = torch.autograd.grad(variant(logits, 4), logits)
+    assert torch.equal(gradient[0, :4], torch.zeros(4, 2))
+    torch.testing.assert_close(gradient[0, 4:], torch.tensor([0.125, -0.125]).expand(4, 2))
+
+
+def test_depth_weighted_sparsity():
+    logits = gumbel.initial_logits("equal", 1, 4)
+    # 2 * mean over the last two of (3/4, 4/4) * ln 2
+    assert gumbel.sparsity_depth_weighted(logits, 2).item() == pytest.approx(2 * 0.875 * math.log(2), rel=1e-6)
+
+
+def test_sharing_by_hand():
+    alphas = torch.tensor([[0.5, 0.5, 0.5, 0.5], [0.5, 0.7, 0.1, 0.5]])
+    logits = torch.stack([alphas, torch.zeros_like(alphas)], -1)
+    assert gumbel.sharing_official(logits).item() == pytest.approx(0.5 * 0.2 + 0.75 * 0.4, rel=1e-6)
+    assert gumbel.sharing_paper(alphas).item() == pytest.approx(0.5 * 0.2 + 0.25 * 0.4, rel=1e-6)
+
+
+def test_sharing_of_three_tasks_sums_over_three_pairs():
+    a = torch.rand(3, 6)
+    pairs = [gumbel.sharing_paper(a[[i, j]]) for i, j in ((0, 1), (0, 2), (1, 2))]
+    torch.testing.assert_close(gumbel.sharing_paper(a), sum(pairs))
+
+
+def test_sharing_of_identical_tasks_is_zero_without_gradient():
+    logits = gumbel.initial_logits("equal", 2, 4).requires_grad_()
+    loss = gumbel.sharing_official(logits)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert loss.item() == 0
+    assert not gradient.any()
+
+
+def test_curriculum_and_temperature():
+    assert [gumbel.open_blocks(cycle, 3, 8) for cycle in (0, 1, 2, 3, 20, 21, 99)] == [1, 1, 1, 2, 7, 8, 8]
+    assert gumbel.temperature(5, 0.965, 86) == pytest.approx(0.23352, abs=1e-5)
+
+
+def test_initial_policies():
+    assert torch.equal(gumbel.initial_logits("equal", 2, 3), torch.full((2, 3, 2), 0.5))
+    assert gumbel.initial_logits("random", 2, 3).abs().max() < 0.01
+    chosen = gumbel.initial_logits("all_chosen", 2, 3, -10.0)
+    assert torch.equal(chosen[..., 0], torch.zeros(2, 3))
+    assert torch.equal(chosen[..., 1], torch.full((2, 3), -10.0))

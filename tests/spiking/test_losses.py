@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from runner.errors import ConfigurationError
+from runner.spiking import count_loss, desired_train, kernel_loss, softmax_loss
+from runner.spiking.losses import desired_psc
+
+
+@pytest.mark.parametrize(
+    ("train", "version", "expected"),
+    [
+        ((0, 1, 0, 1, 1), "paper", [0, 0.33333, 0.22222, 0.48148, 0.65432]),
+        ((0, 1, 1, 1, 1), "paper", [0, 0.33333, 0.55556, 0.70370, 0.80247]),
+        ((0, 1, 1, 1, 1), "head", [0, 0.11111, 0.25926, 0.40741, 0.53909]),
+    ],
+)
+def test_desired_currents(train, version, expected):
+    torch.testing.assert_close(desired_psc(train, 3.0, version), torch.tensor(expected), rtol=0, atol=6e-6)
+
+
+def test_desired_trains():
+    assert desired_train(5, "head") == [0, 1, 1, 1, 1]
+    assert desired_train(5, "paper") == [0, 1, 0, 1, 1]
+    assert desired_train(3, "paper") == [0, 1, 0]
+    assert desired_train(10) == [0, 1] * 5
+    assert desired_train(30, "paper") == [0, 1] * 15
+
+
+def test_kernel_loss_is_half_the_squared_distance_summed_over_everything():
+    psc = torch.rand(5, 2, 3).requires_grad_()
+    labels = torch.tensor([2, 0])
+    target = torch.zeros(5, 2, 3)
+    target[:, 0, 2] = target[:, 1, 0] = desired_psc((0, 1, 1, 1, 1), 3.0, "head")
+    loss = kernel_loss(psc, labels, tau_s=3.0)
+    torch.testing.assert_close(loss, 0.5 * (psc - target).square().sum())
+    loss.backward()
+    torch.testing.assert_close(psc.grad, psc.detach() - target)
+
+
+def test_kernel_loss_takes_another_train_of_the_right_length():
+    psc, labels = torch.zeros(4, 1, 2), torch.tensor([1])
+    expected = 0.5 * desired_psc((1, 0, 0, 1), 3.0, "paper").square().sum()
+    torch.testing.assert_close(kernel_loss(psc, labels, tau_s=3.0, version="paper", train=[1, 0, 0, 1]), expected)
+    with pytest.raises(ConfigurationError, match="the desired train has 3 steps, the network 4: give one per step"):
+        kernel_loss(psc, labels, tau_s=3.0, train=[1, 0, 0])
+    with pytest.raises(ConfigurationError, match="version='last' is none of head, paper"):
+        kernel_loss(psc, labels, tau_s=3.0, version="last")
+
+
+@pytest.mark.parametrize(
+    ("count", "label", "loss", "slope"),
+    [
+        (20.0, 0, 0.0, 0.0),  # the true class has more than wanted
+        (10.0, 0, 0.416667, -0.166667),
+        (2.0, 1, 0.0, 0.0),  # another class has less
+        (6.0, 1, 0.15, 0.1),
+    ],
+)
+def test_count_loss(count, label, loss, slope):
+    psc = torch.zeros(30, 1, 2)
+    psc[..., 0] = count / 30
+    psc[..., 1] = 3 / 30 if label == 0 else 15 / 30  # as wanted
+    psc.requires_grad_()
+    found = count_loss(psc, torch.tensor([label]), desired=15, undesired=3)
+    assert float(found.detach()) == pytest.approx(loss, abs=1e-6)
+    found.backward()
+    torch.testing.assert_close(psc.grad[:, 0, 0], torch.full((30,), slope), rtol=1e-5, atol=1e-6)
+
+
+def test_softmax_loss_is_the_cross_entropy_of_sums():
+    psc, labels = torch.rand(5, 4, 3), torch.tensor([0, 2, 1, 1])
+    expected = -psc.sum(0).log_softmax(-1)[torch.arange(4), labels].mean()
+    torch.testing.assert_close(softmax_loss(psc, labels), expected)

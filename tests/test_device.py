@@ -1,0 +1,37 @@
+"""What the process keeps and how much it took."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from runner.device import peak_memory
+
+PROGRAM = """
+import sys, torch
+from runner.device import keep_freed_memory
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+before = resident()
+torch.ones(50_000_000)
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the resident size is read from /proc, and glibc is set")
+def test_freed_blocks_are_kept_when_asked():
+    def left(mode):
+        done = subprocess.run([sys.executable, "-c", PROGRAM, mode], capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert left("keep") > 190e6
+    assert left("free") < 50e6
+
+
+def test_peak_memory_counts_what_was_freed():
+    before = peak_memory(torch.device("cpu"))
+    torch.ones(before // 4)
+    assert peak_memory(torch.device("cpu")) >= before

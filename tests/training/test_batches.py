@@ -1,0 +1,94 @@
+"""Which samples a run uses: splits drawn from the seed, capped by the scale, never overlapping."""
+
+import json
+
+import pytest
+import torch
+from tests.toy import Numbers
+
+from runner.training.batches import Data, difference, draw_splits, fingerprint
+
+GIVEN = {"train": torch.arange(1000), "test": torch.arange(1000, 1200)}
+
+
+def test_validation_is_a_tenth_drawn_before_train1_and_train2():
+    splits = draw_splits(GIVEN, seed=0, selection="validation", scale=1.0, batch_size=4)
+    assert {name: len(samples) for name, samples in splits.items()} == {
+        "test": 200, "validation": 100, "train": 900, "train1": 720, "train2": 180
+    }  # fmt: skip
+    assert not torch.isin(splits["validation"], splits["train"]).any()
+    joined = torch.cat([splits["train1"], splits["train2"]]).sort().values
+    assert torch.equal(joined, splits["train"])
+
+
+@pytest.mark.parametrize("selection", ["test", "last"])
+def test_without_validation_all_training_samples_are_used(selection):
+    splits = draw_splits(GIVEN, seed=0, selection=selection, scale=1.0, batch_size=4)
+    assert torch.equal(splits["train"], GIVEN["train"])
+    assert "validation" not in splits
+
+
+def test_the_distributions_lists_are_kept_less_what_validates():
+    given = {**GIVEN, "train1": torch.arange(0, 800), "train2": torch.arange(800, 1000)}
+    splits = draw_splits(given, seed=0, selection="validation", scale=1.0, batch_size=4)
+    assert torch.isin(splits["train1"], given["train1"]).all()
+    assert not torch.isin(splits["train2"], splits["validation"]).any()
+    assert len(splits["train1"]) + len(splits["train2"]) == 900
+
+
+def test_a_validation_split_of_the_distribution_is_used_or_left_alone():
+    given = {**GIVEN, "validation": torch.arange(2000, 2050)}
+    assert torch.equal(draw_splits(given, 0, "validation", 1.0, 4)["validation"], given["validation"])
+    assert torch.equal(draw_splits(given, 0, "last", 1.0, 4)["train"], given["train"])
+
+
+def test_scale_caps_every_split_in_proportion_and_leaves_a_batch():
+    splits = draw_splits(GIVEN, seed=0, selection="validation", scale=0.5, batch_size=4)
+    assert {name: len(samples) for name, samples in splits.items()} == {
+        "test": 100, "validation": 50, "train": 450, "train1": 360, "train2": 90
+    }  # fmt: skip
+    least = draw_splits(GIVEN, seed=0, selection="validation", scale=0.001, batch_size=16)
+    assert len(least["train2"]) >= 16
+    assert len(least["test"]) == 1
+
+
+def test_the_seed_decides():
+    def drawn(seed):
+        return draw_splits(GIVEN, seed, "validation", 1.0, 4)["validation"]
+
+    assert torch.equal(drawn(1), drawn(1))
+    assert not torch.equal(drawn(1), drawn(2))
+
+
+@pytest.mark.parametrize(("test", "expected"), [(8, [20, 22, 24, 26]), (3, [20, 21, 22]), (5, [20, 21, 22, 23])])
+def test_what_is_shown_is_spread_over_the_split(test, expected):
+    dataset = Numbers(train=20, test=test)
+    data = Data(dataset, seed=0, selection="last", scale=1.0, batch_size=2, device=torch.device("cpu"))
+    data.shown("test", 4)
+    assert dataset.seen[-1] == expected
+
+
+def test_samples_spread_over_the_split_come_in_batches():
+    dataset = Numbers(train=20, test=8)
+    data = Data(dataset, seed=0, selection="last", scale=1.0, batch_size=2, device=torch.device("cpu"))
+    assert len(list(data.spread("test", 4, 3))) == 2
+    assert dataset.seen[-2:] == [[20, 22, 24], [26]]
+
+
+class Shifted(Numbers):
+    """The same labels with other inputs."""
+
+    def batch(self, samples, device, generator=None):
+        found = super().batch(samples, device, generator)
+        return found._replace(inputs=found.inputs + 0.1)
+
+
+def test_data_are_known_again_by_their_samples():
+    def of(dataset):
+        return fingerprint(Data(dataset, seed=0, selection="last", scale=1.0, batch_size=2, device=torch.device("cpu")))
+
+    recorded = json.loads(json.dumps(of(Numbers(train=20, test=8))))
+    assert difference(of(Numbers(train=20, test=8)), recorded) is None
+    assert difference(of(Shifted(train=20, test=8)), recorded) == "the samples"
+    assert difference(of(Numbers(train=21, test=8)), recorded) == "the number of samples"
+    assert difference({**recorded, "class_names": {"line": ["a"]}}, recorded) == "the names of classes"
