@@ -1,4 +1,4 @@
-"""What the process keeps and how much it took."""
+"""The process's memory, and what a processor without bfloat16 units is told."""
 
 import subprocess
 import sys
@@ -6,7 +6,8 @@ import sys
 import pytest
 import torch
 
-from runner.device import peak_memory
+from runner import device
+from runner.device import peak_memory, warn_of_slow_precision
 
 PROGRAM = """
 import sys, torch
@@ -35,3 +36,12 @@ def test_peak_memory_counts_what_was_freed():
     before = peak_memory(torch.device("cpu"))
     torch.ones(before // 4)
     assert peak_memory(torch.device("cpu")) >= before
+
+
+@pytest.mark.parametrize(
+    ("precision", "units", "told"), [("bfloat16", False, True), ("bfloat16", True, False), ("float32", False, False)]
+)
+def test_a_precision_that_is_slower_here_says_so(monkeypatch, caplog, precision, units, told):
+    monkeypatch.setattr(device, "has_bfloat16_units", lambda device: units)
+    warn_of_slow_precision(precision, torch.device("cpu"))
+    assert ("precision=bfloat16 is slower than float32 here" in caplog.text) == told

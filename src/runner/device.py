@@ -2,15 +2,18 @@
 
 import contextlib
 import ctypes
+import logging
 import resource
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from functools import cache
+from typing import Literal
 
 import torch
 
 from runner.errors import ConfigurationError
 
+log = logging.getLogger("runner")
 Autocast = Callable[[], AbstractContextManager]
 
 
@@ -21,11 +24,33 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def autocast(config: dict[str, Any], device: torch.device) -> Autocast:
+def autocast(precision: Literal["float32", "bfloat16"], device: torch.device) -> Autocast:
     """The context in which predictions and objectives are computed."""
-    if config["precision"] == "float32":
+    if precision == "float32":
         return contextlib.nullcontext
     return lambda: torch.autocast(device.type, torch.bfloat16)
+
+
+@cache
+def has_bfloat16_units(device: torch.device) -> bool:
+    """Whether `device` multiplies bfloat16 numbers itself: faster than float32, with sums in float32. GPUs do.
+
+    On x86 that is AVX512_BF16. With AVX-512 alone oneDNN goes by way of float32 and takes two to three times as long as with
+    float32 throughout; without it, torch's own loops take thirty times as long and round partial sums to bfloat16. Held to
+    AVX2 by its environment (ONEDNN_MAX_CPU_ISA=AVX2), oneDNN leaves any processor without.
+    """
+    if device.type != "cpu":
+        return True
+    if not torch.backends.mkldnn.is_available() or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    x86 = torch.cpu._is_avx2_supported()  # all of x86 that oneDNN has bfloat16 for
+    return not x86 or bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def warn_of_slow_precision(precision: str, device: torch.device) -> None:
+    """Say in the log where computing in `precision` costs more than float32."""
+    if precision == "bfloat16" and not has_bfloat16_units(device):
+        log.warning("precision=bfloat16 is slower than float32 here: this processor has no units for it")
 
 
 def keep_freed_memory() -> None:

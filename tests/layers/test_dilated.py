@@ -1,5 +1,8 @@
+from functools import partial
+
 import pytest
 import torch
+from tests.rounding import assert_products
 from torch import nn
 from torch.nn import functional as F
 
@@ -80,14 +83,17 @@ def test_only_the_gradients_that_are_asked_for(dilation, frozen):
 @pytest.mark.parametrize("dilation", [4, 24])
 def test_autocast_computes_in_bfloat16_and_leaves_float32_gradients(dilation):
     torch.manual_seed(0)
-    ours, plain = DilatedConv2d(16, 8, dilation), nn.Conv2d(16, 8, 3, padding=dilation, dilation=dilation)
-    plain.load_state_dict(ours.state_dict())
-    x = torch.randn(2, 16, 6, 7)
+    layer, x = DilatedConv2d(16, 8, dilation), torch.randn(2, 16, 6, 7)
     with torch.autocast("cpu", torch.bfloat16):
-        outputs = [layer(x) for layer in (ours, plain)]
-    assert outputs[0].dtype == torch.bfloat16
-    torch.testing.assert_close(*outputs, rtol=2e-2, atol=2e-2)
-    for output in outputs:
-        output.float().square().sum().backward()
-    assert ours.weight.grad.dtype == torch.float32
-    assert (ours.weight.grad - plain.weight.grad).norm() < 1e-2 * plain.weight.grad.norm()
+        output = layer(x)
+    assert output.dtype == torch.bfloat16
+    window = {"padding": dilation, "dilation": dilation}
+    factors = x.bfloat16(), layer.weight.bfloat16(), layer.bias.bfloat16()
+    assert_products(output, partial(F.conv2d, **window), factors, 16 * 3 * 3 + 1, rounded=True)
+    output.float().square().sum().backward()
+    assert layer.weight.grad.dtype == torch.float32
+    gradient = partial(torch.nn.grad.conv2d_weight, weight_size=layer.weight.shape, **window)
+    factors = x.bfloat16(), 2 * output
+    assert_products(
+        layer.weight.grad, lambda x, errors: gradient(x, grad_output=errors), factors, 2 * 6 * 7, rounded=True
+    )

@@ -1,10 +1,12 @@
 import itertools
+from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.rounding import assert_products
 
-from runner.spiking import native
+from runner.spiking import native, weights
 from runner.spiking.weights import spike_convolution, spike_linear
 
 pytestmark = pytest.mark.skipif(native.library("spikes") is None, reason="no C++ compiler")
@@ -66,15 +68,24 @@ def test_only_what_is_wanted_is_computed():
     )
 
 
-def test_errors_in_another_type():
+@pytest.mark.parametrize("here", [True, False], ids=["this processor", "no bfloat16 units"])
+@pytest.mark.parametrize("padding", [(1, 1), (0, 0)])
+def test_errors_in_another_type(monkeypatch, padding, here):
+    """Those of a convolution and of a product are the products of the rounded values, summed in float32."""
+    if not here:
+        monkeypatch.setattr(weights, "has_bfloat16_units", lambda device: False)
+    rounded = weights.has_bfloat16_units(torch.device("cpu"))
     spikes, weight = spikes_of((3, 2, 8, 8), 0.1).requires_grad_(), torch.randn(16, 2, 3, 3)
-    grad = torch.randn(3, 16, 8, 8)
-    spike_convolution(spikes, weight, (1, 1), torch.bfloat16).backward(grad)
-    expected = F.conv_transpose2d(grad.bfloat16(), weight.bfloat16(), padding=1).float()
-    torch.testing.assert_close(spikes.grad, expected, rtol=2**-7, atol=0.05)
-    matrix, rows = torch.randn(70, 40), spikes_of((130, 40), 0.1).requires_grad_()
-    spike_linear(rows, matrix, torch.bfloat16).backward(torch.ones(130, 70))
-    torch.testing.assert_close(rows.grad, (torch.ones(130, 70).bfloat16() @ matrix.bfloat16()).float())
+    sums = spike_convolution(spikes, weight, padding, torch.bfloat16)
+    grad = torch.randn(sums.shape)
+    sums.backward(grad)
+    assert spikes.grad.dtype == torch.float32
+    operation = partial(F.conv_transpose2d, padding=padding)
+    assert_products(spikes.grad, operation, (grad.bfloat16(), weight.bfloat16()), 16 * 3 * 3, rounded=rounded)
+    matrix, rows, grad = torch.randn(70, 40), spikes_of((130, 40), 0.1).requires_grad_(), torch.randn(130, 70)
+    spike_linear(rows, matrix, torch.bfloat16).backward(grad)
+    assert rows.grad.dtype == torch.float32
+    assert_products(rows.grad, torch.matmul, (grad.bfloat16(), matrix.bfloat16()), 70, rounded=rounded)
 
 
 def test_what_cannot_be_left_out_is_computed_as_ever():
@@ -105,12 +116,12 @@ def test_errors_are_spread_where_a_border_of_them_would_be_multiplied(
     call = native.call
     monkeypatch.setattr(native, "call", lambda name, *arguments: called.append(name) or call(name, *arguments))
     spikes = spikes_of((3, channels, *size), 0.1).requires_grad_()
-    weight = torch.randn(out, channels, *kernel)
+    weight = torch.randint(-8, 9, (out, channels, *kernel)).float()
     sums = spike_convolution(spikes, weight, padding)
-    grad = torch.randn(sums.shape)
+    grad = torch.randint(-8, 9, sums.shape).float()
     sums.backward(grad)
     expected = F.conv_transpose2d(grad.double(), weight.double(), padding=padding)
-    assert float((spikes.grad - expected).norm() / expected.norm()) < 1e-6
+    assert torch.equal(spikes.grad.double(), expected)  # whole numbers below 2^24, exact in any order of sums
     assert ("spread" in called) == spread
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from runner.device import has_bfloat16_units
 from runner.spiking import native
 from runner.spiking.layout import arrange, empty, seen_channels_last
 
@@ -50,7 +51,8 @@ def ready(values: Tensor) -> bool:
 def spike_convolution(values: Tensor, weight: Tensor, padding: Pair, errors: torch.dtype | None = None) -> Tensor:
     """`F.conv2d` of (N, C, H, W) with `weight` (O, C, h, w); the result has its channels innermost in memory.
 
-    The gradient of `values` is computed in the type `errors`, by default theirs.
+    The gradient of `values` is that of errors and weights rounded to the type `errors`, by default theirs; its sums are
+    float32's.
     """
     return _SpikeWeights.apply(values, weight, padding, errors)
 
@@ -91,7 +93,7 @@ class _SpikeWeights(torch.autograd.Function):
                 grad.T @ saved[0] if padding is None else _convolution_gradient(1, saved[0], weight, grad, padding)
             )
         if values_wanted:
-            error, matrix = grad.to(ctx.errors or ctx.type), weight.to(ctx.errors or ctx.type)
+            error, matrix = _rounded(grad, ctx.errors), _rounded(weight, ctx.errors)
             if padding is None:
                 grad_values = (error @ matrix).to(ctx.type)
             elif _spreads(ctx.maps, error):
@@ -100,6 +102,14 @@ class _SpikeWeights(torch.autograd.Function):
                 shape_alone = error.new_empty(1).expand(ctx.shape)
                 grad_values = _convolution_gradient(0, shape_alone, matrix, error, padding).to(ctx.type)
         return grad_values, grad_weight, None, None
+
+
+def _rounded(factor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """`factor` in the type `dtype`; in its own, with the values that it has in `dtype`, where that is slow and inexact."""
+    if dtype is None:
+        return factor
+    rounded = factor.to(dtype)
+    return rounded if has_bfloat16_units(factor.device) else rounded.to(factor.dtype)
 
 
 def _spreads(maps: _Maps, grad: Tensor) -> bool:
