@@ -1,5 +1,10 @@
 """Errors that are the user's to mend, each with the exit code of the command."""
 
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_args
+
+Chosen = TypeVar("Chosen")
+
 
 class ConfigurationError(ValueError):
     """A key, value or combination that cannot run; names the key, the value, what is allowed and the remedy."""
@@ -37,3 +42,16 @@ def exit_code(error: BaseException) -> int | None:
     if isinstance(error, ValueError) and isinstance(code, int):
         return code
     return 6 if isinstance(error, OSError) else None
+
+
+def chosen(key: str, word: object, options: Mapping[str, Chosen]) -> Chosen:
+    """What a word stands for in a closed set; `ConfigurationError` for any other word, never the last branch of an `if`."""
+    if word not in options:
+        raise ConfigurationError(f"{key}={word} is not allowed; use {' or '.join(options)}")
+    return options[str(word)]
+
+
+def require_word(key: str, value: object, words: Any) -> None:
+    """Raise `ConfigurationError` unless `value`, the setting `key`, is one of those of the `Literal` type `words`."""
+    if value not in get_args(words):
+        raise ConfigurationError(f"{key}={value} is not allowed; use {' or '.join(map(str, get_args(words)))}")

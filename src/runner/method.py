@@ -1,29 +1,90 @@
-"""What the loop needs to know of a training procedure: batches, objectives, stages and the method that lists them."""
+"""The sentence of the architecture: a method is a list of stages, and one loop descends them in order.
+
+A stage names a data split, a number of steps, an optimizer and a scalar objective.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from math import inf
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-Predictor = Callable[[Tensor], Mapping[str, Tensor]]
+from runner.errors import ConfigurationError
+from runner.seeds import generator
+from runner.tasks import Task, own
 
 
 class Batch(NamedTuple):
     """Samples of one split, ready on the training device."""
 
     inputs: Tensor  # (B, C, H, W), or (T, B, ...) for event streams
-    targets: Mapping[str, Tensor]  # task name -> target
+    targets: Mapping[str, Tensor]  # task name -> target, (B, ...)
+    axis: int = 0  # of `inputs` along which the samples lie: 1 for event streams
+    whole: Callable[[Tensor], Tensor] = (
+        own  # this part's count of what a mean divides by -> the mean count of all parts
+    )
+
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """The first and the second half of the samples; an odd one goes to the first."""
+        middle = (self.inputs.shape[self.axis] + 1) // 2
+        inputs = self.inputs.tensor_split([middle], self.axis)
+        targets = {name: target.tensor_split([middle]) for name, target in self.targets.items()}
+        first, second = (
+            self._replace(inputs=inputs[part], targets={name: halves[part] for name, halves in targets.items()})
+            for part in (0, 1)
+        )
+        return first, second
 
 
 class Objective(NamedTuple):
-    """What one optimizer step descends, and what it reports."""
+    """What one optimizer step descends, and what it reports.
+
+    Where a batch is made in equal parts by several processes, the whole batch's loss is the mean of the parts' losses, or
+    their sum where `combined` says so; means over valid elements divide by `Batch.whole` of their count.
+    """
 
     loss: Tensor  # scalar; its gradient is the step
     scalars: Mapping[str, Tensor]  # reported, never descended
+    reported: Tensor | None = (
+        None  # the number shown as the loss, where `loss` is a surrogate that only has its gradient
+    )
+    combined: Literal["mean", "sum"] = "mean"
+
+
+class Split(NamedTuple):
+    """What an order of samples may look at; the same in every process and after every resume."""
+
+    name: str
+    samples: Tensor  # (N,) sample numbers
+    batch_size: int
+    seed: int
+    labels: Callable[[str], Tensor]  # label task -> (N,) classes of `samples`, without reading what they are labels of
+
+
+Order = Callable[[Split, int], Tensor]  # (split, k) -> the sample numbers of training batch k, a pure function
+
+
+def shuffled(split: Split, number: int) -> Tensor:
+    """Whole epochs in a fresh order each, incomplete batches dropped: (batch_size,) sample numbers."""
+    per_epoch = len(split.samples) // split.batch_size
+    if per_epoch == 0:
+        raise ConfigurationError(
+            f"method.batch_size={split.batch_size} is more than the {len(split.samples)} samples of split '{split.name}'; "
+            "use a smaller batch or more data"
+        )
+    epoch, position = divmod(number, per_epoch)
+    order = _permutation(split.seed, split.name, epoch, len(split.samples))
+    return split.samples[order[position * split.batch_size : (position + 1) * split.batch_size]]
+
+
+@lru_cache(maxsize=8)  # one epoch of each split that stages take turns with
+def _permutation(seed: int, split: str, epoch: int, count: int) -> Tensor:
+    return torch.randperm(count, generator=generator(seed, "order", split, epoch))
 
 
 def constant(progress: float) -> float:
@@ -37,33 +98,99 @@ def nothing() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A number of optimizer steps on one split towards one objective.
+    """A number of steps on one split: optimizer steps towards an objective, or batches that are only looked at.
 
-    `begin` and `project` may change values of parameters, buffers and optimizer state, never shapes: that, and randomness
-    that depends on the seed and the position alone, is what makes resuming exact.
+    `begin`, `project` and `on_best` may change values of parameters, buffers and optimizer state, never shapes: that, and
+    randomness that depends on the seed and the position alone, is what makes resuming exact.
     """
 
     name: str  # "warmup", "search07/policy", "generation03"
     split: str  # which stream of batches feeds it
-    steps: int  # optimizer steps; 0 means `begin` alone
-    objective: Callable[[Batch], Objective]
+    steps: int  # optimizer steps, or batches to observe; 0 means `begin` alone
+    objective: Callable[[Batch], Objective] | None = None
+    observe: Callable[[Batch], None] | None = None  # in place of an objective: calibration, statistics, label votes
     optimizer: str = "weights"  # exactly its parameters train in this stage
+    order: Order = shuffled  # which samples make batch k
     schedule: Callable[[float], float] = constant  # progress in [0, 1) -> factor on the learning rate
     clip: float = inf  # largest global gradient norm
     begin: Callable[[], None] = nothing  # once before step 0: re-initialise, prune, cool, draw
     project: Callable[[], None] = nothing  # after each step: masks, weight clamps
+    on_best: Callable[[], None] = nothing  # when an evaluation of its first predictor was the best so far
     evaluate: tuple[str, ...] = ()  # predictors measured on the way; the first selects for all of them
     evaluations: int = 1  # how often, evenly spaced; the last is at the end of the stage
+    restarts: bool = False  # weights begin afresh, so that samples seen before are no part of what they were trained on
+
+    def __post_init__(self) -> None:
+        assert self.steps == 0 or (self.objective is None) != (self.observe is None), self.name
+
+
+class Series(NamedTuple):
+    """Stages that measure the main predictor are points of one curve, and the best evaluation of each is kept.
+
+    Where they are `alternatives`, the same experiment again, the best of them is the run's result and their mean and
+    deviation are shown; otherwise the result is the last one.
+    """
+
+    label: str  # of one point: "generation", "level", "draw"
+    alternatives: bool = False
+
+
+class Predictor(NamedTuple):
+    """A way to predict with what has been trained."""
+
+    predict: Callable[[Tensor], Mapping[str, Tensor]]  # inputs -> {task: prediction}
+    network: Callable[[], nn.Module] | None = None  # gives the network of its own that it is, which can be exported
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """Everything that is given to a method beside its own settings."""
+
+    build: Callable[[Sequence[str]], nn.Module]  # a network for the named tasks, drawn from torch's global generator
+    tasks: Mapping[str, Task]
+    sizes: Mapping[str, int]  # split -> number of samples
+    batch_size: int
+    scale: float = 1.0  # in (0, 1], shrinks the counts below
+    example: Tensor  # the inputs of a batch of one sample, on the CPU
+    given: frozenset[str] = frozenset()  # the method's keys that were set on the command line
+    shrunk: dict[str, tuple[int, int]] = field(default_factory=dict)  # key -> count as configured and as shrunk
+
+    def network(self) -> nn.Module:
+        """A fresh network for all tasks; allowed in a stage's `begin` too, where the generator depends on the position."""
+        return self.build(list(self.tasks))
+
+    def phases(self, key: str, count: int) -> int:
+        """Generations, levels, cycles, draws: shrunk to no fewer than two, and not at all where the user gave the number."""
+        return count if key in self.given else self._shrink(key, count, least=2)
+
+    def epochs(self, key: str, count: int) -> int:
+        """Passes over the training split: max(1, round(count * scale)), and not at all where the user gave the number."""
+        return count if key in self.given else self._shrink(key, count, least=1)
+
+    def steps(self, key: str, count: int) -> int:
+        """Optimizer steps: max(1, round(count * scale)); 0 stays 0."""
+        return self._shrink(key, count, least=1)
+
+    def epoch(self, split: str = "train") -> int:
+        """Optimizer steps of one pass over a split; an incomplete batch is dropped."""
+        return max(1, self.sizes[split] // self.batch_size)
+
+    def _shrink(self, key: str, count: int, least: int) -> int:
+        shrunk = min(count, max(least, round(count * self.scale)))
+        if shrunk != count:
+            self.shrunk[key] = (count, shrunk)
+        return shrunk
 
 
 class Method(nn.Module, ABC):
     """A training procedure: a list of stages over its own parameters, buffers and optimizers.
 
-    Subclasses are final. All their state is a parameter, a buffer or an optimizer.
+    Subclasses are final. All their state is a parameter, a buffer or an optimizer; any `torch.optim.Optimizer` will do. It is
+    an `nn.Module`, so names that begin with an underscore and are torch's own (`_parameters`, `_buffers`) are taken.
     """
 
     optimizers: dict[str, Optimizer]
-    repeats: ClassVar[tuple[str, ...]] = ()  # predictors of which every stage repeats the same experiment
+    series: Series | None = None
 
     @abstractmethod
     def stages(self) -> Sequence[Stage]:
@@ -71,19 +198,46 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def predictors(self) -> Mapping[str, Predictor]:
-        """Named ways to predict with what has been trained: inputs -> {task: prediction}."""
-
-    def main_predictor(self) -> str:
-        """The one that scores, selects and is shown: what the last stage that measures names first."""
-        return next(stage.evaluate[0] for stage in reversed(self.stages()) if stage.evaluate)
-
-    def keep(self, predictor: str) -> None:
-        """Called when an evaluation of `predictor` was its best so far; may change values of buffers."""
-
-    def networks(self) -> Mapping[str, nn.Module]:
-        """The predictors that are a network of their own, which can be exported."""
-        return {}
+        """Named ways to predict with what has been trained."""
 
     def summary(self) -> Mapping[str, Any]:
         """What was learned beside the metrics, as plain values for summary.json."""
         return {}
+
+
+def main_predictor(stages: Sequence[Stage]) -> str:
+    """The one that scores, selects and is shown: what the last stage that measures names first."""
+    return next(stage.evaluate[0] for stage in reversed(stages) if stage.evaluate)
+
+
+def points(method: Method) -> tuple[str, ...]:
+    """The names of the stages that are points of the method's series, in order."""
+    if method.series is None:
+        return ()
+    stages = method.stages()
+    main = main_predictor(stages)
+    return tuple(stage.name for stage in stages if stage.evaluate[:1] == (main,))
+
+
+class Budget(NamedTuple):
+    """Training samples, each as often as an optimizer step used it."""
+
+    samples: int  # that the compared weights were trained on
+    before: dict[str, int]  # kind of stage -> what was spent before those weights began: a warm-up, a search
+
+
+def budget(stages: Sequence[Stage], batch_size: int) -> Budget:
+    """What the weights of the last stages were trained on: all steps since weights last began afresh.
+
+    Only runs of equal budget are compared. For AdaShare these are the samples of one retraining, with warm-up and search
+    shown apart; for Knowledge Evolution and its kind the sum over generations; for single-task training those of one network.
+    """
+    begun = max((index for index, stage in enumerate(stages) if stage.restarts), default=0)
+    first = next(index for index, stage in enumerate(stages) if stage.restarts or index == begun)
+    before: dict[str, int] = {}
+    for stage in stages[:first]:
+        kind = stage.name.rstrip("0123456789").partition("/")[0].rstrip("0123456789")
+        if stage.objective is not None:
+            before[kind] = before.get(kind, 0) + stage.steps * batch_size
+    samples = sum(stage.steps for stage in stages[begun:] if stage.objective is not None) * batch_size
+    return Budget(samples, before)

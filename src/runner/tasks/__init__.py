@@ -1,10 +1,16 @@
 """Kinds of tasks: what is predicted, the loss that trains it and the metrics that judge it; one file per kind."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
+
+Whole = Callable[[Tensor], Tensor]
+
+
+def own(count: Tensor) -> Tensor:
+    """The count itself: a batch that is a whole of its own."""
+    return count
 
 
 class Meter(ABC):
@@ -28,12 +34,16 @@ class Task(ABC):
     """
 
     channels: int
-    kind: ClassVar[str]
+    kind: str
     higher_is_better: Mapping[str, bool]
 
     @abstractmethod
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Scalar training loss; zero with zero gradient where nothing in `target` is valid."""
+    def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
+        """Scalar training loss; zero with zero gradient where nothing in `target` is valid.
+
+        A mean over valid elements divides by `whole` of their count, so that the mean of the losses of equal parts of a batch
+        is the loss of the whole batch where `whole` gives the parts' mean count.
+        """
 
     @abstractmethod
     def meter(self) -> Meter:

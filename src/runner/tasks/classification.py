@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from runner.tasks import Meter, Task
+from runner.tasks import Meter, Task, Whole, own
+from runner.tasks.dense import at_least_float32
 from runner.tasks.metrics import RunningMean, label_ranks
 
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"top1": True})
@@ -30,12 +31,12 @@ class Classification(Task):
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", self.classes)
 
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(1 - s) (-log p_y) + s mean_c (-log p_c), mean over the batch, in float32; s = `smoothing`.
+    def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
+        """(1 - s) (-log p_y) + s mean_c (-log p_c), mean over the batch; s = `smoothing`.
 
         Label smoothing is due to Szegedy et al. 2016; with s = 0 this is cross-entropy.
         """
-        return F.cross_entropy(prediction.float(), target, label_smoothing=self.smoothing)
+        return F.cross_entropy(at_least_float32(prediction), target, label_smoothing=self.smoothing)
 
     def meter(self) -> "ClassificationMeter":
         """A fresh accumulator."""

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from runner.tasks import Whole, own
+
 
 def resize_nearest(values: Tensor, size: Sequence[int]) -> Tensor:
     """Resize (..., H, W) of any type to (..., h, w) = `size`, taking pixel floor(i H / h), floor(j W / w) for (i, j).
@@ -24,12 +26,17 @@ def resize_nearest(values: Tensor, size: Sequence[int]) -> Tensor:
     return values
 
 
-def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """sum(weight * values) / sum(weight); zero with zero gradient where no weight is positive.
+def at_least_float32(values: Tensor) -> Tensor:
+    """Numbers of a shorter type in float32; losses are computed so under autocast, and in float64 where that is asked for."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def weighted_mean(values: Tensor, weight: Tensor, whole: Whole = own) -> Tensor:
+    """sum(weight * values) / whole(sum(weight)); zero with zero gradient where no weight is positive.
 
     `weight` has the shape of `values`: boolean (valid or not) or non-negative. Values of zero weight are not looked at,
     but their own gradients must be finite.
     """
     weight = weight.to(values.dtype)
     kept = torch.where(weight > 0, values, 0) * weight
-    return kept.sum() / weight.sum().clamp(min=torch.finfo(values.dtype).tiny)
+    return kept.sum() / whole(weight.sum()).clamp(min=torch.finfo(values.dtype).tiny)

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from runner.tasks import Meter, Task
-from runner.tasks.dense import resize_nearest, weighted_mean
+from runner.tasks import Meter, Task, Whole, own
+from runner.tasks.dense import at_least_float32, resize_nearest, weighted_mean
 from runner.tasks.metrics import RunningMean, depth_ratios
 
 SHALLOWEST = 3e-5  # metres; labels up to here mean "unknown" (AdaShare's rule for NYU v2 and CityScapes)
@@ -26,10 +26,10 @@ class Depth(Task):
     kind = "dense"
     higher_is_better = HIGHER_IS_BETTER
 
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """|prediction - label| in float32, mean over the valid pixels at the prediction's size."""
+    def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
+        """|prediction - label| in float32 at least, mean over the valid pixels at the prediction's size."""
         label = resize_nearest(target, prediction.shape[-2:])
-        return weighted_mean((prediction.float() - label).abs(), label > SHALLOWEST)
+        return weighted_mean((at_least_float32(prediction) - label).abs(), label > SHALLOWEST, whole)
 
     def meter(self) -> "DepthMeter":
         """A fresh accumulator; `metrics` says by which rules."""

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from runner.tasks import Meter, Task
-from runner.tasks.dense import resize_nearest, weighted_mean
+from runner.tasks import Meter, Task, Whole, own
+from runner.tasks.dense import at_least_float32, resize_nearest, weighted_mean
 from runner.tasks.metrics import AngleMedian, RunningMean, angles, unit_vectors
 
 WITHIN = (11.25, 22.5, 30)  # degrees
@@ -40,11 +40,11 @@ class Normals(Task):
         x, y, z = target.unbind(1)
         return unit_vectors(torch.stack((-y, z, x), 1) + 1)
 
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """1 - cos(prediction, label) in float32, mean over the valid pixels at the prediction's size."""
+    def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
+        """1 - cos(prediction, label) in float32 at least, mean over the valid pixels at the prediction's size."""
         label = resize_nearest(target, prediction.shape[-2:])
-        cosine = (unit_vectors(prediction.float()) * self.directions(label)).sum(1)
-        return weighted_mean(1 - cosine, labelled(label))
+        cosine = (unit_vectors(at_least_float32(prediction)) * self.directions(label)).sum(1)
+        return weighted_mean(1 - cosine, labelled(label), whole)
 
     def meter(self) -> "NormalsMeter":
         """A fresh accumulator of angular errors."""

@@ -7,8 +7,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from runner.tasks import Meter, Task
-from runner.tasks.dense import resize_nearest, weighted_mean
+from runner.tasks import Meter, Task, Whole, own
+from runner.tasks.dense import at_least_float32, resize_nearest, weighted_mean
 from runner.tasks.metrics import RunningMean
 
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"error": False})
@@ -22,11 +22,11 @@ class HeatMap(Task):
     kind = "dense"
     higher_is_better = HIGHER_IS_BETTER
 
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """|prediction - label| in float32, mean over the valid pixels at the prediction's size."""
+    def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
+        """|prediction - label| in float32 at least, mean over the valid pixels at the prediction's size."""
         label = resize_nearest(target, prediction.shape[-2:])
         # nan goes before the difference, or the gradient there would hang on what the sign of nan is
-        return weighted_mean((prediction.float() - label.nan_to_num(0)).abs(), ~label.isnan())
+        return weighted_mean((at_least_float32(prediction) - label.nan_to_num(0)).abs(), ~label.isnan(), whole)
 
     def meter(self) -> "HeatMapMeter":
         """A fresh accumulator of the error."""

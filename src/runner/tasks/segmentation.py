@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from runner.tasks import Meter, Task
-from runner.tasks.dense import resize_nearest, weighted_mean
+from runner.tasks import Meter, Task, Whole, own
+from runner.tasks.dense import at_least_float32, resize_nearest, weighted_mean
 from runner.tasks.metrics import RunningMean, confusion_matrix, intersection_over_union
 
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"miou": True, "pixel_accuracy": True})
@@ -31,8 +31,8 @@ class Segmentation(Task):
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", self.classes)
 
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy in float32, mean over the valid pixels at the prediction's size.
+    def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
+        """Cross-entropy in float32 at least, mean over the valid pixels at the prediction's size.
 
         With `weights` the mean is weighted by the label's class: sum w_y (-log p_y) / sum w_y.
         """
@@ -41,8 +41,8 @@ class Segmentation(Task):
         weight = valid
         if self.weights:
             weight = prediction.new_tensor(self.weights, dtype=torch.float32)[label.where(valid, 0)] * valid
-        losses = F.cross_entropy(prediction.float(), label, ignore_index=self.ignore, reduction="none")
-        return weighted_mean(losses, weight)
+        losses = F.cross_entropy(at_least_float32(prediction), label, ignore_index=self.ignore, reduction="none")
+        return weighted_mean(losses, weight, whole)
 
     def meter(self) -> "SegmentationMeter":
         """A fresh accumulator; `metrics` says by which rules."""
