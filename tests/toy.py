@@ -1,13 +1,23 @@
 """A dataset and a method small enough to work out by hand, for tests of what surrounds them."""
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from runner.configuration.settings import Settings
 from runner.datasets import Dataset
-from runner.method import Batch, Method, Objective, Stage
-from runner.tasks import Meter, Task
+from runner.method import Batch, Method, Objective, Predictor, Stage
+from runner.rundir.checkpoint import Checkpoints
+from runner.rundir.folder import RunFolder
+from runner.tasks import Meter, Task, Whole, own
+from runner.training.batches import Data
+from runner.training.loop import train
+from runner.training.session import Session
+from runner.training.signals import Interrupted, Stop
 
 
 class ErrorMeter(Meter):
@@ -26,7 +36,7 @@ class Line(Task):
     channels, kind = 1, "label"
     higher_is_better = {"error": False}
 
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+    def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
         return ((prediction - target) ** 2).mean()
 
     def meter(self) -> Meter:
@@ -63,9 +73,6 @@ class TwoPhases(Method):
             "weights": torch.optim.Adam(self.layer.parameters(), lr=0.05),
             "scale": torch.optim.SGD([self.scale], lr=0.01, momentum=0.9),
         }
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["initial_lr"] = group["lr"]
 
     def stages(self) -> list[Stage]:
         stages = []
@@ -94,39 +101,74 @@ class TwoPhases(Method):
         return Objective(loss, {"loss/line": loss.detach()})
 
     def predictors(self):
-        return {"line": lambda inputs: {"line": self.scale * self.layer(inputs) + self.offset}}
+        return {"line": Predictor(lambda inputs: {"line": self.scale * self.layer(inputs) + self.offset})}
 
 
-CONFIG = {
-    "seed": 0,
-    "selection": "validation",
-    "scale": 1.0,
-    "evaluation_batch": 4,
-    "evaluation_batches": None,
-    "precision": "float32",
-    "checkpoint_minutes": 1e9,
-}
+SETTINGS = Settings(
+    seed=0,
+    scale=1.0,
+    selection="validation",
+    evaluation_batch=4,
+    evaluation_batches=None,
+    device="cpu",
+    precision="float32",
+    threads=None,
+    cache_dir=None,
+    baseline_run=None,
+    published=None,
+    checkpoint_minutes=1e9,
+    plugins=[],
+    method={},
+    dataset={},
+    model={},
+    choices={},
+    given=(),
+)
 
 
-def session(folder: Path, method: Method | None = None, dataset: Numbers | None = None, seed: int = 0):
-    """Everything a run's training needs, around the toy method."""
-    from runner.rundir.checkpoint import Checkpoints
-    from runner.rundir.folder import RunFolder
-    from runner.training.batches import Data
-    from runner.training.session import Session
-    from runner.training.signals import Stop
-
+def session(
+    folder: Path,
+    method: Method | None = None,
+    dataset: Numbers | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    **settings: Any,
+) -> Session:
+    """Everything a run's training needs, around the toy method; `resume` goes on from the folder's checkpoint."""
     folder.mkdir(exist_ok=True)
     torch.manual_seed(seed)
     method = method or TwoPhases()
-    data = Data(
-        dataset or Numbers(),
-        seed=seed,
-        selection="validation",
-        scale=1.0,
-        batch_size=2,
-        device=torch.device("cpu"),
-    )
+    cpu = torch.device("cpu")
+    data = Data(dataset or Numbers(), seed=seed, selection="validation", scale=1.0, batch_size=2, device=cpu)
     run = RunFolder(folder)
     checkpoints = Checkpoints(run.checkpoints, {"configuration": "abc", "torch": str(torch.__version__)})
-    return Session({**CONFIG, "seed": seed}, run, method, data, checkpoints, Stop())
+    saved = checkpoints.load(cpu) if resume else None
+    torch.manual_seed(12345)  # what a process that goes on may have drawn must not matter
+    return Session(replace(SETTINGS, seed=seed, **settings), run, method, data, checkpoints, Stop(), saved)
+
+
+def go(around: Session) -> Session:
+    """Train to the end, or until a signal."""
+    with around.running():
+        train(
+            around.method,
+            around.data,
+            around,
+            seed=around.settings.seed,
+            start=around.start,
+            autocast=contextlib.nullcontext,
+        )
+    return around
+
+
+class StopAt:
+    """Raises the signal where the loop asks for the `moment`-th time; counts how often it asks."""
+
+    def __init__(self, around: Session, moment: int = -1) -> None:
+        self.moment, self.calls = moment, 0
+        around.stop.check = self
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if self.calls == self.moment:
+            raise Interrupted(15)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.toy import Numbers
 
+from runner.method import Batch
 from runner.training.batches import Data, difference, draw_splits, fingerprint
 
 GIVEN = {"train": torch.arange(1000), "test": torch.arange(1000, 1200)}
@@ -92,3 +93,18 @@ def test_data_are_known_again_by_their_samples():
     assert difference(of(Shifted(train=20, test=8)), recorded) == "the samples"
     assert difference(of(Numbers(train=21, test=8)), recorded) == "the number of samples"
     assert difference({**recorded, "class_names": {"line": ["a"]}}, recorded) == "the names of classes"
+
+
+class Sequences(Numbers):
+    """Each sample is a sequence of `steps` numbers; time comes first."""
+
+    def batch(self, samples, device, generator=None):
+        found = super().batch(samples, device, generator)
+        return Batch(found.inputs.expand(5, *found.inputs.shape), found.targets, axis=1)
+
+
+@pytest.mark.parametrize(("dataset", "shape"), [(Numbers(), (1,)), (Sequences(), (5, 1))])
+def test_the_shape_of_a_sample_is_the_batch_s_less_the_samples(dataset, shape):
+    data = Data(dataset, seed=0, selection="last", scale=1.0, batch_size=2, device=torch.device("cpu"))
+    assert data.input_shape == shape
+    assert data.batch("train", 0).inputs.shape[dataset.batch(torch.arange(2), data.device).axis] == 2

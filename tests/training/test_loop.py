@@ -1,30 +1,21 @@
 """The loop's order, its learning rates, what trains, what diverges, and resuming from every step."""
 
-import contextlib
 import json
+import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
-from tests.toy import Line, Numbers, TwoPhases, session
+from tests.toy import Line, Numbers, StopAt, TwoPhases, go, session
 
 from runner.errors import DivergedError
-from runner.method import Objective, Stage
-from runner.training.evaluate import relative_score
-from runner.training.loop import batches_before, evaluation_steps, train
-from runner.training.signals import Interrupted
-
-
-def run(around, start=None):
-    try:
-        train(
-            around.method, around.data, around, seed=around.config["seed"], start=start, autocast=contextlib.nullcontext
-        )
-    except Interrupted:
-        around.save()
-        raise
-    finally:
-        around.close()
+from runner.method import Objective, Predictor, Series, Stage, budget
+from runner.training.batches import Data
+from runner.training.loop import batches_before, evaluation_steps
+from runner.training.selection import relative_score
+from runner.training.session import Session
+from runner.training.signals import Interrupted, Stop
 
 
 def events(around):
@@ -34,37 +25,29 @@ def events(around):
     ]
 
 
-class StopAt:
-    """Raises the signal flag when the loop has asked `count` times."""
-
-    def __init__(self, around, count):
-        self.around, self.count, self.calls = around, count, 0
-        around.stop.check = self
-
-    def __call__(self):
-        self.calls += 1
-        if self.calls == self.count:
-            raise Interrupted(15)
-
-
 def test_resuming_from_every_moment_gives_the_same_weights_and_record(tmp_path):
     whole = session(tmp_path / "whole")
-    counter = StopAt(whole, -1)
-    run(whole)
+    counter = StopAt(whole)
+    go(whole)
     expected, recorded = whole.method.state_dict(), events(whole)
     for moment in range(1, counter.calls + 1, 5):
         first = session(tmp_path / f"at{moment}")
         StopAt(first, moment)
         with pytest.raises(Interrupted):
-            run(first)
-        second = session(tmp_path / f"at{moment}", seed=0)
-        torch.manual_seed(12345)
-        start = second.restore(second.checkpoints.load(torch.device("cpu")))
-        run(second, start)
+            go(first)
+        second = go(session(tmp_path / f"at{moment}", resume=True))
         for name, value in second.method.state_dict().items():
             assert torch.equal(value, expected[name]), (moment, name)
         assert events(second) == recorded, moment
-        assert second.best == whole.best
+        assert second.selection.state() == whole.selection.state()
+
+
+def test_stopped_before_the_first_stage_began_it_begins_it(tmp_path):
+    whole, first = go(session(tmp_path / "whole")), session(tmp_path / "part")
+    with pytest.raises(Interrupted), first.running():
+        raise Interrupted(15)
+    second = go(session(tmp_path / "part", resume=True))
+    assert events(second) == events(whole)
 
 
 def test_batches_go_on_across_stages_of_a_split():
@@ -72,45 +55,39 @@ def test_batches_go_on_across_stages_of_a_split():
     assert [batches_before(stages, index) for index in range(4)] == [0, 0, 7, 7]
 
 
-def test_every_epoch_visits_each_sample_once_and_orders_differ(tmp_path):
+def test_every_epoch_visits_each_sample_once_and_orders_differ():
     dataset = Numbers(train=20)
-    around = session(tmp_path / "run", dataset=dataset)
-    size = len(around.data.splits["train1"]) // 2
-    epochs = [
-        [sample for k in range(size) for sample in _samples(around, "train1", epoch * size + k)] for epoch in range(2)
-    ]
+    data = Data(dataset, seed=0, selection="validation", scale=1.0, batch_size=2, device=torch.device("cpu"))
+    size = len(data.splits["train1"]) // 2
+    for number in range(2 * size):
+        data.batch("train1", number)
+    epochs = [[sample for batch in dataset.seen[part * size :][:size] for sample in batch] for part in range(2)]
     assert [len(set(epoch)) for epoch in epochs] == [len(epoch) for epoch in epochs]
     assert epochs[0] != epochs[1]
-    assert set(epochs[0]) <= set(around.data.splits["train1"].tolist())
-
-
-def _samples(around, split, number):
-    around.data.batch(split, number)
-    return around.data.dataset.seen[-1]
+    assert set(epochs[0]) <= set(data.splits["train1"].tolist())
 
 
 def test_exactly_the_optimizers_parameters_train(tmp_path):
     around = session(tmp_path / "run", TwoPhases(steps=1, cycles=1))
     before = {name: value.clone() for name, value in around.method.named_parameters()}
     seen = []
-    around.begun_before = around.begun
-    original = around.stepped
+    original = around.on_step
 
-    def stepped(stage, step, *rest):
+    def on_step(stage, step, *rest):
         changed = {name for name, value in around.method.named_parameters() if not torch.equal(value, before[name])}
         seen.append((stage.optimizer, changed))
         for name, value in around.method.named_parameters():
             before[name] = value.clone()
         original(stage, step, *rest)
 
-    around.stepped = stepped
-    run(around)
+    around.on_step = on_step
+    go(around)
     assert seen == [("weights", {"layer.weight", "layer.bias"}), ("scale", {"scale"})]
 
 
 def test_learning_rate_follows_the_schedule(tmp_path):
     around = session(tmp_path / "run", TwoPhases(steps=4, cycles=1))
-    run(around)
+    go(around)
     rates = [event["rate"] for event in events(around) if event["event"] == "train"][:4]
     assert rates == pytest.approx([0.05, 0.05 * 0.875, 0.05 * 0.75, 0.05 * 0.625])
 
@@ -136,14 +113,14 @@ def test_a_step_that_is_not_finite_stops_before_anything_moves(tmp_path, step, w
     with pytest.raises(
         DivergedError, match=rf"stage cycle0/weights, step {step}: the (loss|gradient norm) is (nan|inf)"
     ):
-        run(around)
+        go(around)
     assert all(torch.equal(value, states[-1][name]) for name, value in method.state_dict().items())
 
 
 def test_an_infinite_metric_stops_and_leaves_best_alone(tmp_path):
     method = TwoPhases(steps=4, cycles=1)
     around = session(tmp_path / "run", method)
-    predict = method.predictors()["line"]
+    predict = method.predictors()["line"].predict
     calls = []
 
     def broken(inputs):
@@ -151,18 +128,18 @@ def test_an_infinite_metric_stops_and_leaves_best_alone(tmp_path):
         factor = float("inf") if len(calls) > 3 else 1.0
         return {"line": predict(inputs)["line"] * factor}
 
-    method.predictors = lambda: {"line": broken}
+    method.predictors = lambda: {"line": Predictor(broken)}
     with pytest.raises(
         DivergedError, match="stage cycle0/weights, step 4: predictor line, task line: a prediction is not"
     ):
-        run(around)
+        go(around)
     assert (around.folder.checkpoints / "best.pt").exists()
-    assert around.checkpoints.load_best(torch.device("cpu"))["step"] == around.best["line"]["step"]
+    assert around.checkpoints.load_best(torch.device("cpu"))["step"] == around.selection.chosen()["line"].step
 
 
 def test_evaluation_steps_are_even_and_end_with_the_stage():
     def stage(steps, count):
-        return Stage(name="s", split="train", steps=steps, objective=None, evaluate=("p",), evaluations=count)
+        return Stage(name="s", split="train", steps=steps, observe=print, evaluate=("p",), evaluations=count)
 
     assert evaluation_steps(stage(10, 3)) == {3, 7, 10}
     assert evaluation_steps(stage(10, 1)) == {10}
@@ -173,36 +150,11 @@ def test_evaluation_steps_are_even_and_end_with_the_stage():
 def test_gradients_are_clipped_to_the_global_norm(tmp_path):
     method = TwoPhases(steps=1, cycles=1)
     method.optimizers["weights"] = torch.optim.SGD(method.layer.parameters(), lr=1.0)
-    method.optimizers["weights"].param_groups[0]["initial_lr"] = 1.0
     method._objective = lambda batch: Objective(100 * method.layer.weight.sum() + 0 * method.scale.sum(), {})
     around = session(tmp_path / "run", method)
     before = method.layer.weight.item()
-    run(around)
+    go(around)
     assert before - method.layer.weight.item() == pytest.approx(1.0, rel=1e-5)
-
-
-def test_the_first_predictor_selects_and_the_others_are_kept_as_they_were_then(tmp_path):
-    """`good` is best at its second measurement, where `other` is at its worst."""
-    errors = {"good": [3.0, 1.0, 2.0], "other": [1.0, 9.0, 1.0]}
-    method = TwoPhases(steps=6, cycles=1)
-    stages = [replace(stage, evaluate=("good", "other"), evaluations=3) for stage in method.stages()[:1]]
-    method.stages = lambda: stages
-    around = session(tmp_path / "run", method)
-    measured = dict.fromkeys(errors, 0)
-
-    def evaluate(predictor, split, *position, **limit):
-        value = errors[predictor][measured[predictor] // 2]  # validation and test
-        measured[predictor] += 1
-        return {"line": {"error": value}}
-
-    around._evaluate = evaluate
-    run(around)
-    assert method.main_predictor() == "good"
-    assert {name: (best["step"], best["metrics"]["test"]["line"]["error"]) for name, best in around.best.items()} == {
-        "good": (4, 1.0),
-        "other": (4, 9.0),
-    }
-    assert around.checkpoints.load_best(torch.device("cpu"))["step"] == 4
 
 
 def test_a_first_metric_of_zero_still_counts():
@@ -216,15 +168,29 @@ def test_going_on_with_other_threads_is_said(tmp_path, caplog):
     first = session(tmp_path / "run")
     StopAt(first, 5)
     with pytest.raises(Interrupted):
-        run(first)
+        go(first)
     saved = first.checkpoints.load(torch.device("cpu"))
     assert saved["machine"] == {"threads": torch.get_num_threads(), "device": "cpu"}
-    saved["machine"]["threads"] += 1
     with caplog.at_level("WARNING"):
-        second = session(tmp_path / "run")
-        second.restore(saved)
-        second.close()
+        again(first, {**saved, "machine": {"threads": torch.get_num_threads() + 1, "device": "cpu"}})
     assert f"began with threads={torch.get_num_threads() + 1} and goes on with threads=" in caplog.text
+
+
+def test_a_checkpoint_that_lacks_what_is_noted_now_goes_on_in_silence(tmp_path, caplog):
+    first = session(tmp_path / "run")
+    StopAt(first, 5)
+    with pytest.raises(Interrupted):
+        go(first)
+    saved = first.checkpoints.load(torch.device("cpu"))
+    with caplog.at_level("WARNING"):
+        again(first, {**saved, "machine": {}})
+    assert not caplog.text
+
+
+def again(before, saved):
+    Session(
+        before.settings, before.folder, TwoPhases(), before.data, before.checkpoints, Stop(), saved
+    ).recorder.close()
 
 
 def test_only_the_chosen_moment_is_measured_whole_for_all_its_predictors(tmp_path):
@@ -233,10 +199,79 @@ def test_only_the_chosen_moment_is_measured_whole_for_all_its_predictors(tmp_pat
     method.predictors = lambda: {"line": predict, "other": predict}
     stages = [replace(stage, evaluate=("line", "other"), evaluations=1) for stage in method.stages()[:1]]
     method.stages = lambda: stages
-    around = session(tmp_path / "run", method)
-    around.config = {**around.config, "evaluation_batches": 1}
-    run(around)
-    assert {name: best["batches"] for name, best in around.best.items()} == {"line": 1, "other": 1}
+    around = go(session(tmp_path / "run", method, evaluation_batches=1))
+    assert {name: best.batches for name, best in around.selection.chosen().items()} == {"line": 1, "other": 1}
     around.load_best()
-    assert {name: best["batches"] for name, best in around.best.items()} == {"line": None, "other": None}
-    assert around.best["line"]["metrics"] == around.best["other"]["metrics"]
+    best = around.selection.chosen()
+    assert {name: found.batches for name, found in best.items()} == {"line": None, "other": None}
+    assert best["line"].metrics == best["other"].metrics
+
+
+def test_the_end_of_a_point_of_the_series_is_measured_whole(tmp_path):
+    method = TwoPhases(steps=2, cycles=2)
+    method.series = Series("cycle")
+    around = go(session(tmp_path / "run", method, evaluation_batches=1))
+    assert [(entry["step"], entry["batches"]) for entry in around.evaluations()] == [(1, 1), (2, None)] * 4
+
+
+class Observing(TwoPhases):
+    """Looks at three batches before it trains, and sums what it sees into a buffer."""
+
+    def __init__(self):
+        torch.manual_seed(0)
+        super().__init__(steps=2, cycles=1)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def stages(self):
+        def observe(batch):
+            assert not torch.is_grad_enabled()
+            self.seen.add_(batch.inputs.sum())
+
+        return [Stage(name="looking", split="train1", steps=3, observe=observe), *super().stages()]
+
+
+def test_a_stage_can_look_at_batches_without_an_optimizer_and_resumes_within(tmp_path):
+    whole = go(session(tmp_path / "whole", Observing()))
+    assert whole.method.seen.item() > 0
+    assert budget(whole.method.stages(), batch_size=2).samples == 2 * (2 + 2)  # what is looked at is not trained on
+    first = session(tmp_path / "part", Observing())
+    StopAt(first, 3)
+    with pytest.raises(Interrupted):
+        go(first)
+    second = go(session(tmp_path / "part", Observing(), resume=True))
+    assert torch.equal(second.method.seen, whole.method.seen)
+    assert events(second) == events(whole)
+
+
+def test_the_best_evaluation_calls_its_stage(tmp_path):
+    method, called = TwoPhases(steps=4, cycles=1), []
+    stages = [replace(stage, on_best=partial(called.append, stage.name)) for stage in method.stages()]
+    method.stages = lambda: stages
+    around = go(session(tmp_path / "run", method))
+    scores = [entry["score"] for entry in around.evaluations()]
+    better = [score > max(scores[:number], default=-math.inf) for number, score in enumerate(scores)]
+    names = [entry["stage"] for entry in around.evaluations()]
+    assert called == [name for name, best in zip(names, better, strict=True) if best]
+
+
+def test_a_surrogate_reports_the_number_that_it_stands_for(tmp_path):
+    method = TwoPhases(steps=1, cycles=1)
+    objective = method._objective
+    method._objective = lambda batch: objective(batch)._replace(reported=torch.tensor(7.5))
+    around = go(session(tmp_path / "run", method))
+    assert [event["loss"] for event in events(around) if event["event"] == "train"] == [7.5, 7.5]
+
+
+def test_an_order_decides_which_samples_make_a_batch(tmp_path):
+    dataset, method = Numbers(train=20), TwoPhases(steps=3, cycles=1)
+
+    def backwards(split, number):
+        return split.samples.flip(0)[number * split.batch_size : (number + 1) * split.batch_size]
+
+    stages = [replace(stage, order=backwards, evaluate=()) for stage in method.stages()[:1]]
+    method.stages = lambda: stages
+    around = session(tmp_path / "run", method, dataset)
+    dataset.seen.clear()
+    go(around)
+    expected = around.data.splits["train1"].flip(0)[:6].view(3, 2).tolist()
+    assert dataset.seen == expected

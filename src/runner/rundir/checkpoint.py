@@ -27,6 +27,9 @@ class Position:
     measured: bool
 
 
+BEGINNING = Position(-1, 0, True)  # before the first stage begins
+
+
 class Checkpoints:
     """The checkpoints of one run: `last.pt`, the one before it, and `best.pt`, with their SHA-256 sums.
 

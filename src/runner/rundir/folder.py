@@ -21,7 +21,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.yaml"
-        self.data = path / "data.json"
+        self.fingerprint = path / "data.json"
         self.metrics = path / "metrics.jsonl"
         self.summary_file = path / "summary.json"
         self.checkpoints = path / "checkpoints"

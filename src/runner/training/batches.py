@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from runner.datasets import Dataset
-from runner.errors import ConfigurationError
-from runner.method import Batch
+from runner.method import Batch, Order, Split, shuffled
 from runner.seeds import generator
 
 VALIDATION_SHARE = 0.1  # of the training samples, when a validation split selects
 PROBES = 8  # samples of a split that stand for all where two sets of data are compared
-SECOND_SHARE = 0.2  # of the training samples learn the policy where the distribution names no train2 (AdaShare §4)
+SECOND_SHARE = 0.2  # of the training samples learn the policy where the distribution names no train2 (Sun et al. 2020)
 
 
 class Data:
@@ -30,38 +29,39 @@ class Data:
         self.dataset, self.seed, self.batch_size, self.device = dataset, seed, batch_size, device
         self.splits = draw_splits(dataset.splits, seed, selection, 1.0 if dataset.scaled else scale, batch_size)
         self.selection_split = {"validation": "validation", "test": "test", "last": None}[selection]
-        self._order: dict[str, tuple[int, Tensor]] = {}
 
     def example(self) -> Tensor:
         """The inputs of a training batch of one sample, on the CPU: (1, C, H, W) or (T, 1, C, H, W)."""
-        return self.dataset.batch(self.splits["train"][:1], torch.device("cpu"), torch.Generator()).inputs
+        return self._example.inputs
+
+    @cached_property
+    def _example(self) -> Batch:
+        return self.dataset.batch(self.splits["train"][:1], torch.device("cpu"), torch.Generator())
+
+    @property
+    def sample_axis(self) -> int:
+        """The axis of a batch's inputs along which its samples lie."""
+        return self._example.axis
 
     @cached_property
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one training sample: (C, H, W) or (T, C, H, W)."""
-        example = self.example()
-        return tuple(example.shape[1:] if example.dim() == 4 else example[:, 0].shape)
+        shape = list(self._example.inputs.shape)
+        del shape[self.sample_axis]
+        return tuple(shape)
 
     def sizes(self) -> Mapping[str, int]:
         """Samples in every split."""
         return {name: len(samples) for name, samples in self.splits.items()}
 
-    def batch(self, split: str, number: int) -> Batch:
-        """Training batch `number` of `split`: whole epochs in a fresh order each, incomplete batches dropped, augmented."""
-        samples = self.splits[split]
-        per_epoch = len(samples) // self.batch_size
-        if per_epoch == 0:
-            raise ConfigurationError(
-                f"method.batch_size={self.batch_size} is more than the {len(samples)} samples of split '{split}'; "
-                "use a smaller batch or more data"
-            )
-        epoch, position = divmod(number, per_epoch)
-        if self._order.get(split, (-1,))[0] != epoch:
-            order = torch.randperm(len(samples), generator=generator(self.seed, "order", split, epoch))
-            self._order[split] = (epoch, order)
-        chosen = self._order[split][1][position * self.batch_size : (position + 1) * self.batch_size]
+    def batch(self, split: str, number: int, order: Order = shuffled) -> Batch:
+        """Training batch `number` of `split`, of the samples that `order` chooses, augmented."""
         noise = generator(self.seed, "augment", split, number)
-        return _channels_last(self.dataset.batch(samples[chosen], self.device, noise))
+        return _channels_last(self.dataset.batch(order(self._split(split), number), self.device, noise))
+
+    def _split(self, name: str) -> Split:
+        samples = self.splits[name]
+        return Split(name, samples, self.batch_size, self.seed, lambda task: self.dataset.labels(task)[samples])
 
     def evaluation_batches(self, split: str, size: int, limit: int | None = None) -> Iterator[Batch]:
         """The split in order, as it is measured: full size, not augmented, at most `limit` batches."""
@@ -85,7 +85,9 @@ def _evenly(samples: Tensor, count: int) -> Tensor:
 
 def _channels_last(batch: Batch) -> Batch:
     inputs = batch.inputs
-    return batch._replace(inputs=inputs.contiguous(memory_format=torch.channels_last)) if inputs.dim() == 4 else batch
+    if inputs.dim() != 4 or batch.axis != 0:
+        return batch
+    return batch._replace(inputs=inputs.contiguous(memory_format=torch.channels_last))
 
 
 def draw_splits(

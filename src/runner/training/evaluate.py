@@ -1,7 +1,7 @@
 """Predictors x splits x tasks -> numbers."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
@@ -9,10 +9,8 @@ import torch
 from runner.errors import DivergedError
 from runner.method import Method
 from runner.seeds import seed_everything
-from runner.tasks import Task
 from runner.training.batches import Data
-
-Metrics = dict[str, dict[str, float]]  # task -> metric -> value
+from runner.training.selection import Metrics
 
 
 def evaluate(
@@ -37,7 +35,7 @@ def evaluate(
     meters = {name: task.meter() for name, task in tasks.items()}
     method.eval()
     seed_everything(data.seed, "evaluate", predictor, split, position)
-    predict = method.predictors()[predictor]
+    predict = method.predictors()[predictor].predict
     with torch.no_grad():
         for batch in data.evaluation_batches(split, batch_size, limit):
             check()
@@ -59,20 +57,3 @@ def require_finite(metrics: Metrics, where: str) -> None:
         for name, value in values.items():
             if math.isinf(value):
                 raise DivergedError(f"{where}: metric {task}/{name} is {value}; lower the learning rate")
-
-
-def relative_score(metrics: Metrics, first: Metrics, tasks: Mapping[str, Task]) -> float:
-    """How much better `metrics` are than `first`, the same predictor's first evaluation.
-
-    The mean over tasks of the mean over metrics of the signed relative change (the form of AdaShare's relative performance);
-    metrics that are undefined do not count, and one that is zero in `first` counts by its plain difference.
-    """
-    per_task = []
-    for name, task in tasks.items():
-        changes = [
-            (1 if better_high else -1) * (metrics[name][metric] - first[name][metric]) / (abs(first[name][metric]) or 1)
-            for metric, better_high in task.higher_is_better.items()
-            if math.isfinite(metrics[name][metric]) and math.isfinite(first[name][metric])
-        ]
-        per_task.append(sum(changes) / len(changes) if changes else 0.0)
-    return sum(per_task) / len(per_task)

@@ -11,25 +11,28 @@ from torch.optim import Optimizer
 
 from runner.errors import DivergedError
 from runner.method import Batch, Method, Objective, Stage
-from runner.rundir.checkpoint import Position
+from runner.rundir.checkpoint import BEGINNING, Position
 from runner.seeds import seed_everything
 from runner.training.batches import Data
 
 
 class Observer(Protocol):
-    """Who is told of the training's progress; may raise `Interrupted` in `measure` and `at`."""
+    """Who is told of the training's progress; may raise `Interrupted` in `evaluate` and `on_position`."""
 
-    def begun(self, index: int, stage: Stage) -> None:
+    def on_stage_begin(self, stage: Stage) -> None:
         """A stage begins or goes on."""
 
-    def at(self, position: Position) -> None:
+    def on_position(self, position: Position) -> None:
         """Everything up to `position` is done; a checkpoint may be taken here."""
 
-    def measure(self, index: int, stage: Stage, step: int) -> None:
+    def evaluate(self, stage: Stage, step: int) -> None:
         """An evaluation is due."""
 
-    def stepped(self, stage: Stage, step: int, objective: Objective, loss: float, norm: float, rate: float) -> None:
+    def on_step(self, stage: Stage, step: int, objective: Objective, loss: float, norm: float, rate: float) -> None:
         """An optimizer step was taken."""
+
+    def on_observed(self, stage: Stage, step: int) -> None:
+        """A batch was looked at."""
 
 
 def train(
@@ -38,30 +41,37 @@ def train(
     observer: Observer,
     *,
     seed: int,
-    start: Position | None = None,
+    start: Position = BEGINNING,
     autocast: Callable[[], AbstractContextManager],
 ) -> None:
-    """Descend the method's stages in order from `start`, the position of a restored checkpoint, or from the beginning."""
+    """Descend the method's stages in order from `start`, the position of a restored checkpoint or the beginning."""
     method.train()
+    for optimizer in method.optimizers.values():
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])  # what a schedule's factors multiply
     stages = method.stages()
     for index, stage in enumerate(stages):
-        if start is not None and index < start.stage:
+        if index < start.stage:
             continue
-        first, measured = (start.step, start.measured) if start and index == start.stage else (0, False)
-        if start is None or index > start.stage:
+        first, measured = (start.step, start.measured) if index == start.stage else (0, False)
+        if index > start.stage:
             seed_everything(seed, stage.name, "begin")
             stage.begin()
-        observer.begun(index, stage)
-        parameters = freeze_all_but(method, method.optimizers[stage.optimizer])
+        observer.on_stage_begin(stage)
+        parameters = freeze_all_but(method, method.optimizers[stage.optimizer] if stage.objective else None)
         due, offset = evaluation_steps(stage), batches_before(stages, index)
         for step in range(first, stage.steps + 1):
             if step in due and not (step == first and measured):
-                observer.at(Position(index, step, False))
-                observer.measure(index, stage, step)
-            observer.at(Position(index, step, True))
+                observer.on_position(Position(index, step, False))
+                observer.evaluate(stage, step)
+            observer.on_position(Position(index, step, True))
             if step < stage.steps:
                 seed_everything(seed, stage.name, step)
-                take_step(method, stage, step, data.batch(stage.split, offset + step), parameters, observer, autocast)
+                batch = data.batch(stage.split, offset + step, stage.order)
+                if stage.objective is not None:
+                    take_step(method, stage, step, batch, parameters, observer, autocast)
+                else:
+                    look_at(stage, step, batch, observer, autocast)
 
 
 def take_step(
@@ -74,6 +84,7 @@ def take_step(
     autocast: Callable[[], AbstractContextManager],
 ) -> None:
     """One optimizer step; raises `DivergedError` before anything moves where the loss or its gradient is not finite."""
+    assert stage.objective is not None
     optimizer = method.optimizers[stage.optimizer]
     factor = stage.schedule(step / stage.steps)
     for group in optimizer.param_groups:
@@ -95,12 +106,26 @@ def take_step(
         torch._foreach_mul_(gradients, stage.clip / norm)
     optimizer.step()
     stage.project()
-    observer.stepped(stage, step, objective, loss, norm, optimizer.param_groups[0]["lr"])
+    shown = loss if objective.reported is None else float(objective.reported)
+    observer.on_step(stage, step, objective, shown, norm, optimizer.param_groups[0]["lr"])
 
 
-def freeze_all_but(method: Method, optimizer: Optimizer) -> list[Tensor]:
-    """Let exactly the optimizer's parameters require gradients, and return them."""
-    chosen = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+@torch.no_grad()
+def look_at(
+    stage: Stage, step: int, batch: Batch, observer: Observer, autocast: Callable[[], AbstractContextManager]
+) -> None:
+    """One batch of a stage that observes, without gradients, in the mode that the method is in: training."""
+    assert stage.observe is not None
+    with autocast():
+        stage.observe(batch)
+    stage.project()
+    observer.on_observed(stage, step)
+
+
+def freeze_all_but(method: Method, optimizer: Optimizer | None) -> list[Tensor]:
+    """Let exactly the optimizer's parameters require gradients (None: no parameter), and return them."""
+    groups = [] if optimizer is None else optimizer.param_groups
+    chosen = [parameter for group in groups for parameter in group["params"]]
     method.requires_grad_(False)
     for parameter in method.parameters():
         parameter.grad = None

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Mapping
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 PLAIN_SECONDS = 10.0  # between lines where there is no terminal
 
 
-class View:
+class Progress:
     """Shows one run's training; `total` optimizer steps in all."""
 
     def __init__(self, total: int, done: int) -> None:
@@ -17,25 +17,25 @@ class View:
         self.total, self.done, self._first = total, done, done
         self._start = self._shown = time.monotonic()
         self._stage = ""
-        self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[status]}"),
+        self._bars = bars.Progress(
+            bars.TextColumn("[bold]{task.description}"),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TextColumn("{task.fields[status]}"),
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self._bar = self._progress.add_task("", total=max(1, total), completed=done, status="")
-        self._progress.start()
+        self._bar = self._bars.add_task("", total=max(1, total), completed=done, status="")
+        self._bars.start()
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-        self._progress.stop()
+        self._bars.stop()
 
     def stage(self, name: str) -> None:
         """A stage begins."""
         self._stage = name
-        self._progress.update(self._bar, description=name)
+        self._bars.update(self._bar, description=name)
 
     def step(self, number: int, steps: int, values: Mapping[str, float]) -> None:
         """Step `number` of `steps` of the stage is taken."""
@@ -44,7 +44,7 @@ class View:
         speed = (self.done - self._first) / max(1e-9, now - self._start)
         numbers = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         status = f"{speed:.3g} steps/s  {_duration((self.total - self.done) / max(speed, 1e-9))} left  {numbers}"
-        self._progress.update(self._bar, completed=self.done, status=status)
+        self._bars.update(self._bar, completed=self.done, status=status)
         if not self.console.is_terminal and now - self._shown > PLAIN_SECONDS:
             self._shown = now
             line = f"{self._stage} {number + 1}/{steps}  ({self.done}/{self.total})  {status}"

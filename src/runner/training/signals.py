@@ -42,6 +42,15 @@ class Stop:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    @contextmanager
+    def deferring(self) -> Iterator[None]:
+        """Only note signals for the length of the block, in which there is state to save; `check` acts on them."""
+        self.deferred = True
+        try:
+            yield
+        finally:
+            self.deferred = False
+
     def check(self) -> None:
         """Raise `Interrupted` if a signal has arrived."""
         if self.number is not None:

@@ -1,0 +1,54 @@
+"""What a training says while it goes: lines of metrics.jsonl and the live view."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runner.method import Objective, Stage
+from runner.rundir.record import Record
+from runner.training.progress import Progress
+from runner.training.selection import Evaluation
+
+LINES_PER_STAGE = 200
+
+
+class Recorder:
+    """Records and shows one run's training from `done` optimizer steps on; open until `close`."""
+
+    def __init__(self, record: Record, stages: Sequence[Stage], done: int) -> None:
+        self._record = record
+        self._progress = Progress(sum(stage.steps for stage in stages), done)
+
+    def stage(self, stage: Stage) -> None:
+        """A stage begins or goes on."""
+        self._progress.stage(stage.name)
+
+    def step(self, stage: Stage, step: int, loss: float, norm: float, rate: float, objective: Objective) -> None:
+        """Show an optimizer step and record it, at most `LINES_PER_STAGE` times a stage."""
+        self._progress.step(step, stage.steps, {"loss": loss})
+        if step % max(1, stage.steps // LINES_PER_STAGE) == 0:
+            scalars = {name: float(value) for name, value in objective.scalars.items()}
+            self._record.write("train", stage.name, step, loss=loss, scalars=scalars, gradient_norm=norm, rate=rate)
+
+    def observed(self, stage: Stage, step: int) -> None:
+        """Show that a batch was looked at."""
+        self._progress.step(step, stage.steps, {})
+
+    def evaluation(self, found: Evaluation, steps: int) -> None:
+        """Record an evaluation and show the first metric of every task."""
+        fields: dict[str, Any] = {name: getattr(found, name) for name in ("predictor", "score", "metrics", "batches")}
+        self._record.write("evaluation", found.stage, found.step, **fields)
+        self._progress.note(f"{found.stage} {found.step}/{steps} {found.predictor}: {_line(found.metrics['test'])}")
+
+    def offset(self) -> int:
+        """How many bytes of the record are durable; what a checkpoint refers to."""
+        return self._record.offset()
+
+    def close(self) -> None:
+        """Close the record and give the terminal back."""
+        self._record.close()
+        self._progress.close()
+
+
+def _line(metrics: Mapping[str, Mapping[str, float]]) -> str:
+    firsts = {task: next(iter(values.items())) for task, values in metrics.items() if values}
+    return ", ".join(f"{task} {name} {value:.4g}" for task, (name, value) in firsts.items())
