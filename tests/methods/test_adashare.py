@@ -1,11 +1,13 @@
 """AdaShare's stages: what trains when, what stays, how the variants of the regularisers relate."""
 
+import dataclasses
+
 import pytest
 import torch
-from tests.compose import small
+from tests import tiny
+from tests.compose import composed, small
 
-from runner.policies import gumbel
-from runner.run import assemble
+from runner.run import assemble, construct_method
 
 CPU = torch.device("cpu")
 
@@ -16,7 +18,7 @@ def cache(tmp_path_factory):
 
 
 def built(cache, *overrides):
-    return assemble(small("adashare", f"cache_dir={cache}", *overrides), CPU)
+    return assemble(small("adashare", f"cache_dir={cache}", *overrides), CPU)[:2]
 
 
 def step(data, method, stage):
@@ -48,50 +50,65 @@ def test_weight_steps_leave_the_logits_and_policy_steps_the_weights_but_not_the_
     stages = {stage.name: stage for stage in method.stages()}
     before = {name: value.clone() for name, value in method.state_dict().items()}
     step(data, method, stages["search000/weights"])
-    assert torch.equal(method.logits, before["logits"])
+    assert torch.equal(method.policy.logits, before["policy.logits"])
     before = {name: value.clone() for name, value in method.state_dict().items()}
     step(data, method, stages["search000/policy"])
     changed = {name for name, value in method.state_dict().items() if not torch.equal(value, before[name])}
-    assert "logits" in changed
+    assert "policy.logits" in changed
     assert any(name.endswith("running_mean") for name in changed)
     assert not changed & {name for name, _ in method.network.named_parameters(prefix="network")}
 
 
 def test_with_one_open_block_task_losses_move_only_the_last_logits(cache):
-    data, method = built(cache, "method.sparsity_weight=0", "method.sharing_weight=0")
+    data, method = built(cache, "method.policy.sparsity_weight=0", "method.policy.sharing_weight=0")
     stage = next(stage for stage in method.stages() if stage.name == "search000/policy")
     step(data, method, stage)
-    assert method.logits.grad[:, -1].abs().min() > 0
-    assert not method.logits.grad[:, :-1].any()
+    assert method.policy.logits.grad[:, -1].abs().min() > 0
+    assert not method.policy.logits.grad[:, :-1].any()
 
 
 def test_paper_and_official_sharing_have_the_same_sum_of_layer_weights(cache):
     _, paper = built(cache)
     blocks = len(paper.network.blocks)
     with torch.no_grad():
-        paper.logits[0, :, 0] = 50.0  # alpha = 1 for the first task, 0 for the others
-        paper.logits[1:, :, 0] = -50.0
+        paper.policy.logits[0, :, 0] = 50.0  # alpha = 1 for the first task, 0 for the others
+        paper.policy.logits[1:, :, 0] = -50.0
     pairs = len(paper.tasks) - 1
-    assert paper.regularisers(8)[1].item() == pytest.approx(pairs * (blocks + 1) / 2, rel=1e-6)
+    assert paper.policy.regularisers(8)["sharing"].value.item() == pytest.approx(pairs * (blocks + 1) / 2, rel=1e-6)
 
 
-def test_a_scaled_recipe_follows_progress(cache):
-    _, whole = built(cache, "method.cycles=40", "method.curriculum_speed=3")
-    _, half = built(cache, "method.cycles=80", "method.curriculum_speed=6", "scale=0.5", "method.temperature_decay=0.5")
-    assert half.cycles == whole.cycles == 40
-    for cycle in (0, 5, 17, 39):
-        assert half._cycle(cycle).closed == whole._cycle(cycle).closed
-        assert half._cycle(cycle).temperature == pytest.approx(5 * 0.5 ** (2 * cycle))
+def test_a_scaled_recipe_follows_progress():
+    """Half the cycles are as far apart as two of the whole recipe's, in curriculum and temperature."""
+    node = composed("method.num_cycles=40", "method.curriculum_speed=3").method
+    dataset = tiny.Pictures(labels=False)
+    sizes = {"train": 16, "train1": 12, "train2": 4}
+    whole, half = (construct_method(node, tiny.setup(tiny.dense, dataset, sizes, scale=scale)) for scale in (1, 0.5))
+    assert (whole.num_cycles, half.num_cycles) == (40, 20)
+    for cycle in (0, 5, 17, 19):
+        assert half._cycle(cycle).closed == whole._cycle(2 * cycle).closed
+        assert half._cycle(cycle).completed == whole._cycle(2 * cycle).completed
+
+
+def test_phases_never_shrink_below_two_and_given_ones_not_at_all():
+    node = composed().method
+    for given, expected in ((frozenset(), (2, 2)), (frozenset({"num_cycles"}), (14, 2))):
+        setup = tiny.setup(tiny.dense, tiny.Pictures(labels=False), {"train": 16, "train1": 12, "train2": 4})
+        setup = dataclasses.replace(setup, scale=0.01, given=given)
+        method = construct_method(node, setup)
+        assert (method.num_cycles, len(method.retraining.policies)) == expected
+        assert setup.shrunk["warmup_steps"] == (200, 2)
+        assert ("num_cycles" in setup.shrunk) == ("num_cycles" not in given)
+        assert "num_draws" not in setup.shrunk
 
 
 def test_each_draw_is_recorded_with_fresh_weights(cache):
     _, method = built(cache)
     torch.manual_seed(0)
     first = method.network.blocks[0].body[0].weight.clone()
-    method._draw(1)
+    method.stages()[-1].begin()
     assert not torch.equal(first, method.network.blocks[0].body[0].weight)
-    assert torch.equal(method.policies[1], method.gates)
-    assert torch.equal(method.policies[0], torch.ones_like(method.gates))
+    assert torch.equal(method.retraining.policies[1], method.retraining.gates)
+    assert torch.equal(method.retraining.policies[0], torch.ones_like(method.retraining.gates))
     assert not method.optimizers["weights"].state
     assert len(method.summary()["policy"]["draws"]) == 2
 
@@ -99,11 +116,11 @@ def test_each_draw_is_recorded_with_fresh_weights(cache):
 def test_draws_come_from_the_best_evaluations_logits_when_asked(cache):
     _, method = built(cache, "method.policy_from=best")
     with torch.no_grad():
-        method.logits[..., 0] = 100.0
-    method.keep("searched")
+        method.policy.logits[..., 0] = 100.0
+    method.stages()[1].on_best()
     with torch.no_grad():
-        method.logits[..., 0] = -100.0
-    method._draw(0)
-    assert method.gates.all()
+        method.policy.logits[..., 0] = -100.0
+    method.stages()[-2].begin()
+    assert method.retraining.gates.all()
     alpha = torch.tensor(method.summary()["policy"]["execute_probability"])
-    torch.testing.assert_close(alpha, gumbel.execute_probability(method.kept))
+    torch.testing.assert_close(alpha, method.kept.probability())

@@ -1,122 +1,162 @@
-"""What holds for every file in conf/method: it composes, is deterministic, resumes exactly and predicts every task."""
+"""What holds for every file in conf/method: pure stages, gradients for their parameters, exact resume from every moment."""
 
 import contextlib
-import random
+import json
 
 import pytest
 import torch
-from tests.compose import SMALL, small
+from tests import tiny
+from tests.compose import small
+from tests.signatures import assert_settings_fit
+from tests.toy import SETTINGS, StopAt
 
 from runner.configuration import files
-from runner.configuration.identity import digest
-from runner.run import assemble
+from runner.configuration.construct import locate
+from runner.method import budget, main_predictor, points
+from runner.run import construct_method
 from runner.rundir.checkpoint import Checkpoints
 from runner.rundir.folder import RunFolder
-from runner.training.loop import train
+from runner.seeds import seed_everything
+from runner.training.batches import Data
+from runner.training.evaluate import evaluate
+from runner.training.loop import freeze_all_but, train
 from runner.training.session import Session
 from runner.training.signals import Interrupted, Stop
 
 METHODS = sorted(files.options("method"))
 CPU = torch.device("cpu")
+BATCH = 4
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return str(tmp_path_factory.mktemp("cache"))
+@pytest.fixture(params=METHODS)
+def node(request):
+    """A method's settings in its small form."""
+    return small(request.param).method
 
 
-def started(method, folder, cache):
-    """Everything of a run up to its training."""
-    config = small(method, f"cache_dir={cache}", "checkpoint_minutes=1e9")
-    data, trained = assemble(config, CPU)
+def requirements(node):
+    wanted = node.get("_requires_", [])
+    return wanted.get("model", []) if isinstance(wanted, dict) else wanted
+
+
+def made(node):
+    """The method around a tiny network, and tiny data for it."""
+    words = requirements(node)
+    dataset = tiny.Pictures(labels="label" in words)
+    data = Data(dataset, seed=0, selection="validation", scale=1.0, batch_size=BATCH, device=CPU)
+    seed_everything(0, "initialisation")
+    method = construct_method(node, tiny.setup(tiny.network_for(words), dataset, data.sizes(), batch_size=BATCH))
+    return data, method
+
+
+def session(node, folder, resume=False):
+    data, method = made(node)
     folder.mkdir(exist_ok=True)
-    run = RunFolder(folder)
-    checkpoints = Checkpoints(run.checkpoints, {"configuration": digest(config)})
-    return Session(config, run, trained, data, checkpoints, Stop())
+    checkpoints = Checkpoints(RunFolder(folder).checkpoints, {})
+    saved = checkpoints.load(CPU) if resume else None
+    torch.manual_seed(99)  # what a process that goes on may have drawn must not matter
+    return Session(SETTINGS, RunFolder(folder), method, data, checkpoints, Stop(), saved)
 
 
-def go(session, start=None):
-    try:
-        train(session.method, session.data, session, seed=0, start=start, autocast=contextlib.nullcontext)
-    except Interrupted:
-        session.save()
-        raise
-    finally:
-        session.close()
-    return session
+def go(around):
+    with around.running():
+        train(around.method, around.data, around, seed=0, start=around.start, autocast=contextlib.nullcontext)
+    return around
 
 
-def test_every_method_has_a_small_form_here():
-    assert set(METHODS) == set(SMALL)
+def events(around):
+    found = [json.loads(line) for line in around.folder.metrics.read_text().splitlines()]
+    return [{key: value for key, value in event.items() if key != "time"} for event in found]
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_stages_are_pure_and_their_names_unique(method, tmp_path, cache):
-    session = started(method, tmp_path / "run", cache)
-    first, second = session.method.stages(), session.method.stages()
-    described = [[(s.name, s.split, s.steps, s.optimizer, s.evaluate) for s in stages] for stages in (first, second)]
+def test_stages_are_pure_and_their_names_unique(node):
+    _, method = made(node)
+    first, second = method.stages(), method.stages()
+    described = [
+        [(s.name, s.split, s.steps, s.optimizer, s.evaluate, s.evaluations, s.restarts, s.clip) for s in stages]
+        for stages in (first, second)
+    ]
     assert described[0] == described[1]
+    for before, after in zip(first, second, strict=True):
+        assert [before.schedule(k / 7) for k in range(7)] == [after.schedule(k / 7) for k in range(7)]
     assert len({stage.name for stage in first}) == len(first)
-    assert {stage.optimizer for stage in first} <= set(session.method.optimizers)
-    assert {name for stage in first for name in stage.evaluate} <= set(session.method.predictors())
+    assert {stage.optimizer for stage in first} <= set(method.optimizers)
+    assert {name for stage in first for name in stage.evaluate} <= set(method.predictors())
+    assert main_predictor(first) in method.predictors()
+    assert (method.series is None) == (not points(method))
+    assert budget(first, BATCH).samples > 0
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_objectives_are_finite_scalars_with_gradients_for_exactly_their_parameters(method, tmp_path, cache):
-    session = started(method, tmp_path / "run", cache)
-    for stage in session.method.stages()[:3]:
-        batch = session.data.batch(stage.split, 0)
+def test_every_stage_gives_gradients_to_exactly_the_parameters_of_its_optimizer(node):
+    data, method = made(node)
+    method.train()
+    for stage in method.stages():
+        parameters = freeze_all_but(method, method.optimizers[stage.optimizer] if stage.objective else None)
+        batch = data.batch(stage.split, 0, stage.order)
+        if stage.objective is None:
+            stage.observe(batch)
+            continue
         objective = stage.objective(batch)
         assert objective.loss.shape == ()
         assert torch.isfinite(objective.loss)
-        assert all(torch.isfinite(value).all() for value in objective.scalars.values())
+        assert all(torch.isfinite(value).all() and not value.requires_grad for value in objective.scalars.values())
+        objective.loss.backward()
+        found = {id(parameter) for parameter in method.parameters() if parameter.grad is not None}
+        assert found == {id(parameter) for parameter in parameters}, stage.name
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_predictors_give_every_task(method, tmp_path, cache):
-    session = started(method, tmp_path / "run", cache)
-    session.method.eval()
-    inputs = session.data.batch("train", 0).inputs
-    for name, predict in session.method.predictors().items():
+def test_every_predictor_gives_every_task_and_changes_nothing(node):
+    data, method = made(node)
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    for name, predictor in method.predictors().items():
+        inputs = data.batch("train", 0).inputs
+        method.eval()
         with torch.no_grad():
-            predictions = predict(inputs)
-        assert set(predictions) == set(session.data.dataset.tasks), name
+            predictions = predictor.predict(inputs)
+        assert set(predictions) == set(data.dataset.tasks), name
         for task, prediction in predictions.items():
-            assert prediction.shape[:2] == (4, session.data.dataset.tasks[task].channels)
+            assert prediction.shape[:2] == (BATCH, data.dataset.tasks[task].channels)
+        if predictor.network is not None:
+            with torch.no_grad():
+                again = predictor.network().eval()(inputs)
+            for task, prediction in predictions.items():
+                torch.testing.assert_close(again[task], prediction, rtol=1e-4, atol=1e-5)
+    assert all(torch.equal(value, before[name]) for name, value in method.state_dict().items())
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_resumes_exactly_and_repeats_itself(method, tmp_path, cache):
-    whole = go(started(method, tmp_path / "whole", cache))
-    moments = 0
-
-    class Count:
-        def __init__(self, at):
-            self.at, self.calls = at, 0
-
-        def __call__(self):
-            self.calls += 1
-            if self.calls == self.at:
-                raise Interrupted(15)
-
-    again = started(method, tmp_path / "again", cache)
-    counter = again.stop.check = Count(-1)
-    go(again)
-    moments = counter.calls
-    assert_equal(again.method, whole.method)
-    for number, moment in enumerate(random.Random(method).sample(range(1, moments + 1), 2)):
-        first = started(method, tmp_path / f"part{number}", cache)
-        first.stop.check = Count(moment)
-        with pytest.raises(Interrupted):
-            go(first)
-        second = started(method, tmp_path / f"part{number}", cache)
-        torch.manual_seed(99)
-        go(second, second.restore(second.checkpoints.load(CPU)))
-        assert_equal(second.method, whole.method)
-        assert second.best == whole.best or str(second.best) == str(whole.best)
-
-
-def assert_equal(found, expected):
-    state = expected.state_dict()
-    for name, value in found.state_dict().items():
+def test_it_resumes_exactly_when_it_is_interrupted_at_every_moment(node, tmp_path):
+    """One run is stopped at its second moment, goes on to the next one, is stopped there, and so on to its end."""
+    whole = go(session(node, tmp_path / "whole"))
+    interruptions, patience, position, ended = 0, 2, None, None
+    while ended is None:
+        part = session(node, tmp_path / "part", resume=interruptions > 0)
+        StopAt(part, patience)
+        try:
+            ended = go(part)
+        except Interrupted:
+            interruptions += 1
+            # within an evaluation every start begins it again: stop one question later
+            patience, position = (2, part.position) if part.position != position else (patience + 1, position)
+    assert interruptions >= sum(stage.steps for stage in whole.method.stages())
+    state = whole.method.state_dict()
+    for name, value in ended.method.state_dict().items():
         assert torch.equal(value, state[name]), name
+    assert ended.selection.state() == whole.selection.state() or str(ended.selection.state()) == str(
+        whole.selection.state()
+    )  # nan is not equal to itself
+    assert str(events(ended)) == str(events(whole))
+
+
+def test_the_summary_is_plain_and_the_run_scores(node, tmp_path):
+    around = go(session(node, tmp_path / "run"))
+    around.load_best()
+    json.dumps(around.method.summary(), allow_nan=True)
+    name = main_predictor(around.method.stages())
+    position = {"position": "now", "autocast": contextlib.nullcontext, "check": lambda: None}
+    measured = evaluate(around.method, name, around.data, "test", batch_size=BATCH, **position)
+    assert set(measured) == set(around.data.dataset.tasks)
+
+
+def test_settings_fit_the_signature_that_they_feed(node):
+    """`batch_size` is the setup's, which every method is given."""
+    assert_settings_fit(node, locate(node["_target_"]), given={"setup"}, elsewhere={"batch_size"})

@@ -1,4 +1,8 @@
-"""Knowledge Evolution's stages: what a generation keeps, draws anew and measures (KE §3, §12)."""
+"""Knowledge Evolution's stages: what a generation keeps, draws anew and measures.
+
+What is kept and drawn anew is that of utils/net_utils.py, split_reinitialize, in
+github.com/ahmdtaha/knowledge_evolution.
+"""
 
 from math import sqrt
 
@@ -7,6 +11,7 @@ import torch
 from tests.compose import small
 
 from runner.errors import ConfigurationError
+from runner.method import main_predictor
 from runner.run import assemble
 from runner.seeds import seed_everything
 
@@ -32,7 +37,7 @@ def test_a_generation_keeps_fit_weights_norms_and_biases_and_draws_the_others_wi
     before = {name: value.clone() for name, value in method.network.state_dict().items()}
     begin(method, 1)
     for name, value in method.network.state_dict().items():
-        mask = method._masks().get(name)
+        mask = method.masks.read().get(name)
         if mask is None:
             assert torch.equal(value, before[name]), name
             continue
@@ -60,8 +65,8 @@ def test_momentum_is_forgotten_and_the_schedule_begins_again(method):
 
 
 def test_magnitudes_are_those_inside_and_outside_the_mask_at_each_end(method):
-    name = method.names[3]
-    weight, mask = method.network.get_parameter(name), method._masks()[name]
+    name = list(method.masks)[3]
+    weight, mask = method.network.get_parameter(name), method.masks.read()[name]
     with torch.no_grad():
         weight[mask], weight[~mask] = 2.0, -0.5
     begin(method, 1)
@@ -72,15 +77,15 @@ def test_magnitudes_are_those_inside_and_outside_the_mask_at_each_end(method):
     assert method.magnitudes[1, 3, 0] == 4.0
     layers = method.summary()["magnitudes"]
     assert layers["layers"][3] + ".weight" == name
-    assert len(layers["fit_reset"]) == 3
+    assert len(layers["values"]) == 3
 
 
 def test_masks_are_drawn_anew_only_where_asked(tmp_path):
     for redraw in (True, False):
         method = evolved(tmp_path, "method.split=wels", f"method.redraw_masks={str(redraw).lower()}")
-        before = {name: mask.clone() for name, mask in method._masks().items()}
+        before = {name: mask.clone() for name, mask in method.masks.read().items()}
         begin(method, 1)
-        same = [torch.equal(mask, before[name]) for name, mask in method._masks().items()]
+        same = [torch.equal(mask, before[name]) for name, mask in method.masks.read().items()]
         assert not any(same) if redraw else all(same)
         assert "slim" not in method.predictors()
 
@@ -88,16 +93,16 @@ def test_masks_are_drawn_anew_only_where_asked(tmp_path):
 def test_zero_evolution_leaves_nothing_outside_the_mask(tmp_path):
     method = evolved(tmp_path, "method.reinitialization=zero")
     begin(method, 1)
-    assert all((method.network.get_parameter(name)[~mask] == 0).all() for name, mask in method._masks().items())
+    assert all((method.network.get_parameter(name)[~mask] == 0).all() for name, mask in method.masks.read().items())
 
 
 def test_dense_selects_and_fit_and_slim_agree(method):
-    assert method.main_predictor() == "dense"
+    assert main_predictor(method.stages()) == "dense"
     method.eval()
     images = torch.randn(2, *method.example.shape[1:])
     predictors = method.predictors()
     with torch.no_grad():
-        fit, slim, reset = (predictors[name](images)["scene"] for name in ("fit", "slim", "reset"))
+        fit, slim, reset = (predictors[name].predict(images)["scene"] for name in ("fit", "slim", "reset"))
     torch.testing.assert_close(fit, slim, rtol=1e-5, atol=1e-5 * float(fit.abs().max()))
     assert not torch.allclose(fit, reset)
 

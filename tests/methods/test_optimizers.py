@@ -1,13 +1,11 @@
+import pytest
 import torch
+from tests import tiny
 from torch import nn
 from torch.optim import SGD
 
-from runner.methods.optimizers import forget, prepared
-
-
-def test_learning_rates_are_noted_as_the_initial_ones():
-    optimizer = prepared(SGD([nn.Parameter(torch.ones(2))], lr=0.3))
-    assert optimizer.param_groups[0]["initial_lr"] == 0.3
+from runner.errors import ConfigurationError
+from runner.methods.optimizers import forget, prepared, two_rates
 
 
 def test_momentum_may_begin_at_different_steps():
@@ -36,3 +34,29 @@ def test_forgetting_is_a_new_optimizer():
     forget(optimizer)
     optimizer.step()
     torch.testing.assert_close(weight.detach(), torch.full((2,), 0.8))
+
+
+def rates(optimizer):
+    return {id(parameter): group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+
+
+def test_backbone_and_heads_have_their_rates_and_the_heads_one_where_none_is_given():
+    network = tiny.dense({"depth": 1})
+    for backbone_rate, expected in ((0.5, 0.5), (None, 0.1)):
+        found = rates(two_rates("sgd", network, 0.1, backbone_rate, 0.0))
+        assert {found[id(parameter)] for parameter in network.backbone_parameters()} == {expected}
+        assert {found[id(parameter)] for parameter in network.head_parameters()} == {0.1}
+
+
+def test_a_backbone_rate_for_a_network_that_has_no_backbone_of_its_own_is_refused():
+    network = nn.Sequential(nn.Linear(2, 2))
+    assert set(rates(two_rates("adam", network, 0.1, None, 0.0)).values()) == {0.1}
+    with pytest.raises(
+        ConfigurationError, match=r"method.backbone_learning_rate=0.5, but Sequential does not tell its"
+    ):
+        two_rates("adam", network, 0.1, 0.5, 0.0)
+
+
+def test_an_unknown_optimizer_is_refused():
+    with pytest.raises(ConfigurationError, match=r"method.optimizer=adamw is not allowed; use adam or sgd"):
+        two_rates("adamw", tiny.dense({"depth": 1}), 0.1, None, 0.0)

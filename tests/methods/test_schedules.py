@@ -2,11 +2,7 @@
 
 import pytest
 
-from runner.methods.schedules import scaled, step_decay, warmup_cosine
-
-
-def test_scaled_counts():
-    assert [scaled(100, 0.5), scaled(10, 0.01), scaled(0, 0.5), scaled(7, 1.0)] == [50, 1, 0, 7]
+from runner.methods.schedules import part, step_decay, warmup_cosine
 
 
 def test_step_decay_halves_every_4000_steps():
@@ -21,3 +17,10 @@ def test_warmup_cosine_of_knowledge_evolution(epoch, rate):
         assert 0.256 * factor((epoch + inside) / 200) == pytest.approx(
             rate, rel=1e-4, abs=0.05e-5
         )  # printed to two digits
+
+
+def test_a_part_of_a_schedule_is_what_the_whole_has_there():
+    whole = warmup_cosine(20, 5)
+    piece = part(whole, 10 / 20, 15 / 20)
+    assert [piece(k / 5) for k in range(5)] == [whole((10 + k) / 20) for k in range(5)]
+    assert part(whole, 0, 1) is whole

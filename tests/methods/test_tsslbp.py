@@ -1,4 +1,7 @@
-"""The stage of TSSL-BP: its loss, its optimizer, its clamp, and how often it is measured (TSSL-BP §4, §8)."""
+"""The stage of TSSL-BP: its loss, its optimizer, its clamp, and how often it is measured.
+
+The first three as in main.py and functions/loss_f.py of github.com/stonezwr/TSSL-BP.
+"""
 
 import pytest
 import torch
@@ -10,7 +13,7 @@ from runner.spiking import count_loss, kernel_loss
 
 
 def assembled(cache, *overrides):
-    return assemble(small("tsslbp", *overrides, f"cache_dir={cache}"), torch.device("cpu"))
+    return assemble(small("tsslbp", *overrides, f"cache_dir={cache}"), torch.device("cpu"))[:2]
 
 
 def test_weights_are_clamped_after_a_step_and_the_gradient_clipped_to_one(tmp_path):
@@ -40,7 +43,7 @@ def test_the_optimizer_is_the_authors(tmp_path):
 
 
 @pytest.mark.parametrize("loss", ["kernel", "count"])
-@pytest.mark.parametrize("version", ["head", "paper"])
+@pytest.mark.parametrize("version", ["released", "published"])
 def test_the_objective_is_the_loss_of_the_version_on_the_output_currents(tmp_path, loss, version):
     own = (
         ["method.desired_train=[0,1,1,0,1]"]
@@ -56,7 +59,7 @@ def test_the_objective_is_the_loss_of_the_version_on_the_output_currents(tmp_pat
         else count_loss(psc, labels, desired=4.0, undesired=1.0)
     )
     assert method.stages()[0].objective(batch).loss.item() == expected.item()
-    assert method.network.neuron.tau_s == {"head": 3.0, "paper": 2.0}[version]
+    assert method.network.neuron.tau_s == {"released": 3.0, "published": 2.0}[version]
 
 
 def test_it_is_measured_after_every_epoch_unless_told_otherwise(tmp_path):
@@ -75,7 +78,7 @@ def test_a_desired_train_of_another_length_is_refused(tmp_path):
 
 
 def test_counts_are_in_proportion_to_the_steps_unless_given(tmp_path):
-    """Half and a tenth: 15 and 3 at the 30 steps they were published for (TSSL-BP §9)."""
+    """Half and a tenth: 15 and 3 at the 30 steps they were published for (TSSL-BP's Networks/NMNIST_CNN.yaml)."""
     _, method = assembled(tmp_path, "method.loss=count")
     assert method.counts == {"desired": 2.5, "undesired": 0.5}
     _, method = assembled(tmp_path, "method.loss=count", "model.steps=30")

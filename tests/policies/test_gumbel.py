@@ -1,4 +1,4 @@
-"""The numbers of AdaShare's policy: worked by hand or in the specification of the method (§16)."""
+"""The numbers of AdaShare's policy (Sun et al. 2020), worked out from its formulas by hand or in a few lines."""
 
 import math
 

@@ -1,21 +1,27 @@
-"""AdaShare: learn per task and block whether to execute or skip it, then retrain with drawn policies (AdaShare §5 to §8)."""
+"""AdaShare: learn per task and block whether to execute or skip it, then retrain with drawn policies.
 
+Sun et al., "AdaShare: Learning What To Share For Efficient Deep Multi-Task Learning", NeurIPS 2020; train.py, re-train.py and
+envs/blockdrop_env.py in github.com/sunxm2357/AdaShare.
+"""
+
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Adam
+from torch import Tensor
 
-from runner.method import Batch, Method, Objective, Predictor, Stage
-from runner.methods.objectives import weighted_sum
-from runner.methods.optimizers import forget, prepared, two_rates
-from runner.methods.schedules import scaled, step_decay
+from runner.errors import chosen
+from runner.method import Batch, Method, Objective, Predictor, Series, Setup, Stage
+from runner.methods.objectives import penalised, weighted_sum
+from runner.methods.optimizers import Kind, forget, two_rates
+from runner.methods.retraining import Retraining
+from runner.methods.schedules import step_decay
 from runner.models import Gated
-from runner.policies import gumbel
+from runner.policies import Policy
 from runner.policies.block_cost import block_costs
-from runner.tasks import Task
+from runner.policies.gumbel import open_blocks
 
 
 @dataclass(frozen=True)
@@ -23,90 +29,67 @@ class _Cycle:
     """Where one alternation of weight and policy updates stands."""
 
     number: int
-    temperature: float
+    completed: float  # cycles of the unshrunk recipe that went before
     closed: int  # leading blocks that every task executes
 
 
 class AdaShare(Method):
     """Warm-up; cycles of weight updates on train1 and policy updates on train2; retraining from fresh weights per draw.
 
-    The network is used for the search and then, with new weights, for each draw in turn. Buffers: `policies` (draws, K, L),
-    what has been drawn; `gates` (K, L), what is being retrained; `kept`, the logits at the search's best evaluation.
+    The network is used for the search and then, with new weights, for each draw in turn. `kept` is the policy as it was at the
+    search's best evaluation.
     """
 
-    repeats = ("retrained",)
-    kept: Tensor
-    gates: Tensor
-    policies: Tensor
+    series = Series("draw", alternatives=True)
 
     def __init__(
         self,
         *,
-        build: Callable[[Sequence[str]], nn.Module],
-        tasks: Mapping[str, Task],
-        sizes: Mapping[str, int],
-        scale: float,
-        example: Tensor,
-        batch_size: int,
-        warmup: int,
-        cycles: int,
+        setup: Setup,
+        policy: Callable[..., Policy],
+        warmup_steps: int,
+        num_cycles: int,
         weight_steps: int | None,
         policy_steps: int | None,
-        retrain: int,
-        draws: int,
+        retrain_steps: int,
+        num_draws: int,
         search_evaluations: int,
         retrain_evaluations: int,
-        initial_policy: str,
-        skip_logit: float,
-        sampling: str,
-        temperature: float,
-        temperature_decay: float,
         curriculum: bool,
         curriculum_speed: int,
-        sparsity: str,
-        sparsity_weight: float,
-        sharing: str,
-        sharing_weight: float,
-        policy_from: str,
-        search_optimizer: str,
+        policy_from: Literal["last", "best"],
+        search_optimizer: Kind,
         learning_rate: float,
-        backbone_learning_rate: float,
-        policy_learning_rate: float,
-        policy_weight_decay: float,
+        backbone_learning_rate: float | None,
         weight_decay: float,
         decay_steps: int,
         decay_factor: float,
-        weights: dict[str, float],
+        loss_weights: dict[str, float],
     ) -> None:
         super().__init__()
-        self.tasks, self.weights, self.sampling = tasks, weights, sampling
-        network = build(list(tasks))
+        self.tasks, self.loss_weights, self.example = setup.tasks, loss_weights, setup.example
+        network = setup.network()
         assert isinstance(network, Gated)
-        self.network, self.example = network, example
-        blocks = len(self.network.blocks)
-        self.logits = nn.Parameter(gumbel.initial_logits(initial_policy, len(tasks), blocks, skip_logit))
-        self.register_buffer("kept", self.logits.detach().clone())
-        self.register_buffer("gates", torch.ones(len(tasks), blocks))
-        self.register_buffer("policies", torch.ones(draws, len(tasks), blocks))
-        self.warmup, self.cycles, self.retrain = scaled(warmup, scale), scaled(cycles, scale), scaled(retrain, scale)
-        self.weight_steps = scaled(weight_steps, scale) if weight_steps else max(1, sizes["train1"] // batch_size)
-        self.policy_steps = scaled(policy_steps, scale) if policy_steps else max(1, sizes["train2"] // batch_size)
-        self.cycle_size = cycles / self.cycles  # cycles of the unshrunk recipe that one of ours stands for
-        self.temperature = lambda cycle: gumbel.temperature(temperature, temperature_decay, cycle)
-        self.open_blocks = lambda cycle: gumbel.open_blocks(cycle, curriculum_speed, blocks) if curriculum else blocks
-        self.draws, self.policy_from = draws, policy_from
+        self.network, size = network, {"tasks": len(setup.tasks), "blocks": len(network.blocks)}
+        self.policy = policy(**size)
+        self.kept = copy.deepcopy(self.policy)
+        self.from_best = chosen("method.policy_from", policy_from, {"last": False, "best": True})
+        self.retraining = Retraining(**size, draws=setup.phases("num_draws", num_draws))
+        self.warmup_steps = setup.steps("warmup_steps", warmup_steps)
+        self.num_cycles = setup.phases("num_cycles", num_cycles)
+        self.weight_steps = setup.steps("weight_steps", weight_steps) if weight_steps else setup.epoch("train1")
+        self.policy_steps = setup.steps("policy_steps", policy_steps) if policy_steps else setup.epoch("train2")
+        self.retrain_steps = setup.steps("retrain_steps", retrain_steps)
+        self.cycle_size = num_cycles / self.num_cycles  # cycles of the unshrunk recipe that one of ours stands for
+        self.curriculum_speed = curriculum_speed if curriculum else None
         self.search_evaluations, self.retrain_evaluations = search_evaluations, retrain_evaluations
-        self.sparsity, self.sparsity_weight = sparsity, sparsity_weight
-        self.sharing, self.sharing_weight = sharing, sharing_weight
-        self.warmup_schedule = step_decay(warmup, decay_steps, decay_factor)
-        self.retrain_schedule = step_decay(retrain, decay_steps, decay_factor)
-        parts = (self.network.backbone_parameters(), self.network.head_parameters())
+        self.warmup_schedule = step_decay(warmup_steps, decay_steps, decay_factor)
+        self.retrain_schedule = step_decay(retrain_steps, decay_steps, decay_factor)
         rates = (learning_rate, backbone_learning_rate, weight_decay)
-        policy_adam = Adam([self.logits], lr=policy_learning_rate, weight_decay=policy_weight_decay)
         self.optimizers = {
-            "weights": two_rates("adam", *parts, *rates),
-            "search": two_rates(search_optimizer, *parts, *rates),
-            "policy": prepared(policy_adam),
+            "weights": two_rates("adam", network, *rates),
+            "search": two_rates(search_optimizer, network, *rates),
+            "policy": self.policy.optimizer(),
         }
 
     def stages(self) -> Sequence[Stage]:
@@ -114,18 +97,28 @@ class AdaShare(Method):
         warmup = Stage(
             name="warmup",
             split="train",
-            steps=self.warmup,
+            steps=self.warmup_steps,
             objective=lambda batch: self._task_losses(batch, None),
             schedule=self.warmup_schedule,
         )
-        cycles = [self._cycle(number) for number in range(self.cycles)]
+        cycles = [self._cycle(number) for number in range(self.num_cycles)]
         search = [stage for cycle in cycles for stage in (self._weights_stage(cycle), self._policy_stage(cycle))]
-        return [warmup, *search, *(self._retrain_stage(draw) for draw in range(self.draws))]
+        retraining = self.retraining.stages(
+            self.network,
+            lambda: self._learned().draw(),
+            self._task_losses,
+            self._restart,
+            steps=self.retrain_steps,
+            schedule=self.retrain_schedule,
+            evaluate=("retrained",),
+            evaluations=self.retrain_evaluations,
+        )
+        return [warmup, *search, *retraining]
 
     def _cycle(self, number: int) -> _Cycle:
-        completed = number * self.cycle_size
-        closed = len(self.network.blocks) - self.open_blocks(completed)
-        return _Cycle(number, self.temperature(completed), closed)
+        completed, blocks = number * self.cycle_size, len(self.network.blocks)
+        speed = self.curriculum_speed
+        return _Cycle(number, completed, 0 if speed is None else blocks - open_blocks(completed, speed, blocks))
 
     def _weights_stage(self, cycle: _Cycle) -> Stage:
         measured = cycle.number in self._measured_cycles()
@@ -133,15 +126,20 @@ class AdaShare(Method):
             name=f"search{cycle.number:03}/weights",
             split="train1",
             steps=self.weight_steps,
-            objective=lambda batch: self._task_losses(batch, self._sample(cycle), cycle.closed),
+            objective=lambda batch: self._task_losses(batch, self.policy.sample(cycle.completed), cycle.closed),
             optimizer="search",
             begin=lambda: forget(self.optimizers["weights"]),  # the search has its own; free the warm-up's memory
+            on_best=lambda: self.kept.load_state_dict(self.policy.state_dict()),
             evaluate=("searched",) if measured else (),
         )
 
     def _measured_cycles(self) -> set[int]:
-        """Evenly spaced over the cycles in which every block follows the policy (AdaShare §6.5), the last among them."""
-        fully_open = [number for number in range(self.cycles) if self._cycle(number).closed == 0] or [self.cycles - 1]
+        """Evenly spaced over the cycles in which every block follows the policy, the last among them.
+
+        AdaShare's train.py, train, takes its best, too, from these alone.
+        """
+        cycles = range(self.num_cycles)
+        fully_open = [number for number in cycles if self._cycle(number).closed == 0] or [self.num_cycles - 1]
         count = min(self.search_evaluations, len(fully_open))
         return {fully_open[round(len(fully_open) * (number + 1) / count) - 1] for number in range(count)}
 
@@ -154,77 +152,33 @@ class AdaShare(Method):
             optimizer="policy",
         )
 
-    def _retrain_stage(self, draw: int) -> Stage:
-        return Stage(
-            name=f"retrain{draw}",
-            split="train",
-            steps=self.retrain,
-            objective=lambda batch: self._task_losses(batch, self.gates),
-            schedule=self.retrain_schedule,
-            begin=lambda: self._draw(draw),
-            evaluate=("retrained",),
-            evaluations=self.retrain_evaluations,
-        )
-
-    def _sample(self, cycle: _Cycle) -> Tensor:
-        noise = gumbel.gumbel_noise(self.logits.shape, self.logits.device)
-        hard = self.sampling == "straight_through"
-        return gumbel.relaxed_gates(self.logits, noise, cycle.temperature, straight_through=hard)
-
     def _task_losses(self, batch: Batch, gates: Tensor | None, closed: int = 0) -> Objective:
         predictions = self.network(batch.inputs, gates, closed)
-        return weighted_sum(self.tasks, self.weights, predictions, batch.targets)
+        return penalised(weighted_sum(self.tasks, self.loss_weights, predictions, batch), self.network)
 
     def _policy_objective(self, batch: Batch, cycle: _Cycle) -> Objective:
-        task_losses = self._task_losses(batch, self._sample(cycle), cycle.closed)
-        sparsity, sharing = self.regularisers(len(self.network.blocks) - cycle.closed)
-        loss = task_losses.loss + self.sparsity_weight * sparsity + self.sharing_weight * sharing
-        return Objective(loss, {**task_losses.scalars, "sparsity": sparsity.detach(), "sharing": sharing.detach()})
+        objective = self._task_losses(batch, self.policy.sample(cycle.completed), cycle.closed)
+        for name, term in self.policy.regularisers(len(self.network.blocks) - cycle.closed).items():
+            scalars = {**objective.scalars, name: term.value.detach()}
+            objective = objective._replace(loss=objective.loss + term.weight * term.value, scalars=scalars)
+        return objective
 
-    def regularisers(self, open_blocks: int) -> tuple[Tensor, Tensor]:
-        """Sparsity and sharing losses; the paper's are scaled to pull as hard as the official code's (at alpha = 0.5)."""
-        blocks = len(self.network.blocks)
-        sparsity = {
-            "paper": gumbel.sparsity_paper,
-            "official": gumbel.sparsity_official,
-            "depth_weighted": gumbel.sparsity_depth_weighted,
-        }[self.sparsity](self.logits, open_blocks)
-        if self.sharing == "official":
-            return sparsity, gumbel.sharing_official(self.logits)
-        same_sum = (blocks + 1) / (blocks - 1)  # of layer weights: sum of l / L against sum of (L - l) / L
-        return sparsity, same_sum * gumbel.sharing_paper(gumbel.execute_probability(self.logits))
+    def _learned(self) -> Policy:
+        return self.kept if self.from_best else self.policy
 
-    @torch.no_grad()
-    def _draw(self, draw: int) -> None:
-        logits = self.kept if self.policy_from == "best" else self.logits
-        self.gates.copy_(gumbel.drawn_gates(logits))
-        self.policies[draw].copy_(self.gates)
-        self.network.reset_parameters()
+    def _restart(self) -> None:
         forget(self.optimizers["search"])
         forget(self.optimizers["weights"])
-
-    def keep(self, predictor: str) -> None:
-        """Keep the logits of the search's best evaluation, for `policy_from: best`."""
-        if predictor == "searched":
-            self.kept.copy_(self.logits.detach())
 
     def predictors(self) -> Mapping[str, Predictor]:
         """`searched`: a policy drawn afresh for every batch, as the official evaluation does; `retrained`: the current draw."""
         return {
-            "searched": lambda inputs: self.network(inputs, gumbel.drawn_gates(self.logits)),
-            "retrained": lambda inputs: self.network(inputs, self.gates),
+            "searched": Predictor(lambda inputs: self.network(inputs, self.policy.draw())),
+            "retrained": self.retraining.predictor(self.network),
         }
 
+    @torch.no_grad()
     def summary(self) -> Mapping[str, Any]:
         """The learned probabilities of executing and every drawn policy, both tasks x blocks, and what blocks cost."""
-        costs = block_costs(self.network, self.example)
-        alpha = gumbel.execute_probability(self.kept if self.policy_from == "best" else self.logits)
-        return {
-            "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
-            "policy": {
-                "tasks": list(self.tasks),
-                "execute_probability": alpha.tolist(),
-                "draws": self.policies.int().tolist(),
-                "blocks": [cost._asdict() for cost in costs],
-            },
-        }
+        costs = [cost._asdict() for cost in block_costs(self.network, self.example)]
+        return {"policy": self.retraining.learned(list(self.tasks), self._learned().probability(), costs)}

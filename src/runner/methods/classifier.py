@@ -1,17 +1,16 @@
-"""One network trained by epochs: cross-entropy, label smoothing, `long`, and the slim network from scratch (KE §9)."""
+"""One network trained by epochs: cross-entropy, label smoothing, `long`, and the slim network from scratch.
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+Cross-entropy and label smoothing are baselines of Knowledge Evolution (Taha et al. 2021), `long` is one of Zhou et al. 2022,
+"Fortuitous Forgetting in Connectionist Networks".
+"""
 
-from torch import Tensor, nn
+from collections.abc import Mapping, Sequence
+from typing import Unpack
 
 from runner.evolution import hypothesis, slim
-from runner.layers.initial import initialize, kaiming_normal
-from runner.method import Batch, Method, Objective, Predictor, Stage
-from runner.methods.epochs import classification_loss, epoch_steps, momentum_sgd
-from runner.methods.schedules import scaled, warmup_cosine
-from runner.models import cost
-from runner.tasks import Task
+from runner.layers.initial import initial_draw, initialize
+from runner.method import Method, Predictor, Setup, Stage
+from runner.methods.epochs import Recipe, Training
 
 
 class Classifier(Method):
@@ -20,63 +19,21 @@ class Classifier(Method):
     `slim_rate` trains, from scratch, the slim network of that split rate in place of the dense one.
     """
 
-    def __init__(
-        self,
-        *,
-        build: Callable[[Sequence[str]], nn.Module],
-        tasks: Mapping[str, Task],
-        sizes: Mapping[str, int],
-        scale: float,
-        example: Tensor,
-        batch_size: int,
-        epochs: int,
-        evaluations: int,
-        slim_rate: float | None,
-        smoothing: float,
-        learning_rate: float,
-        momentum: float,
-        weight_decay: float,
-        warmup_epochs: int,
-    ) -> None:
+    def __init__(self, *, setup: Setup, epochs: int, slim_rate: float | None, **recipe: Unpack[Recipe]) -> None:
         super().__init__()
-        self.network, self.example = build(list(tasks)), example
+        self.network = setup.network()
         if slim_rate is not None:
-            self.network = slim.extract(self.network, hypothesis.kels(self.network, example, slim_rate), example)
-            initialize(self.network, getattr(self.network, "initial", kaiming_normal))
-        self.loss = classification_loss(tasks, smoothing)
-        self.evaluations = evaluations
-        epochs = scaled(epochs, scale)
-        self.steps = epochs * epoch_steps(sizes["train"], batch_size)
-        self.schedule = warmup_cosine(epochs, min(scaled(warmup_epochs, scale), epochs - 1))
-        self.optimizers = {"weights": momentum_sgd(self.network, learning_rate, momentum, weight_decay)}
+            masks = hypothesis.kels(self.network, setup.example, slim_rate)
+            self.network = slim.extract(self.network, masks, setup.example)
+            initialize(self.network, initial_draw(self.network))
+        self.recipe = Training(setup, self.network, recipe)
+        self.epochs = setup.epochs("epochs", epochs)
+        self.optimizers = {"weights": self.recipe.optimizer}
 
     def stages(self) -> Sequence[Stage]:
         """A single stage."""
-        return [
-            Stage(
-                name="training",
-                split="train",
-                steps=self.steps,
-                objective=self._objective,
-                schedule=self.schedule,
-                evaluate=("trained",),
-                evaluations=self.evaluations,
-            )
-        ]
-
-    def _objective(self, batch: Batch) -> Objective:
-        return self.loss(self.network(batch.inputs), batch.targets)
+        return [self.recipe.stage("training", self.epochs, evaluate=("trained",))]
 
     def predictors(self) -> Mapping[str, Predictor]:
         """`trained`."""
-        return {"trained": self.network}
-
-    def networks(self) -> Mapping[str, nn.Module]:
-        """`trained`."""
-        return {"trained": self.network}
-
-    def summary(self) -> Mapping[str, Any]:
-        """Parameters and multiply-accumulates of the network."""
-        example = self.example.to(next(self.network.parameters()).device)
-        own = {"parameters": cost.parameters(self.network), "macs": cost.macs(self.network, example)}
-        return {"parameters": own["parameters"], "costs": {"trained": own}}
+        return {"trained": Predictor(self.network, lambda: self.network)}

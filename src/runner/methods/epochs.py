@@ -1,34 +1,89 @@
-"""What training a classifier by epochs needs: steps of an epoch, a smoothed loss, momentum SGD over all parameters."""
+"""What every method shares that trains one network by epochs: its recipe, its loss, its stages."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
 
-from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch import nn
+from torch.optim import SGD
 
-from runner.method import Objective
-from runner.methods.objectives import weighted_sum
-from runner.methods.optimizers import prepared
+from runner.method import Batch, Objective, Setup, Stage
+from runner.methods.objectives import penalised, weighted_sum
+from runner.methods.optimizers import forget, prepared
+from runner.methods.schedules import part, warmup_cosine
 from runner.tasks import Task
 from runner.tasks.classification import Classification
 
-
-def epoch_steps(samples: int, batch_size: int) -> int:
-    """Optimizer steps of one epoch; an incomplete batch is dropped."""
-    return max(1, samples // batch_size)
+MOST_WARMUP = 5  # epochs, where the recipe leaves the warm-up to the number of epochs
 
 
-def classification_loss(
-    tasks: Mapping[str, Task], smoothing: float
-) -> Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], Objective]:
-    """Cross-entropy of every label task with label smoothing (KE §5), as a function of predictions and targets."""
-    smoothed = {
+class Recipe(TypedDict):
+    """The settings of conf/method/_epochs.yaml, which such a method takes as `**recipe: Unpack[Recipe]`."""
+
+    evaluations: int
+    smoothing: float
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    warmup_epochs: int | None
+
+
+class Training:
+    """How one network is trained by epochs: momentum SGD over every parameter, warm-up and cosine, label smoothing.
+
+    Weight decay acts on batch norm and biases too, as in KE_model.py, get_optimizer, of the official Knowledge Evolution.
+    """
+
+    def __init__(self, setup: Setup, network: nn.Module, recipe: Recipe) -> None:
+        self._setup, self._network, self._recipe = setup, network, recipe
+        self._tasks = smoothed(setup.tasks, recipe["smoothing"])
+        rate, momentum, decay = recipe["learning_rate"], recipe["momentum"], recipe["weight_decay"]
+        self.optimizer = prepared(SGD(network.parameters(), lr=rate, momentum=momentum, weight_decay=decay, fused=True))
+
+    def stage(
+        self,
+        name: str,
+        epochs: int,
+        *,
+        within: tuple[int, int] | None = None,
+        factor: float = 1.0,
+        loss: Callable[[Batch], Objective] | None = None,
+        **hooks: Any,
+    ) -> Stage:
+        """A stage of `epochs` epochs with a warm-up and a cosine of its own; `hooks` are further fields of the stage.
+
+        `within` = (first, all) makes it the epochs from `first` on of a schedule of `all` epochs. `factor` multiplies the
+        learning rate. `loss` replaces `self.loss`.
+        """
+        first, total = within or (0, epochs)
+        schedule = part(warmup_cosine(total, self._warmup(total)), first / total, (first + epochs) / total)
+        options: dict[str, Any] = {"split": "train", "evaluations": self._recipe["evaluations"], **hooks}
+        return Stage(
+            name=name,
+            steps=epochs * self._setup.epoch(options["split"]),
+            objective=loss or self.loss,
+            schedule=schedule if factor == 1 else lambda progress: factor * schedule(progress),
+            **options,
+        )
+
+    def _warmup(self, epochs: int) -> int:
+        given = self._recipe["warmup_epochs"]
+        if given is None:
+            return min(MOST_WARMUP, epochs // 2)
+        return min(self._setup.epochs("warmup_epochs", given), epochs - 1)
+
+    def loss(self, batch: Batch) -> Objective:
+        """The sum of the task losses of the network's predictions, label tasks smoothed, and the network's penalty."""
+        return penalised(weighted_sum(self._tasks, {}, self._network(batch.inputs), batch), self._network)
+
+    def restart(self) -> None:
+        """Forget momentum, as a newly made optimizer; a stage's `begin`."""
+        forget(self.optimizer)
+
+
+def smoothed(tasks: Mapping[str, Task], smoothing: float) -> dict[str, Task]:
+    """The tasks, those of labels with that label smoothing."""
+    return {
         name: dataclasses.replace(task, smoothing=smoothing) if isinstance(task, Classification) else task
         for name, task in tasks.items()
     }
-    return lambda predictions, targets: weighted_sum(smoothed, {}, predictions, targets)
-
-
-def momentum_sgd(network: nn.Module, rate: float, momentum: float, weight_decay: float) -> Optimizer:
-    """SGD over every parameter, weight decay on batch norm and biases included (KE §6)."""
-    return prepared(SGD(network.parameters(), lr=rate, momentum=momentum, weight_decay=weight_decay, fused=True))

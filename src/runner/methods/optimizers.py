@@ -1,19 +1,20 @@
-"""Optimizers with the learning rates that the loop's schedules refer to."""
+"""Optimizers with a rate for each part of a network, and a fused step that copies nothing."""
 
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 
+from runner.errors import ConfigurationError, chosen
 from runner.layers.memory_order import in_memory_order
+from runner.models import Parted
+
+Kind = Literal["sgd", "adam"]
 
 
 def prepared(optimizer: Optimizer) -> Optimizer:
-    """Note every group's learning rate as the one that a schedule's factors multiply; spare fused steps their copies."""
-    for group in optimizer.param_groups:
-        group["initial_lr"] = group["lr"]
+    """Spare fused steps their copies; for speed alone, any optimizer of torch trains without."""
     optimizer.register_step_pre_hook(_begin_momentum)
     return in_memory_order(optimizer)
 
@@ -28,18 +29,34 @@ def _begin_momentum(optimizer: Optimizer, *arguments: Any) -> None:
 
 
 def two_rates(
-    kind: str,
-    backbone: Iterable[nn.Parameter],
-    heads: Iterable[nn.Parameter],
-    rate: float,
-    backbone_rate: float,
-    weight_decay: float,
+    kind: Kind, network: nn.Module, rate: float, backbone_rate: float | None, weight_decay: float
 ) -> Optimizer:
-    """Heads at `rate`, backbone at `backbone_rate`: `adam` with betas (0.5, 0.999) or `sgd` with momentum 0.9 (AdaShare §7)."""
-    groups = [{"params": list(heads), "lr": rate}, {"params": list(backbone), "lr": backbone_rate}]
-    if kind == "adam":
-        return prepared(Adam(groups, betas=(0.5, 0.999), weight_decay=weight_decay, fused=True))
-    return prepared(SGD(groups, lr=rate, momentum=0.9, weight_decay=weight_decay, fused=True))
+    """Heads at `rate`, backbone at `backbone_rate` (None: at `rate` too).
+
+    `adam` has betas (0.5, 0.999), `sgd` momentum 0.9 (envs/blockdrop_env.py, define_optimizer, of the official AdaShare).
+    Raises ConfigurationError for a backbone rate where the network does not say what its backbone is.
+    """
+    if isinstance(network, Parted):
+        backbone, heads = network.backbone_parameters(), network.head_parameters()
+    elif backbone_rate is None:
+        backbone, heads = [], list(network.parameters())
+    else:
+        raise ConfigurationError(
+            f"method.backbone_learning_rate={backbone_rate}, but {type(network).__name__} does not tell its backbone from its "
+            "heads; use method.backbone_learning_rate=null, or a model whose parts have rates of their own"
+        )
+    rates = (rate, rate if backbone_rate is None else backbone_rate)
+    groups = [{"params": part, "lr": lr} for part, lr in zip((heads, backbone), rates, strict=True)]
+    make = chosen("method.optimizer", kind, {"adam": _adam, "sgd": _sgd})
+    return prepared(make(groups, weight_decay))
+
+
+def _adam(groups: list[dict[str, Any]], weight_decay: float) -> Optimizer:
+    return Adam(groups, betas=(0.5, 0.999), weight_decay=weight_decay, fused=True)
+
+
+def _sgd(groups: list[dict[str, Any]], weight_decay: float) -> Optimizer:
+    return SGD(groups, lr=groups[0]["lr"], momentum=0.9, weight_decay=weight_decay, fused=True)
 
 
 def forget(optimizer: Optimizer) -> None:

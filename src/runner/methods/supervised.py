@@ -1,51 +1,46 @@
-"""Supervised training in one stage: hard sharing (one network, all tasks) and single-task training (a network per task)."""
+"""Supervised training in one stage: hard sharing (one network, all tasks) and single-task training (a network per task).
 
-from collections.abc import Callable, Mapping, Sequence
+AdaShare's multi-task and single-task baselines (Sun et al. 2020).
+"""
+
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from runner.method import Batch, Method, Objective, Predictor, Stage
-from runner.methods.objectives import weighted_sum
-from runner.methods.optimizers import two_rates
-from runner.methods.schedules import scaled, step_decay
-from runner.models import Gated, cost
-from runner.tasks import Task
+from runner.method import Batch, Method, Objective, Predictor, Setup, Stage
+from runner.methods.objectives import penalised, weighted_sum
+from runner.methods.optimizers import Kind, two_rates
+from runner.methods.schedules import step_decay
+from runner.models.composed import Separate
 
 
 class Supervised(Method):
-    """Trains networks of given tasks one after the other: AdaShare's multi-task and single-task baselines (§13)."""
+    """Trains one network for all tasks, or `separate` networks for each of them one after the other."""
 
     def __init__(
         self,
         *,
-        build: Callable[[Sequence[str]], nn.Module],
-        tasks: Mapping[str, Task],
-        sizes: Mapping[str, int],
-        scale: float,
-        example: Tensor,
+        setup: Setup,
         separate: bool,
-        batch_size: int,
         steps: int,
         evaluations: int,
-        optimizer: str,
+        optimizer: Kind,
         learning_rate: float,
-        backbone_learning_rate: float,
+        backbone_learning_rate: float | None,
         weight_decay: float,
         decay_steps: int,
         decay_factor: float,
-        weights: dict[str, float],
+        loss_weights: dict[str, float],
     ) -> None:
         super().__init__()
-        self.example = example
-        self.tasks, self.weights, self.evaluations = tasks, weights, evaluations
-        self.steps = scaled(steps, scale)
+        self.tasks, self.loss_weights, self.evaluations = setup.tasks, loss_weights, evaluations
+        self.steps = setup.steps("steps", steps)
         self.schedule = step_decay(steps, decay_steps, decay_factor)
-        teams = {name: [name] for name in tasks} if separate else {"shared": list(tasks)}
-        self.trained = nn.ModuleDict({name: build(team) for name, team in teams.items()})
+        teams = {name: [name] for name in setup.tasks} if separate else {"shared": list(setup.tasks)}
+        self.trained = Separate({name: setup.build(team) for name, team in teams.items()})
         self.optimizers = {
-            name: two_rates(optimizer, *_parameters(network), learning_rate, backbone_learning_rate, weight_decay)
+            name: two_rates(optimizer, network, learning_rate, backbone_learning_rate, weight_decay)
             for name, network in self.trained.items()
         }
 
@@ -62,33 +57,16 @@ class Supervised(Method):
                 schedule=self.schedule,
                 evaluate=("trained",) if name == last else (),
                 evaluations=self.evaluations if len(self.trained) == 1 else 1,
+                restarts=True,
             )
             for name, network in self.trained.items()
         ]
 
     def _objective(self, network: nn.Module, batch: Batch) -> Objective:
-        return weighted_sum(self.tasks, self.weights, network(batch.inputs), batch.targets)
+        predictions = network(batch.inputs)
+        return penalised(weighted_sum(self.tasks, self.loss_weights, predictions, batch), network)
 
     def predictors(self) -> Mapping[str, Predictor]:
         """`trained`: every task by its network."""
-        return {"trained": self._predict}
-
-    def _predict(self, inputs: Tensor) -> dict[str, Tensor]:
-        return {task: value for network in self.trained.values() for task, value in network(inputs).items()}
-
-    def networks(self) -> Mapping[str, nn.Module]:
-        """`trained`, where all tasks have one network; otherwise each task's own."""
-        return {"trained": next(iter(self.trained.values()))} if len(self.trained) == 1 else dict(self.trained.items())
-
-    def summary(self) -> Mapping[str, Any]:
-        """Parameters, and multiply-accumulates of one sample, of all networks together."""
-        example = self.example.to(next(self.parameters()).device)
-        macs = sum(cost.macs(network, example) for network in self.trained.values())
-        return {"parameters": cost.parameters(self), "macs": macs}
-
-
-def _parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Backbone and head parameters of a network; one without that distinction has only heads."""
-    if isinstance(network, Gated):
-        return network.backbone_parameters(), network.head_parameters()
-    return [], list(network.parameters())
+        networks = list(self.trained.values())
+        return {"trained": Predictor(self.trained, lambda: networks[0] if len(networks) == 1 else self.trained)}

@@ -1,20 +1,23 @@
-"""TSSL-BP: one stage of AdamW; the gradient rule lives in the neuron, weights are clamped after each step (TSSL-BP §8)."""
+"""TSSL-BP: one stage of AdamW; the gradient rule lives in the neuron, weights are clamped after each step.
+
+Zhang and Li, "Temporal Spike Sequence Learning via Backpropagation for Deep Spiking Neural Networks", NeurIPS 2020; the stage
+is that of main.py, train, in github.com/stonezwr/TSSL-BP.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import AdamW
 
-from runner.errors import ConfigurationError
-from runner.method import Batch, Method, Objective, Predictor, Stage
-from runner.methods.epochs import epoch_steps
+from runner.errors import ConfigurationError, chosen
+from runner.method import Batch, Method, Objective, Predictor, Setup, Stage
 from runner.methods.optimizers import prepared
-from runner.methods.schedules import scaled
 from runner.models.snn import SpikingNetwork
 from runner.spiking import count_loss, kernel_loss, softmax_loss
-from runner.tasks import Task
+
+Loss = Callable[[Tensor, Tensor], Tensor]  # currents (T, B, classes), labels (B,) -> scalar
 
 LARGEST_WEIGHT = 4.0
 LARGEST_GRADIENT = 1.0
@@ -26,26 +29,24 @@ class TSSLBP(Method):
     def __init__(
         self,
         *,
-        build: Callable[[Sequence[str]], nn.Module],
-        tasks: Mapping[str, Task],
-        sizes: Mapping[str, int],
-        scale: float,
-        example: Tensor,
-        batch_size: int,
+        setup: Setup,
         epochs: int,
         evaluations: int | None,
         learning_rate: float,
         weight_decay: float,
-        loss: str,
+        loss: Literal["kernel", "count", "softmax"],
         desired_train: list[int] | None,
         desired_count: float | None,
         undesired_count: float | None,
     ) -> None:
         super().__init__()
-        network = build(list(tasks))
+        network = setup.network()
         assert isinstance(network, SpikingNetwork)
-        self.network, self.loss = network, loss
-        steps = network.hidden.steps or example.shape[0]
+        self.network = network
+        losses: dict[str, Loss] = {"kernel": self._kernel_loss, "count": self._count_loss, "softmax": softmax_loss}
+        self.loss = chosen("method.loss", loss, losses)
+        self.combined: Literal["mean", "sum"] = "mean" if loss == "softmax" else "sum"  # over the samples of a batch
+        steps = network.hidden.steps or setup.example.shape[0]
         if desired_train is not None and len(desired_train) != steps:
             raise ConfigurationError(
                 f"method.desired_train={desired_train} has {len(desired_train)} numbers, and the network runs for {steps} "
@@ -56,8 +57,8 @@ class TSSLBP(Method):
             "desired": steps / 2 if desired_count is None else desired_count,
             "undesired": steps / 10 if undesired_count is None else undesired_count,
         }
-        epochs = scaled(epochs, scale)
-        self.steps = epochs * epoch_steps(sizes["train"], batch_size)
+        epochs = setup.epochs("epochs", epochs)
+        self.steps = epochs * setup.epoch()
         self.evaluations = evaluations or epochs
         self.optimizers = {
             "weights": prepared(AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True))
@@ -80,17 +81,16 @@ class TSSLBP(Method):
 
     def _objective(self, batch: Batch) -> Objective:
         currents = self.network.psc(batch.inputs)
-        losses = {task: self._loss(psc, batch.targets[task]) for task, psc in currents.items()}
-        return Objective(torch.stack(list(losses.values())).sum(), {f"loss/{k}": v.detach() for k, v in losses.items()})
+        losses = {task: self.loss(psc, batch.targets[task]) for task, psc in currents.items()}
+        scalars = {f"loss/{task}": loss.detach() for task, loss in losses.items()}
+        return Objective(torch.stack(list(losses.values())).sum(), scalars, combined=self.combined)
 
-    def _loss(self, psc: Tensor, labels: Tensor) -> Tensor:
-        """One of the losses of TSSL-BP §4, summed over the batch (softmax: mean)."""
-        if self.loss == "kernel":
-            neuron = self.network.neuron
-            return kernel_loss(psc, labels, tau_s=neuron.tau_s, version=neuron.version, train=self.desired_train)
-        if self.loss == "count":
-            return count_loss(psc, labels, **self.counts)
-        return softmax_loss(psc, labels)
+    def _kernel_loss(self, psc: Tensor, labels: Tensor) -> Tensor:
+        neuron = self.network.neuron
+        return kernel_loss(psc, labels, tau_s=neuron.tau_s, version=neuron.version, train=self.desired_train)
+
+    def _count_loss(self, psc: Tensor, labels: Tensor) -> Tensor:
+        return count_loss(psc, labels, **self.counts)
 
     @torch.no_grad()
     def _clamp(self) -> None:
@@ -100,12 +100,4 @@ class TSSLBP(Method):
 
     def predictors(self) -> Mapping[str, Predictor]:
         """`snn`: the spiking network, its output currents summed over all steps."""
-        return {"snn": self.network}
-
-    def networks(self) -> Mapping[str, nn.Module]:
-        """`snn`."""
-        return {"snn": self.network}
-
-    def summary(self) -> Mapping[str, Any]:
-        """Parameters of the network."""
-        return {"parameters": sum(parameter.numel() for parameter in self.network.parameters())}
+        return {"snn": Predictor(self.network, lambda: self.network)}

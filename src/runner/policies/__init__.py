@@ -1,1 +1,42 @@
 """AdaShare's mathematics: policies, regularisers, what blocks cost."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+
+class Regulariser(NamedTuple):
+    """A term of the policy's objective: `weight * value` is added, `value` is reported."""
+
+    value: Tensor
+    weight: float
+
+
+class Policy(nn.Module, ABC):
+    """For each of K tasks and L blocks, how likely the block is to be executed rather than skipped.
+
+    Constructed with its settings and `tasks=K`, `blocks=L`.
+    """
+
+    @abstractmethod
+    def probability(self) -> Tensor:
+        """The probability of executing, (K, L)."""
+
+    @abstractmethod
+    def sample(self, cycle: float) -> Tensor:
+        """Weights of executing while the search is `cycle` cycles old, (K, L) in [0, 1], with the policy's gradient."""
+
+    @abstractmethod
+    def draw(self) -> Tensor:
+        """A decision for every block, (K, L) of 0 and 1, drawn from the global generator of the CPU."""
+
+    @abstractmethod
+    def regularisers(self, open_blocks: int) -> Mapping[str, Regulariser]:
+        """What else the policy's objective holds while the last `open_blocks` blocks follow the policy."""
+
+    @abstractmethod
+    def optimizer(self) -> Optimizer:
+        """A new optimizer of the policy's parameters at its own rate."""

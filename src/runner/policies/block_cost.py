@@ -1,4 +1,6 @@
-"""What the blocks of a network cost, and what a policy that executes some of them costs per task (AdaShare §11).
+"""What the blocks of a network cost, and what a policy that executes some of them costs per task.
+
+AdaShare's own count is in utils/flops_benchmark.py; the main block of models/deeplab_resnet.py halves it to MACs.
 
 A network here has a `stem` and a list of `blocks`, each with a `body` that a task may skip and a `shortcut` that every task
 passes. Costs are multiply-accumulates (MACs) of convolutions and matrix products for one sample, and numbers of parameters.

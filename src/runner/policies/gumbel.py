@@ -1,20 +1,95 @@
-"""The mathematics of AdaShare's policy: relaxed sampling, sparsity, sharing, temperature, curriculum (AdaShare §2, §5, §6).
+"""The mathematics of AdaShare's policy: relaxed sampling, sparsity, sharing, temperature, curriculum.
+
+Sun et al., "AdaShare: Learning What To Share For Efficient Deep Multi-Task Learning", NeurIPS 2020; files named
+below are those of its code, github.com/sunxm2357/AdaShare.
 
 Logits have the shape (K tasks, L blocks, 2); column 0 is "execute", column 1 is "skip"; alpha = softmax(logits)[..., 0].
 """
 
+from collections.abc import Callable, Mapping
+from typing import Literal
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import Adam, Optimizer
+
+from runner.errors import chosen
+from runner.policies import Policy, Regulariser
+
+Initial = Literal["equal", "random", "all_chosen"]
 
 
-def initial_logits(kind: str, tasks: int, blocks: int, skip_logit: float = -10.0) -> Tensor:
+class GumbelPolicy(Policy):
+    """AdaShare's policy: two logits for every task and block, sampled through the Gumbel softmax.
+
+    `initial`, `skip_logit` as in `initial_logits`. `sampling` gives the relaxed weights ("soft") or rounded ones with their
+    gradient ("straight_through") at `temperature * temperature_decay^cycle`. `sparsity` and `sharing` name the regularisers;
+    the papers' sharing is scaled to pull as hard as the official code's at alpha = 0.5. Adam at `learning_rate` trains the
+    logits; its `weight_decay` pulls them to 0, alpha to 0.5.
+    """
+
+    def __init__(
+        self,
+        *,
+        initial: Initial,
+        skip_logit: float,
+        sampling: Literal["soft", "straight_through"],
+        temperature: float,
+        temperature_decay: float,
+        sparsity: Literal["paper", "official", "depth_weighted"],
+        sparsity_weight: float,
+        sharing: Literal["paper", "official"],
+        sharing_weight: float,
+        learning_rate: float,
+        weight_decay: float,
+        tasks: int,
+        blocks: int,
+    ) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(initial_logits(initial, tasks, blocks, skip_logit))
+        self._straight_through = chosen("method.policy.sampling", sampling, {"soft": False, "straight_through": True})
+        self._temperature, self._temperature_decay = temperature, temperature_decay
+        self._sparsity = chosen("method.policy.sparsity", sparsity, SPARSITY)
+        self._sharing = chosen("method.policy.sharing", sharing, SHARING)
+        self._sparsity_weight, self._sharing_weight = sparsity_weight, sharing_weight
+        self._learning_rate, self._weight_decay = learning_rate, weight_decay
+
+    def probability(self) -> Tensor:
+        """alpha, (K, L)."""
+        return execute_probability(self.logits)
+
+    def sample(self, cycle: float) -> Tensor:
+        """Gumbel-softmax weights of executing, (K, L)."""
+        noise = gumbel_noise(self.logits.shape, self.logits.device)
+        at = temperature(self._temperature, self._temperature_decay, cycle)
+        return relaxed_gates(self.logits, noise, at, straight_through=self._straight_through)
+
+    def draw(self) -> Tensor:
+        """u ~ Bernoulli(alpha), (K, L)."""
+        return drawn_gates(self.logits)
+
+    def regularisers(self, open_blocks: int) -> Mapping[str, Regulariser]:
+        """`sparsity` over the open blocks, `sharing` over all."""
+        return {
+            "sparsity": Regulariser(self._sparsity(self.logits, open_blocks), self._sparsity_weight),
+            "sharing": Regulariser(self._sharing(self.logits), self._sharing_weight),
+        }
+
+    def optimizer(self) -> Optimizer:
+        """Adam over the logits."""
+        return Adam([self.logits], lr=self._learning_rate, weight_decay=self._weight_decay)
+
+
+def initial_logits(kind: Initial, tasks: int, blocks: int, skip_logit: float = -10.0) -> Tensor:
     """`equal`: all 0.5, so alpha = 0.5; `random`: N(0, 1e-6); `all_chosen`: execute 0, skip `skip_logit`. (K, L, 2)."""
-    if kind == "equal":
-        return torch.full((tasks, blocks, 2), 0.5)
-    if kind == "random":
-        return 1e-3 * torch.randn(tasks, blocks, 2)
-    return torch.tensor([0.0, skip_logit]).expand(tasks, blocks, 2).clone()
+    shape = (tasks, blocks, 2)
+    draws: dict[str, Callable[[], Tensor]] = {
+        "equal": lambda: torch.full(shape, 0.5),
+        "random": lambda: 1e-3 * torch.randn(shape),
+        "all_chosen": lambda: torch.tensor([0.0, skip_logit]).expand(shape).clone(),
+    }
+    return chosen("method.policy.initial", kind, draws)()
 
 
 def execute_probability(logits: Tensor) -> Tensor:
@@ -47,12 +122,15 @@ def drawn_gates(logits: Tensor) -> Tensor:
 
 
 def sparsity_official(logits: Tensor, open_blocks: int) -> Tensor:
-    """sum_k mean over the last `open_blocks` blocks of -log(1 - alpha) (AdaShare §5.2)."""
+    """sum_k mean over the last `open_blocks` blocks of -log(1 - alpha).
+
+    AdaShare's envs/blockdrop_env.py, get_sparsity_loss2.
+    """
     return -F.log_softmax(logits[:, -open_blocks:], -1)[..., 1].mean(1).sum()
 
 
 def sparsity_paper(logits: Tensor, open_blocks: int) -> Tensor:
-    """sum_k mean over the last `open_blocks` blocks of log alpha (AdaShare §5.1).
+    """sum_k mean over the last `open_blocks` blocks of log alpha (AdaShare, Sun et al. 2020).
 
     The paper sums over blocks; the mean gives it the official form's gradient at alpha = 0.5.
     """
@@ -60,7 +138,10 @@ def sparsity_paper(logits: Tensor, open_blocks: int) -> Tensor:
 
 
 def sparsity_depth_weighted(logits: Tensor, open_blocks: int) -> Tensor:
-    """sum_k 2 mean over the open blocks of (l / L) (-log(1 - alpha)): the official ablation without sharing (§5.2)."""
+    """sum_k 2 mean over the open blocks of (l / L) (-log(1 - alpha)): the official ablation without sharing.
+
+    AdaShare's envs/blockdrop_env.py, get_sparsity_loss2, with `diff_sparsity_weights` and without `is_sharing`.
+    """
     blocks = logits.shape[1]
     weights = torch.arange(1, blocks + 1, device=logits.device, dtype=logits.dtype) / blocks
     loss = -F.log_softmax(logits, -1)[..., 1] * weights
@@ -68,17 +149,29 @@ def sparsity_depth_weighted(logits: Tensor, open_blocks: int) -> Tensor:
 
 
 def sharing_official(logits: Tensor) -> Tensor:
-    """sum over pairs i < j and all blocks l = 1..L of (l / L) |A_i[l, 0] - A_j[l, 0]| on raw logits (AdaShare §5.3)."""
+    """sum over pairs i < j and all blocks l = 1..L of (l / L) |A_i[l, 0] - A_j[l, 0]| on raw logits.
+
+    AdaShare's envs/blockdrop_env.py, get_hamming_loss, with `diff_sparsity_weights`.
+    """
     blocks = logits.shape[1]
     weights = torch.arange(1, blocks + 1, device=logits.device, dtype=logits.dtype) / blocks
     return _pairwise(logits[..., 0], weights)
 
 
 def sharing_paper(alpha: Tensor) -> Tensor:
-    """sum over pairs i < j and blocks l = 1..L of ((L - l) / L) |alpha_i - alpha_j|, heavier at the input (§5.3). (K, L)."""
+    """sum over pairs i < j and blocks l = 1..L of ((L - l) / L) |alpha_i - alpha_j|, heavier at the input.
+
+    `alpha` is (K, L). AdaShare, Sun et al. 2020.
+    """
     blocks = alpha.shape[1]
     weights = torch.arange(blocks - 1, -1, -1, device=alpha.device, dtype=alpha.dtype) / blocks
     return _pairwise(alpha, weights)
+
+
+def _sharing_paper_scaled(logits: Tensor) -> Tensor:
+    """`sharing_paper` of alpha with layer weights that add up to the official code's: sum of l / L against sum of (L - l) / L."""
+    blocks = logits.shape[1]
+    return (blocks + 1) / (blocks - 1) * sharing_paper(execute_probability(logits))
 
 
 def _pairwise(values: Tensor, weights: Tensor) -> Tensor:
@@ -87,10 +180,21 @@ def _pairwise(values: Tensor, weights: Tensor) -> Tensor:
 
 
 def open_blocks(cycle: float, speed: int, blocks: int) -> int:
-    """How many of the last blocks follow the policy after `cycle` completed cycles: min(L, floor(c / speed) + 1) (§6.4)."""
+    """How many of the last blocks follow the policy after `cycle` completed cycles: min(L, floor(c / speed) + 1).
+
+    `num_train_layers` in AdaShare's train.py, train.
+    """
     return min(blocks, int(cycle // speed) + 1)
 
 
 def temperature(start: float, decay: float, cycle: float) -> float:
-    """start * decay^cycle, cooled once per cycle (AdaShare §2)."""
+    """start * decay^cycle, cooled once per cycle (AdaShare's envs/blockdrop_env.py, decay_temperature)."""
     return float(start * decay**cycle)
+
+
+SPARSITY: Mapping[str, Callable[[Tensor, int], Tensor]] = {
+    "paper": sparsity_paper,
+    "official": sparsity_official,
+    "depth_weighted": sparsity_depth_weighted,
+}
+SHARING: Mapping[str, Callable[[Tensor], Tensor]] = {"paper": _sharing_paper_scaled, "official": sharing_official}

@@ -1,0 +1,72 @@
+"""Training drawn policies from fresh weights, one after the other: the last part of AdaShare and of what searches like it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from runner.method import Batch, Objective, Predictor, Stage
+from runner.models import Gated
+from runner.models.composed import Executed
+
+
+class Retraining(nn.Module):
+    """What has been drawn and what is being trained, for `draws` policies of K tasks and L blocks in turn.
+
+    Buffers: `policies` (draws, K, L); `gates` (K, L), those of the network as it is.
+    """
+
+    gates: Tensor
+    policies: Tensor
+
+    def __init__(self, tasks: int, blocks: int, draws: int) -> None:
+        super().__init__()
+        self.register_buffer("gates", torch.ones(tasks, blocks))
+        self.register_buffer("policies", torch.ones(draws, tasks, blocks))
+
+    def stages(
+        self,
+        network: Gated,
+        draw: Callable[[], Tensor],
+        objective: Callable[[Batch, Tensor], Objective],
+        restart: Callable[[], None],
+        **options: Any,
+    ) -> Sequence[Stage]:
+        """retrain0, retrain1, ...: each begins with a policy from `draw` (K, L), fresh weights and `restart`.
+
+        `objective` takes a batch and the gates; `options` are the other fields of the stages.
+        """
+
+        @torch.no_grad()
+        def begin(number: int) -> None:
+            self.gates.copy_(draw())
+            self.policies[number].copy_(self.gates)
+            network.reset_parameters()
+            restart()
+
+        return [
+            Stage(
+                name=f"retrain{number}",
+                split="train",
+                objective=lambda batch: objective(batch, self.gates),
+                begin=partial(begin, number),
+                restarts=True,
+                **options,
+            )
+            for number in range(len(self.policies))
+        ]
+
+    def predictor(self, network: Gated) -> Predictor:
+        """The network as the current policy executes it."""
+        return Predictor(lambda inputs: network(inputs, self.gates), lambda: Executed(network, self.gates))
+
+    def learned(self, tasks: Sequence[str], probability: Tensor, costs: Sequence[Mapping[str, int]]) -> dict[str, Any]:
+        """The summary's `policy`: probabilities of executing (K, L), the drawn policies, and what blocks cost."""
+        return {
+            "tasks": list(tasks),
+            "execute_probability": probability.tolist(),
+            "draws": self.policies.int().tolist(),
+            "blocks": list(costs),
+        }

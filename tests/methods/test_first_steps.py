@@ -1,0 +1,66 @@
+"""Losses and gradient norms of the steps of short runs, in float64, as they were before the house was rebuilt.
+
+tests/golden/first_steps.json holds them: case -> overrides and [stage, step, loss, gradient norm] of its first steps, of the
+code at commit aeb9339. Learning rates are small where a small batch makes training chaotic, so that rounding stays rounding
+(seen with one and two threads and with torch held to AVX2: below 1e-9).
+"""
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tests.compose import composed
+
+from runner.run import assemble
+from runner.training.loop import train
+
+CASES = json.loads((Path(__file__).parents[1] / "golden" / "first_steps.json").read_text())
+
+
+class Recording:
+    """Takes down every step; an evaluation is always the best so far."""
+
+    def __init__(self):
+        self.steps = []
+
+    def on_step(self, stage, step, objective, loss, norm, rate):
+        self.steps.append([stage.name, step, loss, norm])
+
+    def evaluate(self, stage, step):
+        stage.on_best()
+
+    def on_stage_begin(self, stage): ...
+    def on_position(self, position): ...
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def in_float64(draw):
+    def batch(*arguments):
+        found = draw(*arguments)
+        targets = {name: _double(value) for name, value in found.targets.items()}
+        return found._replace(inputs=_double(found.inputs), targets=targets)
+
+    return batch
+
+
+def _double(value):
+    return value.double() if value.is_floating_point() else value
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_number_of_a_short_run_changes(case, cache):
+    settings = composed(*CASES[case]["overrides"], f"cache_dir={cache}")
+    data, method, _ = assemble(settings, torch.device("cpu"))
+    data.batch = in_float64(data.batch)
+    recording = Recording()
+    train(method.double(), data, recording, seed=settings.seed, autocast=contextlib.nullcontext)
+    expected = CASES[case]["steps"]
+    assert [step[:2] for step in recording.steps[: len(expected)]] == [step[:2] for step in expected]
+    for found, wanted in zip(recording.steps, expected, strict=False):
+        assert found[2:] == pytest.approx(wanted[2:], rel=1e-8, abs=1e-12), found[:2]
