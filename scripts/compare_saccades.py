@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from hydra import compose, initialize_config_dir
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ from runner.datasets.event_camera import SIDE, Sensor, record, thresholds
 from runner.datasets.mnist import MNIST_PLACES, read_idx
 from runner.datasets.nmnist import read_bin
 
-CONFIGURATION = Path(__file__).resolve().parents[1] / "conf" / "dataset" / "saccades.yaml"
+CONFIGURATION = Path(__file__).resolve().parents[1] / "conf"
 WINDOW_MS, DURATION_MS, SACCADE_MS = 5, 320, 105
 SHARES = (1, 5, 25, 50, 75)
 REAL, SIMULATED = "#D55E00", "#0072B2"
@@ -61,8 +62,10 @@ def read_real(path: Path) -> Recording:
 
 def simulate(mnist: str, digit: int) -> list[Recording]:
     """Recordings of all training pictures of a digit."""
-    values = OmegaConf.to_container(OmegaConf.load(CONFIGURATION))
-    assert isinstance(values, dict)
+    with initialize_config_dir(str(CONFIGURATION), version_base="1.3"):
+        composed = OmegaConf.to_container(compose(overrides=["+dataset=saccades"]))
+    assert isinstance(composed, dict)
+    values = composed["dataset"]
     sensor = Sensor(*(float(values[name]) for name in Sensor._fields))
     train = read_idx(mnist, MNIST_PLACES)["train"]
     pictures = torch.from_numpy(train.images[train.labels == digit, 0])

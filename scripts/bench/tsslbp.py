@@ -1,7 +1,7 @@
 """Times one training step of TSSL-BP beside the bare convolutions and whatever else is installed, and prints the ratios.
 
 A step is forward, loss, backward, clip_grad_norm_, fused AdamW and the weight clamp. Variants: `ours`; `bfloat16`, ours
-with model.errors=bfloat16; `floor`, the same convolutions and products alone, folded over
+with model.gradient_dtype=bfloat16; `floor`, the same convolutions and products alone, folded over
 T, forward and backward; `official`, where RUNNER_OFFICIAL_TSSLBP names a checkout of stonezwr/TSSL-BP; `spikingjelly`,
 `snntorch` and `norse` where they can be imported: the same topology with their own neuron and surrogate gradient, time
 folded into the batch of every convolution, no clipping and no clamp (equal size, not equal mathematics). What ours costs
@@ -16,7 +16,7 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -32,7 +32,7 @@ class Network(NamedTuple):
     batch: int
     steps: int
     shape: tuple[int, int, int]
-    loss: str  # kernel or count
+    loss: Literal["kernel", "count"]
     events: bool = False
     gains: tuple[float, ...] = ()  # factor on the initial weights of each layer
     ink: float = 1.0  # share of an image's pixels that are not background

@@ -29,7 +29,7 @@ def official(network: Any, device: str) -> Step:
         torch.Tensor.cuda = nn.Module.cuda = lambda self, *_: self  # type: ignore[method-assign, assignment]
     globals_, networks, losses = (importlib.import_module(name) for name in ("global_v", "cnns", "functions.loss_f"))
     options, steps = settings(network), network.steps
-    tau_m, tau_s = (_head(options[name]) for name in ("tau_m", "tau_s"))
+    tau_m, tau_s = (_released(options[name]) for name in ("tau_m", "tau_s"))
     globals_.init(steps, tau_s)
     config = {"n_steps": steps, "n_class": CLASSES, "rule": "TSSLBP", "model": "LIF", "tau_m": tau_m, "tau_s": tau_s}
     config |= {"desired_count": steps / 2, "undesired_count": steps / 10}
@@ -62,8 +62,8 @@ def official(network: Any, device: str) -> Step:
     return step
 
 
-def _head(value: Any) -> float:
-    return float(value["head"] if isinstance(value, dict) else value)
+def _released(value: Any) -> float:
+    return float(value["released"] if isinstance(value, dict) else value)
 
 
 def _official_layers(network: Any, options: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from runner.configuration.construct import construct
 from runner.device import keep_freed_memory
 from runner.models.snn import SpikingNetwork
 from runner.models.snn_layers import Convolution, Linear, Spec, parse
@@ -18,13 +20,16 @@ from runner.spiking import count_loss, kernel_loss
 
 CLASSES = 10
 RATE = 5e-4
+CONFIGURATION = Path(__file__).resolve().parents[2] / "conf"
 Step = Callable[[], object]
 
 
 def settings(network: Any) -> dict[str, Any]:
-    """The network's file in conf/model, without the keys that only the configuration reads."""
-    path = Path(__file__).parents[2] / "conf" / "model" / f"{network.model}.yaml"
-    return {key: value for key, value in yaml.safe_load(path.read_text()).items() if key[0] != "_"}
+    """What the command would make of the network's file in conf/model."""
+    with initialize_config_dir(str(CONFIGURATION), version_base="1.3"):
+        composed = OmegaConf.to_container(compose(overrides=[f"+model={network.model}"]))
+    assert isinstance(composed, dict)
+    return dict(composed["model"])
 
 
 def data(network: Any, device: str) -> tuple[Tensor, Tensor]:
@@ -61,11 +66,11 @@ def wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def build(network: Any, errors: str = "float32") -> SpikingNetwork:
+def build(network: Any, gradient_dtype: str = "float32") -> SpikingNetwork:
     """The runner's network, its initial weights times the row's gains."""
-    options = settings(network) | {"errors": errors, "steps": None if network.events else network.steps}
+    node = settings(network) | {"gradient_dtype": gradient_dtype, "steps": None if network.events else network.steps}
     shape = (network.steps, *network.shape) if network.events else network.shape
-    model = SpikingNetwork(**options, tasks={"label": CLASSES}, input_shape=shape)
+    model: SpikingNetwork = construct(node, tasks={"label": CLASSES}, input_shape=shape)
     with torch.no_grad():
         for weight, gain in zip(model.parameters(), network.gains or itertools.repeat(1.0), strict=False):
             weight.mul_(gain)
@@ -83,10 +88,10 @@ def activity(network: Any) -> str:
     return ", ".join(shares)
 
 
-def ours(network: Any, device: str, errors: str = "float32") -> Step:
+def ours(network: Any, device: str, gradient_dtype: str = "float32") -> Step:
     """The runner's network and losses."""
     keep_freed_memory()
-    model = build(network, errors).to(device)
+    model = build(network, gradient_dtype).to(device)
     inputs, labels = data(network, device)
 
     def loss() -> Tensor:
@@ -136,6 +141,6 @@ def floor(network: Any, device: str) -> Step:
 
 BUILDERS: dict[str, Callable[[Any, str], Step]] = {
     "ours": ours,
-    "bfloat16": partial(ours, errors="bfloat16"),
+    "bfloat16": partial(ours, gradient_dtype="bfloat16"),
     "floor": floor,
 }

@@ -1,4 +1,5 @@
 import ast
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import torch
 from runner.errors import CheckpointError, ConfigurationError
 from runner.interop.official import tsslbp
 
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 CONVOLUTION = {"type": "conv", "in_channels": 1, "out_channels": 2, "kernel_size": 3, "threshold": 1}
 
 
@@ -15,8 +17,8 @@ def golden_state(golden):
 
 
 @pytest.mark.parametrize("loss", ["kernel", "count"])
-def test_official_outputs(shared, tmp_path, loss):
-    golden = np.load(shared / "golden" / f"tsslbp_network_{loss}.npz")
+def test_official_outputs(tmp_path, loss):
+    golden = np.load(GOLDEN / f"tsslbp_network_{loss}.npz")
     state, image = golden_state(golden), torch.from_numpy(golden["input"])
     expected = torch.from_numpy(golden["output"]).flatten(1, 3).movedim(-1, 0)
     torch.save({"net": state, "epoch": 3}, tmp_path / "checkpoint.pth")
@@ -78,3 +80,8 @@ def test_states_that_do_not_fit():
 def test_steps_that_cannot_be(steps):
     with pytest.raises(ConfigurationError, match=f"steps={steps} is not a whole number from 1"):
         tsslbp({"my_parameters.0": torch.zeros(1)}, {"a": CONVOLUTION}, tau_m=5, tau_s=3, steps=steps)
+
+
+def test_a_version_by_its_earlier_name():
+    with pytest.raises(ConfigurationError, match="version='head' is now 'released'"):
+        tsslbp({"my_parameters.0": torch.zeros(1)}, {"a": CONVOLUTION}, tau_m=5, tau_s=3, steps=4, version="head")

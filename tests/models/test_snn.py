@@ -1,27 +1,31 @@
+from functools import partial
 from math import sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from runner.errors import ConfigurationError
+from runner.models import Heads
 from runner.models.snn import SpikingNetwork
 from runner.models.snn_layers import Convolution, Linear, Pool, parse
-from runner.spiking import count_loss, kernel_loss
+from runner.spiking import GradientRule, count_loss, kernel_loss
 
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 OPTIONS = {
     "layers": "4C3-P2-6C3-P2-20",
     "steps": 5,
     "tau_m": 5.0,
-    "tau_s": {"head": 3.0, "paper": 2.0},
+    "tau_s": {"released": 3.0, "published": 2.0},
     "threshold": 1.0,
-    "version": "head",
-    "gradient": "tssl",
+    "version": "released",
+    "gradient": partial(GradientRule, name="tssl"),
     "dropout": 0.0,
     "dropout_over": "rows",
     "init": None,
     "weight_scale": 1.0,
-    "errors": "float32",
+    "gradient_dtype": "float32",
     "tasks": {"label": 10},
     "input_shape": (1, 14, 14),
 }
@@ -73,8 +77,8 @@ def test_wrong_layers(text, message):
 
 @pytest.mark.parametrize("loss", ["kernel", "count"])
 @pytest.mark.parametrize("over_time", [False, True])
-def test_official_network(shared, loss, over_time):
-    golden = np.load(shared / "golden" / f"tsslbp_network_{loss}.npz")
+def test_official_network(loss, over_time):
+    golden = np.load(GOLDEN / f"tsslbp_network_{loss}.npz")
     model = network(steps=int(golden["T"]))
     weights = [model.hidden[0].weight, model.hidden[1].weight, model.hidden[2].weight, model.heads["label"].weight]
     with torch.no_grad():
@@ -94,10 +98,10 @@ def test_official_network(shared, loss, over_time):
         assert float((weight.grad - expected).norm() / expected.norm()) < 1e-5
 
 
-def test_errors_in_bfloat16_change_no_output_and_little_of_the_gradients():
+def test_gradients_in_bfloat16_change_no_output_and_little_of_themselves():
     inputs, labels, gradients = torch.randn(8, 1, 14, 14), torch.arange(8), []
-    for errors in ("float32", "bfloat16"):
-        model = network(errors=errors, weight_scale=3.0)
+    for gradient_dtype in ("float32", "bfloat16"):
+        model = network(gradient_dtype=gradient_dtype, weight_scale=3.0)
         psc = model.psc(inputs)["label"]
         kernel_loss(psc, labels, tau_s=3.0).backward()
         gradients.append((psc.detach(), *(weight.grad for weight in model.parameters())))
@@ -113,6 +117,7 @@ def test_every_task_has_its_own_output():
     predictions = model(torch.randn(4, 1, 14, 14))
     assert {task: tuple(logits.shape) for task, logits in predictions.items()} == {"scene": (4, 3), "light": (4, 2)}
     assert model.psc(torch.randn(4, 1, 14, 14))["scene"].shape == (5, 4, 3)
+    assert isinstance(model.heads, Heads)
 
 
 def test_events_bring_their_own_steps():
@@ -125,6 +130,48 @@ def test_events_bring_their_own_steps():
         network(steps=5, input_shape=(7, 2, 14, 14))
     with pytest.raises(ConfigurationError, match=r"model\.steps=null, but images do not say"):
         network(steps=None)
+    with pytest.raises(ConfigurationError, match=r"take images \(C, H, W\) or events .* these inputs are \(3,\)"):
+        network(input_shape=(3,))
+
+
+@pytest.mark.parametrize("shape", [(14, 14), (1, 14, 14), (5, 2, 1, 1, 14, 14)])
+def test_inputs_that_are_neither_images_nor_events_are_refused(shape):
+    with pytest.raises(
+        ConfigurationError, match=r"inputs have shape .*; give images \(B, C, H, W\) or spikes over time"
+    ):
+        network()(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"version": "last"}, r"model\.version='last' is none of released, published"),
+        ({"version": "head"}, r"model\.version='head' is now 'released'"),
+        ({"init": "normal"}, r"model\.init='normal' is none of released, published"),
+        ({"init": "paper"}, r"model\.init='paper' is now 'published'"),
+        ({"dropout_over": "maps"}, r"model\.dropout_over='maps' is none of rows, elements"),
+        ({"gradient_dtype": "float16"}, r"model\.gradient_dtype='float16' is none of float32, bfloat16"),
+        ({"gradient": partial(GradientRule, name="stdp")}, "gradient='stdp' is none of tssl, surrogate, no_intra"),
+        ({"tau_s": {"head": 3.0}}, r"model\.tau_s: version='head' is now 'released'"),
+        (
+            {"tau_m": {"released": 5.0, "publshed": 4.0}},
+            r"model\.tau_m: version='publshed' is none of released, published",
+        ),
+        (
+            {"tau_s": {"published": 3.0}},
+            r"model\.tau_s has no value for version released; give a number or tau_s: {rel",
+        ),
+    ],
+)
+def test_unknown_words(wrong, message):
+    with pytest.raises(ConfigurationError, match=message):
+        network(**wrong)
+
+
+@pytest.mark.parametrize("name", ["tssl", "surrogate", "no_intra"])
+def test_its_neurons_have_the_rule_that_was_chosen(name):
+    model = network(gradient=partial(GradientRule, name=name))
+    assert {layer.neuron.gradient for layer in (*model.hidden, *model.heads.values())} == {name}
 
 
 def test_outputs_do_not_look_ahead():
@@ -134,20 +181,16 @@ def test_outputs_do_not_look_ahead():
 
 
 def test_versions_have_their_own_constants_and_initial_weights():
-    head, paper = network(layers="64C5-300"), network(layers="64C5-300", version="paper")
-    assert (head.neuron.tau_s, paper.neuron.tau_s) == (3.0, 2.0)
+    released, published = network(layers="64C5-300"), network(layers="64C5-300", version="published")
+    assert (released.neuron.tau_s, published.neuron.tau_s) == (3.0, 2.0)
     bound = 1 / sqrt(25)
-    assert 0.9 * bound < float(head.hidden[0].weight.detach().abs().max()) <= bound
-    assert float(paper.hidden[0].weight.detach().std()) == pytest.approx(sqrt(2 / 25), rel=0.1)
-    assert float(head.hidden[1].weight.detach().std()) == pytest.approx(sqrt(2 / 6400), rel=0.02)
+    assert 0.9 * bound < float(released.hidden[0].weight.detach().abs().max()) <= bound
+    assert float(published.hidden[0].weight.detach().std()) == pytest.approx(sqrt(2 / 25), rel=0.1)
+    assert float(released.hidden[1].weight.detach().std()) == pytest.approx(sqrt(2 / 6400), rel=0.02)
     scaled = network(layers="64C5-300", weight_scale=5.0)
-    assert torch.equal(scaled.hidden[0].weight, 5 * head.hidden[0].weight)
-    assert torch.equal(scaled.hidden[1].weight, head.hidden[1].weight)
-    assert torch.equal(network(layers="64C5", init="paper").hidden[0].weight, paper.hidden[0].weight)
-    with pytest.raises(ConfigurationError, match=r"model\.tau_s has no value for version paper"):
-        network(version="paper", tau_s={"head": 3.0})
-    with pytest.raises(ConfigurationError, match=r"model\.tau_m: papr is no version; give head and paper"):
-        network(tau_m={"head": 5.0, "papr": 4.0})
+    assert torch.equal(scaled.hidden[0].weight, 5 * released.hidden[0].weight)
+    assert torch.equal(scaled.hidden[1].weight, released.hidden[1].weight)
+    assert torch.equal(network(layers="64C5", init="published").hidden[0].weight, published.hidden[0].weight)
 
 
 @pytest.mark.parametrize("over", ["rows", "elements"])

@@ -7,8 +7,7 @@ import sys
 import pytest
 import torch
 
-from runner.spiking import cpu, native, reference
-from runner.spiking.reference import Layer, Neuron
+from runner.spiking import Layer, Neuron, cpu, native, reference
 
 pytestmark = pytest.mark.skipif(native.library("tsslbp") is None, reason="no C++ compiler")
 
@@ -35,7 +34,7 @@ def distance(found, expected):
     return float((found.double() - expected.double()).norm() / expected.double().norm().clamp(min=1e-12))
 
 
-@pytest.mark.parametrize("version", ["head", "paper"])
+@pytest.mark.parametrize("version", ["released", "published"])
 @pytest.mark.parametrize("gradient", ["tssl", "surrogate", "no_intra"])
 @pytest.mark.parametrize("steps", [1, 2, 5, 30, 100])
 def test_equals_the_reference(steps, version, gradient):
@@ -98,7 +97,7 @@ def test_any_order_of_memory(pool):
 
 
 def test_result_does_not_depend_on_the_number_of_threads():
-    layer = Layer(neuron=Neuron(tau_m=5, tau_s=3, version="paper"), pool=2)
+    layer = Layer(neuron=Neuron(tau_m=5, tau_s=3, version="published"), pool=2)
     threads = torch.get_num_threads()
     current, grad = torch.randn(7, 4, 9, 16, 16), torch.randn(7, 4, 9, 8, 8)
     results = []
@@ -128,6 +127,13 @@ def test_what_is_not_finite_stays_so(dtype):
     grad = cpu.backward(torch.ones_like(psc), current, firing, layer, None, False)
     assert grad[1:, 4].isnan().all()
     assert grad[:, :4].isfinite().all()
+
+
+def test_a_number_that_is_no_rule_is_not_taken_for_one(monkeypatch):
+    monkeypatch.setattr(cpu, "compiled", lambda neuron: (7, True))
+    current = torch.ones(2, 3)
+    with pytest.raises(AssertionError, match=r"tsslbp\.cpp knows no rule 7"):
+        cpu.backward(current, current, torch.tensor(True), Layer(neuron=Neuron(tau_m=5, tau_s=3)), None, False)
 
 
 def test_two_processes_build_at_once(tmp_path):

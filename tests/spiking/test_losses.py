@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 
@@ -9,9 +11,9 @@ from runner.spiking.losses import desired_psc
 @pytest.mark.parametrize(
     ("train", "version", "expected"),
     [
-        ((0, 1, 0, 1, 1), "paper", [0, 0.33333, 0.22222, 0.48148, 0.65432]),
-        ((0, 1, 1, 1, 1), "paper", [0, 0.33333, 0.55556, 0.70370, 0.80247]),
-        ((0, 1, 1, 1, 1), "head", [0, 0.11111, 0.25926, 0.40741, 0.53909]),
+        ((0, 1, 0, 1, 1), "published", [0, 0.33333, 0.22222, 0.48148, 0.65432]),
+        ((0, 1, 1, 1, 1), "published", [0, 0.33333, 0.55556, 0.70370, 0.80247]),
+        ((0, 1, 1, 1, 1), "released", [0, 0.11111, 0.25926, 0.40741, 0.53909]),
     ],
 )
 def test_desired_currents(train, version, expected):
@@ -19,18 +21,18 @@ def test_desired_currents(train, version, expected):
 
 
 def test_desired_trains():
-    assert desired_train(5, "head") == [0, 1, 1, 1, 1]
-    assert desired_train(5, "paper") == [0, 1, 0, 1, 1]
-    assert desired_train(3, "paper") == [0, 1, 0]
+    assert desired_train(5, "released") == [0, 1, 1, 1, 1]
+    assert desired_train(5, "published") == [0, 1, 0, 1, 1]
+    assert desired_train(3, "published") == [0, 1, 0]
     assert desired_train(10) == [0, 1] * 5
-    assert desired_train(30, "paper") == [0, 1] * 15
+    assert desired_train(30, "published") == [0, 1] * 15
 
 
 def test_kernel_loss_is_half_the_squared_distance_summed_over_everything():
     psc = torch.rand(5, 2, 3).requires_grad_()
     labels = torch.tensor([2, 0])
     target = torch.zeros(5, 2, 3)
-    target[:, 0, 2] = target[:, 1, 0] = desired_psc((0, 1, 1, 1, 1), 3.0, "head")
+    target[:, 0, 2] = target[:, 1, 0] = desired_psc((0, 1, 1, 1, 1), 3.0, "released")
     loss = kernel_loss(psc, labels, tau_s=3.0)
     torch.testing.assert_close(loss, 0.5 * (psc - target).square().sum())
     loss.backward()
@@ -39,12 +41,14 @@ def test_kernel_loss_is_half_the_squared_distance_summed_over_everything():
 
 def test_kernel_loss_takes_another_train_of_the_right_length():
     psc, labels = torch.zeros(4, 1, 2), torch.tensor([1])
-    expected = 0.5 * desired_psc((1, 0, 0, 1), 3.0, "paper").square().sum()
-    torch.testing.assert_close(kernel_loss(psc, labels, tau_s=3.0, version="paper", train=[1, 0, 0, 1]), expected)
+    expected = 0.5 * desired_psc((1, 0, 0, 1), 3.0, "published").square().sum()
+    torch.testing.assert_close(kernel_loss(psc, labels, tau_s=3.0, version="published", train=[1, 0, 0, 1]), expected)
     with pytest.raises(ConfigurationError, match="the desired train has 3 steps, the network 4: give one per step"):
         kernel_loss(psc, labels, tau_s=3.0, train=[1, 0, 0])
-    with pytest.raises(ConfigurationError, match="version='last' is none of head, paper"):
+    with pytest.raises(ConfigurationError, match="version='last' is none of released, published"):
         kernel_loss(psc, labels, tau_s=3.0, version="last")
+    with pytest.raises(ConfigurationError, match="version='paper' is now 'published'"):
+        desired_train(30, "paper")
 
 
 @pytest.mark.parametrize(
@@ -71,3 +75,26 @@ def test_softmax_loss_is_the_cross_entropy_of_sums():
     psc, labels = torch.rand(5, 4, 3), torch.tensor([0, 2, 1, 1])
     expected = -psc.sum(0).log_softmax(-1)[torch.arange(4), labels].mean()
     torch.testing.assert_close(softmax_loss(psc, labels), expected)
+
+
+HALVES = [slice(0, 3), slice(3, 6)]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        partial(kernel_loss, tau_s=3.0),
+        partial(kernel_loss, tau_s=3.0, version="published"),
+        partial(count_loss, desired=2.5, undesired=0.5),
+    ],
+)
+def test_kernel_and_count_loss_are_sums_over_samples(loss):
+    psc, labels = torch.rand(5, 6, 4, dtype=torch.float64), torch.arange(6) % 4
+    parts = [loss(psc[:, half], labels[half]) for half in HALVES]
+    torch.testing.assert_close(sum(parts), loss(psc, labels), rtol=1e-12, atol=0)
+
+
+def test_softmax_loss_is_a_mean_over_samples():
+    psc, labels = torch.rand(5, 6, 4, dtype=torch.float64), torch.arange(6) % 4
+    parts = [softmax_loss(psc[:, half], labels[half]) for half in HALVES]
+    torch.testing.assert_close(sum(parts) / 2, softmax_loss(psc, labels), rtol=1e-12, atol=0)

@@ -7,8 +7,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from runner.spiking import reference, triton
-from runner.spiking.reference import Layer, Neuron
+from runner.spiking import Layer, Neuron, reference, triton
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1" and find_spec("triton") is not None
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -20,7 +19,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("version", ["head", "paper"])
+@pytest.mark.parametrize("version", ["released", "published"])
 @pytest.mark.parametrize("gradient", ["tssl", "surrogate", "no_intra"])
 @pytest.mark.parametrize("steps", [1, 5] if INTERPRETED else [1, 5, 30, 100])
 def test_equals_the_reference(steps, version, gradient, monkeypatch):
@@ -41,7 +40,7 @@ def test_equals_the_reference(steps, version, gradient, monkeypatch):
         expected, firing = reference.forward(current, layer, scale)
         found, fires = triton.forward(current, layer, scale)
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
-        assert version == "head" or bool(fires == firing)
+        assert version == "released" or bool(fires == firing)
         expected = reference.backward(grad, current, firing, layer, scale)
         found = triton.backward(grad, current, firing, layer, scale, False)
         assert float((found - expected).norm() / expected.norm().clamp(min=1e-12)) < 1e-5
@@ -57,7 +56,7 @@ def test_filter_equals_the_reference(reverse):
 @pytest.mark.skipif(DEVICE == "cpu", reason="needs a CUDA device")
 def test_a_step_can_be_captured_in_a_graph():
     current = torch.randn(5, 4, 8, 6, 6, device="cuda")
-    layer = Layer(neuron=Neuron(tau_m=5, tau_s=3, version="paper"), pool=2)
+    layer = Layer(neuron=Neuron(tau_m=5, tau_s=3, version="published"), pool=2)
 
     def step() -> torch.Tensor:
         psc, firing = triton.forward(current, layer, None)

@@ -11,14 +11,19 @@ from runner.errors import CheckpointError, ConfigurationError
 from runner.interop.state import Source, load_state
 from runner.models.snn_layers import Convolution, Linear, Pool, Spec, join
 from runner.models.spiking import Spiking, SpikingStack, build
-from runner.spiking.neuron import Neuron
-from runner.spiking.reference import POOL_WEIGHT
+from runner.spiking.dynamics import POOL_WEIGHT, Neuron
+from runner.spiking.words import Version
 
 Layers = Mapping[str, Mapping[str, Any]]
 
 
 def tsslbp(
-    path_or_state_dict: Source, layers: Layers | str, tau_m: float, tau_s: float, steps: int, version: str = "head"
+    path_or_state_dict: Source,
+    layers: Layers | str,
+    tau_m: float,
+    tau_s: float,
+    steps: int,
+    version: Version = "released",
 ) -> nn.Module:
     """The official network with its weights, in evaluation mode.
 

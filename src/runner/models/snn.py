@@ -1,19 +1,24 @@
 """Feed-forward spiking networks for labels, trained by TSSL-BP (Zhang and Li, NeurIPS 2020)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import sqrt
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
+from runner.models import Heads
 from runner.models.snn_layers import Convolution, Linear, parse
 from runner.models.spiking import Spiking, SpikingStack, build
-from runner.spiking.neuron import Neuron
-from runner.spiking.reference import Trace, over_time, trace
+from runner.spiking.dynamics import Neuron, Trace, over_time, trace
+from runner.spiking.rules import GradientRule
+from runner.spiking.words import VERSIONS, Version, check
 
-ERRORS = {"float32": None, "bfloat16": torch.bfloat16}
+GradientDtype = Literal["float32", "bfloat16"]
+DropoutOver = Literal["rows", "elements"]
 PerVersion = float | Mapping[str, float]
+GRADIENT_DTYPES: Mapping[GradientDtype, torch.dtype | None] = {"float32": None, "bfloat16": torch.bfloat16}
 
 
 class SpikingNetwork(nn.Module):
@@ -21,12 +26,13 @@ class SpikingNetwork(nn.Module):
 
     `layers` is like `32C5p2-P2-64C5p2-P2-1024`; `tasks` maps a label task to its number of classes; `input_shape` is
     (C, H, W) for images, each shown for `steps` steps, or (T, C, H, W) for events, whose T `steps` must match or leave null.
-    `tau_m` and `tau_s` (in steps) are numbers or one per version ("head", "paper"). `dropout` follows every hidden layer,
-    after its pooling, over whole "rows" of a map or over "elements". `init` (null: the version's own) draws convolutions
-    uniformly within 1 / sqrt(fan_in) ("head") or normally with deviation sqrt(2 / fan_in) ("paper"), times `weight_scale`;
-    fully connected layers are always drawn the second way, unscaled. `errors` "bfloat16" sends gradients back through the
-    weights in that type, nearly twice as fast where the processor has it; all else stays as it is.
-    Raises `ConfigurationError` for a wrong `layers` or T.
+    `tau_m` and `tau_s` (in steps) are numbers or one per version ("released", "published"). `gradient` makes the rule by
+    which neurons send gradients back. `dropout` follows every hidden layer, after its pooling, over whole "rows" of a map or
+    over "elements". `init` (null: the version's own) draws convolutions uniformly within 1 / sqrt(fan_in) ("released") or
+    normally with deviation sqrt(2 / fan_in) ("published"), times `weight_scale`; fully connected layers are always drawn the
+    second way, unscaled. `gradient_dtype` "bfloat16" sends gradients back through the weights in that type, nearly twice as
+    fast where the processor has it; all else stays as it is.
+    Raises `ConfigurationError` for a wrong `layers`, shape or T and for unknown words.
     """
 
     def __init__(
@@ -37,34 +43,35 @@ class SpikingNetwork(nn.Module):
         tau_m: PerVersion,
         tau_s: PerVersion,
         threshold: float,
-        version: str,
-        gradient: str,
+        version: Version,
+        gradient: Callable[[], GradientRule],
         dropout: float,
-        dropout_over: str,
-        init: str | None,
+        dropout_over: DropoutOver,
+        init: Version | None,
         weight_scale: float,
-        errors: str,
+        gradient_dtype: GradientDtype,
         tasks: Mapping[str, int],
         input_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
+        check("model.version", version, VERSIONS)
+        check("model.dropout_over", dropout_over, get_args(DropoutOver))
+        check("model.init", version if init is None else init, VERSIONS)
+        check("model.gradient_dtype", gradient_dtype, tuple(GRADIENT_DTYPES))
         self.neuron = Neuron(
             tau_m=_of_version("tau_m", tau_m, version),
             tau_s=_of_version("tau_s", tau_s, version),
             threshold=threshold,
             version=version,
-            gradient=gradient,
+            gradient=gradient().name,
         )
+        steps, dtype = _steps(steps, input_shape), GRADIENT_DTYPES[gradient_dtype]
         specs, features = parse(str(layers), input_shape[-3:])
-        hidden = build(specs, self.neuron, [dropout] * len(specs), dropout_over == "rows")
-        self.hidden = SpikingStack(hidden, self.neuron, _steps(steps, input_shape))
-        self.heads = nn.ModuleDict(
-            {task: Spiking(Linear(inputs=features, neurons=classes), self.neuron) for task, classes in tasks.items()}
-        )
-        for layer in self.modules():
-            if isinstance(layer, Spiking):
-                layer.errors = ERRORS[errors]
-        self._init, self._weight_scale = init or version, weight_scale
+        hidden = build(specs, self.neuron, [dropout] * len(specs), dropout_over == "rows", dtype)
+        self.hidden = SpikingStack(hidden, self.neuron, steps)
+        outputs = {task: Linear(inputs=features, neurons=classes) for task, classes in tasks.items()}
+        self.heads = Heads({task: Spiking(spec, self.neuron, gradient_dtype=dtype) for task, spec in outputs.items()})
+        self._init, self._weight_scale = version if init is None else init, weight_scale
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -73,7 +80,7 @@ class SpikingNetwork(nn.Module):
             if isinstance(layer, Spiking):
                 fan_in = layer.weight[0].numel()
                 convolution = isinstance(layer.spec, Convolution)
-                if convolution and self._init == "head":
+                if convolution and self._init == "released":
                     nn.init.uniform_(layer.weight, -1 / sqrt(fan_in), 1 / sqrt(fan_in))
                 else:
                     nn.init.normal_(layer.weight, std=sqrt(2 / fan_in))
@@ -116,12 +123,11 @@ def _at_least_float32(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def _of_version(name: str, value: PerVersion, version: str) -> float:
+def _of_version(name: str, value: PerVersion, version: Version) -> float:
     if not isinstance(value, Mapping):
         return value
-    unknown = set(value) - {"head", "paper"}
-    if unknown:
-        raise ConfigurationError(f"model.{name}: {', '.join(sorted(unknown))} is no version; give head and paper")
+    for word in value:
+        check(f"model.{name}: version", word, VERSIONS)
     if version not in value:
         raise ConfigurationError(
             f"model.{name} has no value for version {version}; give a number or {name}: {{{version}: ...}}"
@@ -130,6 +136,10 @@ def _of_version(name: str, value: PerVersion, version: str) -> float:
 
 
 def _steps(steps: int | None, input_shape: tuple[int, ...]) -> int | None:
+    if len(input_shape) not in (3, 4):
+        raise ConfigurationError(
+            f"spiking networks take images (C, H, W) or events (T, C, H, W), and these inputs are {input_shape}"
+        )
     if len(input_shape) == 3 and steps is None:
         raise ConfigurationError(
             "model.steps=null, but images do not say for how many steps to show them; use model.steps=5"

@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from runner.errors import ConfigurationError
 from runner.models.snn_layers import Convolution, Linear, Pool, Spec
+from runner.spiking.dynamics import Layer, Neuron, sum_pool
 from runner.spiking.layout import seen_channels_last
-from runner.spiking.neuron import Layer, Neuron, psc_filter, spiking_layer, sum_pool
+from runner.spiking.neuron import psc_filter, spiking_layer
 from runner.spiking.weights import ready, spike_convolution, spike_linear
 
 
@@ -37,11 +39,17 @@ class Spiking(nn.Module):
     """Weights without bias, spiking neurons, and what follows them: sum pooling and dropout.
 
     A dropout mask is shared over time and rescales what it keeps by 1 / (1 - dropout); `dropout_rows` drops whole rows of a
-    map, as the authors' code does, instead of single neurons.
+    map, as the authors' code does, instead of single neurons. `gradient_dtype` is the type in which gradients go back
+    through the weights of spikes, by default theirs.
     """
 
     def __init__(
-        self, spec: Convolution | Linear, neuron: Neuron, dropout: float = 0.0, dropout_rows: bool = False
+        self,
+        spec: Convolution | Linear,
+        neuron: Neuron,
+        dropout: float = 0.0,
+        dropout_rows: bool = False,
+        gradient_dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.spec, self.neuron, self.dropout, self.dropout_rows = spec, neuron, dropout, dropout_rows
@@ -52,7 +60,7 @@ class Spiking(nn.Module):
         )
         self.weight = nn.Parameter(torch.empty(shape))
         self.pool = spec.pool if isinstance(spec, Convolution) else 1
-        self.errors: torch.dtype | None = None
+        self.gradient_dtype = gradient_dtype
 
     def forward(self, signals: Signals, last: bool = False) -> Signals:
         """Postsynaptic currents, or, where weights follow (not `last`) and it is faster, spikes."""
@@ -71,14 +79,14 @@ class Spiking(nn.Module):
         if isinstance(self.spec, Convolution):
             current = self._weigh_maps(self.spec, folded, mostly_zero)
         elif mostly_zero:
-            current = spike_linear(folded.flatten(1), self.weight, self.errors)
+            current = spike_linear(folded.flatten(1), self.weight, self.gradient_dtype)
         else:
             current = F.linear(folded.flatten(1), self.weight)
         return current.unflatten(0, values.shape[:2]) if time else current
 
     def _weigh_maps(self, spec: Convolution, values: Tensor, mostly_zero: bool) -> Tensor:
         if mostly_zero and spec.stride == spec.dilation == (1, 1):
-            return spike_convolution(values, self.weight, spec.padding, self.errors)
+            return spike_convolution(values, self.weight, spec.padding, self.gradient_dtype)
         values = seen_channels_last(values)
         return F.conv2d(values, self.weight, stride=spec.stride, padding=spec.padding, dilation=spec.dilation)
 
@@ -112,9 +120,16 @@ class SpikingStack(nn.Sequential):
         self.neuron, self.steps = neuron, steps
 
     def start(self, inputs: Tensor) -> Signals:
-        """Inputs as the first layer takes them, from images (B, C, H, W) or spikes (T, B, C, H, W)."""
+        """Inputs as the first layer takes them, from images (B, C, H, W) or spikes (T, B, C, H, W).
+
+        Raises `ConfigurationError` for any other number of dimensions.
+        """
         if inputs.dim() == 4:
             return Signals(inputs, steps=self.steps)
+        if inputs.dim() != 5:
+            raise ConfigurationError(
+                f"inputs have shape {tuple(inputs.shape)}; give images (B, C, H, W) or spikes over time (T, B, C, H, W)"
+            )
         values = inputs if inputs.is_floating_point() else inputs.float()
         if _weigh_spikes(values, self.neuron):
             return Signals(values, spikes=True)
@@ -130,16 +145,20 @@ class SpikingStack(nn.Sequential):
 
 
 def build(
-    specs: Sequence[Spec], neuron: Neuron, dropout: Sequence[float] | None = None, dropout_rows: bool = False
+    specs: Sequence[Spec],
+    neuron: Neuron,
+    dropout: Sequence[float] | None = None,
+    dropout_rows: bool = False,
+    gradient_dtype: torch.dtype | None = None,
 ) -> list[nn.Module]:
-    """The layers that `specs` describe, with the dropout that follows each."""
+    """The layers that `specs` describe, with the dropout that follows each; the rest as for `Spiking`."""
     after = dropout or [0.0] * len(specs)
     return [
-        SumPool(spec.size) if isinstance(spec, Pool) else Spiking(spec, neuron, rate, dropout_rows)
+        SumPool(spec.size) if isinstance(spec, Pool) else Spiking(spec, neuron, rate, dropout_rows, gradient_dtype)
         for spec, rate in zip(specs, after, strict=True)
     ]
 
 
 def _weigh_spikes(values: Tensor, neuron: Neuron) -> bool:
     """Whether spikes go through the weights; the published gradient needs the error of the currents, not of the spikes."""
-    return neuron.version == "head" and ready(values) and not torch.is_autocast_enabled("cpu")
+    return neuron.version == "released" and ready(values) and not torch.is_autocast_enabled("cpu")

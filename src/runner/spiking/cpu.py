@@ -1,4 +1,4 @@
-"""TSSL-BP's spiking neuron on the CPU: the compiled form of `spiking_reference`, one fused pass each way.
+"""TSSL-BP's spiking neuron on the CPU: the compiled form of `reference`, one fused pass each way.
 
 Only the current is kept for the way back, which recomputes the states. Float32 and bfloat16; arithmetic is float32.
 """
@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from runner.spiking import native
+from runner.spiking.dynamics import POOL_WEIGHT, Layer, drive
 from runner.spiking.layout import arrange, arrange_scale, channels_last, empty, output
-from runner.spiking.reference import LAYER_RATE, POOL_WEIGHT, Layer, drive
+from runner.spiking.rules import LAYER_RATE, Walk, compiled, rule_of
 
 _SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
-_HEAD, _SURROGATE, _PAPER_FIRING, _PAPER_SILENT = range(4)
+_PUBLISHED_SILENT = 3  # of native/tsslbp.cpp, whose `Walk.PUBLISHED` is for layers that fire
 
 
 class _Layer(ctypes.Structure):
@@ -34,8 +35,8 @@ def available(values: Tensor) -> bool:
 
 
 def takes(layer: Layer) -> bool:
-    """Whether such a layer can be worked on here: any."""
-    return True
+    """Whether such a layer can be worked on here: any of a compiled rule."""
+    return rule_of(layer.neuron).compiled is not None
 
 
 def forward(current: Tensor, layer: Layer, scale: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -43,7 +44,7 @@ def forward(current: Tensor, layer: Layer, scale: Tensor | None) -> tuple[Tensor
     last = channels_last(current, layer.pool)
     current = arrange(current, last)
     result = output(current, layer, last)
-    form = _form(current, layer, _HEAD)
+    form = _form(current, layer)
     spikes = native.call("tsslbp", _name("forward", current), form, current, arrange_scale(scale, result, last), result)
     return result, torch.tensor(spikes > LAYER_RATE * form.steps * form.neurons)
 
@@ -58,10 +59,15 @@ def backward(
     last = channels_last(current, layer.pool)
     given = current.data_ptr()
     current, grad = arrange(current, last), arrange(grad, last)
-    rule = _HEAD if layer.neuron.version == "head" else _PAPER_FIRING if firing else _PAPER_SILENT
-    form = _form(current, layer, _SURROGATE if layer.neuron.gradient == "surrogate" else rule)
+    walk, reset = compiled(layer.neuron)
+    form = _form(current, layer)
+    form.rule = _PUBLISHED_SILENT if walk is Walk.PUBLISHED and not firing else walk
+    form.reset = reset
     result = current if consume or current.data_ptr() != given else empty(current.shape, last, current)
-    native.call("tsslbp", _name("backward", current), form, current, arrange_scale(scale, grad, last), grad, result)
+    done = native.call(
+        "tsslbp", _name("backward", current), form, current, arrange_scale(scale, grad, last), grad, result
+    )
+    assert done, f"native/tsslbp.cpp knows no rule {form.rule}"
     return result
 
 
@@ -74,7 +80,7 @@ def psc_filter(values: Tensor, tau_s: float, reverse: bool) -> Tensor:
     return filtered.to(values.dtype)
 
 
-def _form(current: Tensor, layer: Layer, rule: int) -> _Layer:
+def _form(current: Tensor, layer: Layer) -> _Layer:
     constant, neuron = layer.steps is not None, layer.neuron
     shape = current.shape if constant else current.shape[1:]
     steps = layer.steps or current.shape[0]
@@ -92,8 +98,6 @@ def _form(current: Tensor, layer: Layer, rule: int) -> _Layer:
         keep=1.0 - 1.0 / neuron.tau_m,
         pool_weight=POOL_WEIGHT,
         constant=constant,
-        rule=rule,
-        reset=neuron.gradient == "tssl",
         synapse=layer.synapse,
         emit_spikes=layer.spikes,
         threads=torch.get_num_threads(),

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from runner.spiking.reference import Layer
+from runner.spiking.dynamics import Layer
 
 
 def channels_last(current: Tensor, pool: int) -> bool:

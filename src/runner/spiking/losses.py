@@ -1,6 +1,6 @@
 """Losses on the postsynaptic currents of a spiking output layer, and the spike trains wanted of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import torch
@@ -8,28 +8,33 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from runner.errors import ConfigurationError
-from runner.spiking.reference import VERSIONS, psc_filter
+from runner.spiking.dynamics import psc_filter
+from runner.spiking.words import VERSIONS, Version, check
 
-_TRAINS = {"head": (0, 1, 1, 1, 1), "paper": (0, 1, 0, 1, 1)}  # fewer than 10 steps; [0, 1, 0, 1, ...] from 10 on
+# Of fewer than 10 steps; [0, 1, 0, 1, ...] from 10 on.
+_TRAINS: Mapping[Version, tuple[int, ...]] = {"released": (0, 1, 1, 1, 1), "published": (0, 1, 0, 1, 1)}
+_FILTERED: Mapping[Version, int] = {"released": 2, "published": 1}  # how often the train passes the synapse
 
 
-def desired_train(steps: int, version: str = "head") -> list[int]:
+def desired_train(steps: int, version: Version = "released") -> list[int]:
     """The spikes (T,) that the authors want of the true class, repeated and cut to `steps`; other classes want none."""
+    check("version", version, VERSIONS)
     pattern = (0, 1) if steps >= 10 else _TRAINS[version]
     return [pattern[t % len(pattern)] for t in range(steps)]
 
 
 @cache
-def desired_psc(train: tuple[float, ...], tau_s: float, version: str = "head") -> Tensor:
-    """The wanted postsynaptic current (T,): the train filtered once (`paper`) or twice (`head`, as its code does)."""
+def desired_psc(train: tuple[float, ...], tau_s: float, version: Version = "released") -> Tensor:
+    """The wanted postsynaptic current (T,): the train filtered once (`published`) or twice (`released`, as its code does)."""
+    check("version", version, VERSIONS)
     values = torch.tensor(train, dtype=torch.float32)
-    for _ in range(2 if version == "head" else 1):
+    for _ in range(_FILTERED[version]):
         values = psc_filter(values, tau_s)
     return values
 
 
 def kernel_loss(
-    psc: Tensor, labels: Tensor, *, tau_s: float, version: str = "head", train: Sequence[float] | None = None
+    psc: Tensor, labels: Tensor, *, tau_s: float, version: Version = "released", train: Sequence[float] | None = None
 ) -> Tensor:
     """L = 1/2 sum over samples, classes and steps of (psc - eps * d)^2, the squared van Rossum distance.
 
@@ -37,8 +42,6 @@ def kernel_loss(
     for the others. Summed over the batch, as in the authors' code. Raises `ConfigurationError` for a train of another
     length.
     """
-    if version not in VERSIONS:
-        raise ConfigurationError(f"version={version!r} is none of {', '.join(VERSIONS)}")
     wanted = desired_train(len(psc), version) if train is None else train
     if len(wanted) != len(psc):
         raise ConfigurationError(

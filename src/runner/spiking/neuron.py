@@ -14,7 +14,8 @@ from torch.autograd.function import once_differentiable
 
 from runner.errors import ConfigurationError
 from runner.spiking import cpu, reference, triton
-from runner.spiking.reference import Layer, Neuron, sum_pool
+from runner.spiking.dynamics import Layer, Neuron, sum_pool
+from runner.spiking.words import Gradient, Version
 
 
 def tsslbp(
@@ -23,12 +24,13 @@ def tsslbp(
     tau_m: float,
     tau_s: float,
     threshold: float = 1.0,
-    version: str = "head",
-    gradient: str = "tssl",
+    version: Version = "released",
+    gradient: Gradient = "tssl",
 ) -> Tensor:
     """Postsynaptic currents (T, B, ...) of spiking neurons with input currents (T, B, ...), with TSSL-BP's gradient.
 
-    `tau_m`, `tau_s` in steps; `version` "head" or "paper"; `gradient` "tssl", "surrogate" or "no_intra" (see `Neuron`).
+    `tau_m`, `tau_s` in steps; `version` "released" or "published" (see `Neuron`); `gradient` "tssl", "surrogate" or
+    "no_intra" (see `GradientRule`).
     Raises `ConfigurationError` for constants out of range and for currents that are not floating point or have no (T, B).
     """
     if current.dim() < 2 or not current.is_floating_point():
@@ -51,8 +53,8 @@ def spiking_layer(current: Tensor, layer: Layer, *, scale: Tensor | None = None,
     at, and for one backward pass. Returns postsynaptic currents, or spikes, (T, B, ...).
     """
     if layer.pool > 1:
-        rest = current.shape[-2] % layer.pool + current.shape[-1] % layer.pool
-        if rest or _backend(current, layer) is reference:
+        left_over = current.shape[-2] % layer.pool + current.shape[-1] % layer.pool
+        if left_over or _backend(current, layer) is reference:
             result = sum_pool(_SpikingLayer.apply(current, replace(layer, pool=1), None, consume), layer.pool)
             return result if scale is None else result * scale
     return _SpikingLayer.apply(current, layer, scale, consume)

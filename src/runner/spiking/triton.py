@@ -1,4 +1,4 @@
-"""TSSL-BP's spiking neuron on a GPU: `spiking_reference` as one Triton kernel each way.
+"""TSSL-BP's spiking neuron on a GPU: `reference` as one Triton kernel each way.
 
 Nothing waits for the device and shapes alone decide what is launched, so that steps can be captured in CUDA graphs.
 """
@@ -11,8 +11,9 @@ from math import prod
 import torch
 from torch import Tensor
 
+from runner.spiking.dynamics import POOL_WEIGHT, Layer, drive
 from runner.spiking.layout import arrange, arrange_scale, channels_last, empty, output
-from runner.spiking.reference import LAYER_RATE, POOL_WEIGHT, Layer, drive
+from runner.spiking.rules import LAYER_RATE, compiled, rule_of
 
 log = logging.getLogger(__name__)
 BLOCK = 256  # neurons of a program
@@ -32,8 +33,9 @@ def available(values: Tensor) -> bool:
 
 
 def takes(layer: Layer) -> bool:
-    """Whether such a layer can be worked on here: windows whose sides are powers of two, psc in and out."""
-    return layer.pool in (1, 2, 4) and not layer.synapse and not layer.spikes
+    """Whether such a layer can be worked on here: a compiled rule, windows of 1, 2 or 4, psc in and out."""
+    known = rule_of(layer.neuron).compiled is not None
+    return known and layer.pool in (1, 2, 4) and not layer.synapse and not layer.spikes
 
 
 def forward(current: Tensor, layer: Layer, scale: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -47,7 +49,7 @@ def forward(current: Tensor, layer: Layer, scale: Tensor | None) -> tuple[Tensor
     sizes, factors = _sizes(current, psc, layer.pool), _drive(layer, len(psc), current.device)
     mask = arrange_scale(scale, psc, last)
     tensors = (current, factors, psc if mask is None else mask, psc, count)
-    flags = {"scaled": mask is not None, "counted": layer.neuron.version == "paper", **_meta(layer)}
+    flags = {"scaled": mask is not None, "counted": layer.neuron.version == "published", **_meta(layer)}
     with torch.cuda.device_of(current):
         kernels.forward[_grid(psc, layer.pool)](*tensors, *sizes, *_constants(layer), **flags)
     return psc, count > LAYER_RATE * len(psc) * sizes[1]
@@ -57,6 +59,7 @@ def backward(
     grad: Tensor, current: Tensor, firing: Tensor, layer: Layer, scale: Tensor | None, consume: bool
 ) -> Tensor:
     """dL/d(current) from `grad` = dL/d(what `forward` gave) and what it was given and said; never in place."""
+    walk, reset = compiled(layer.neuron)
     from runner.spiking import triton_kernels as kernels
 
     last = channels_last(current, layer.pool)
@@ -64,14 +67,11 @@ def backward(
     result = empty(current.shape, last, current)
     sizes, factors = _sizes(current, grad, layer.pool), _drive(layer, len(grad), current.device)
     mask = arrange_scale(scale, grad, last)
-    rule = (kernels.HEAD if layer.neuron.version == "head" else kernels.PAPER).value
-    if layer.neuron.gradient == "surrogate":
-        rule = kernels.SURROGATE.value
     in_place = layer.steps is None and result.dtype == torch.float32  # the scratch is read before the result is written
     scratch = torch.empty((1 if in_place else 2, len(grad), sizes[1]), dtype=torch.float32, device=grad.device)
     factor = result if in_place else scratch[1]
     tensors = (current, factors, grad if mask is None else mask, firing, grad, result, factor, scratch[0])
-    flags = {"scaled": mask is not None, "reset": layer.neuron.gradient == "tssl", "rule": rule, **_meta(layer)}
+    flags = {"scaled": mask is not None, "reset": reset, "rule": int(walk), **_meta(layer)}
     with torch.cuda.device_of(current):
         kernels.backward[_grid(grad, layer.pool)](*tensors, *sizes, *_constants(layer), **flags)
     return result

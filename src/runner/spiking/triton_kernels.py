@@ -1,15 +1,17 @@
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
-"""GPU kernels of `spiking_triton`: a program owns some neurons and walks all steps with their states in registers.
+"""GPU kernels of `runner.spiking.triton`: a program owns some neurons and walks all steps with their states in registers.
 
 Neurons lie in images of `height` x `width` with `channels` innermost. A program makes `block` outputs out of (block,
 pool * pool) neurons, the windows that are summed; without pooling the image is one row of neurons and a window is one.
-`drive` (T,) multiplies the current, which has one step where it is `constant`. `rule` is one of the numbers below.
+`drive` (T,) multiplies the current, which has one step where it is `constant`. `rule` is one of `Walk`.
 """
 
 import triton
 import triton.language as tl
 
-HEAD, SURROGATE, PAPER = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+from runner.spiking.rules import Walk
+
+RELEASED, SURROGATE, PUBLISHED = (tl.constexpr(int(walk)) for walk in (Walk.RELEASED, Walk.SURROGATE, Walk.PUBLISHED))
 
 
 @triton.jit
@@ -76,7 +78,7 @@ def backward(
 ):  # fmt: skip
     """dL/d(current) of all steps; `factors` and `carries` (steps, neurons) float32 are its scratch memory.
 
-    On the way there `factors` takes what multiplies the filtered gradient (HEAD: negative where it is the surrogate, which
+    On the way there `factors` takes what multiplies the filtered gradient (RELEASED: negative where it is the surrogate, which
     decides alone) and `carries` what multiplies the gradient of the neuron's next spike.
     """
     out, neuron = _places(height, width, channels, pool, block)
@@ -91,12 +93,13 @@ def backward(
     for t in range(steps):
         membrane, change, spikes, mem, syn = _advance(current, drive, t, mem, syn, inside, leak, rate, threshold)
         slope = _slope(membrane, threshold)
-        if rule == HEAD:
+        if rule == RELEASED:
             direct = tl.where(syn < 0.25 * rate, -slope, 0.0)
             factor = tl.where(spikes, tl.minimum(1.0 / change, 8.0), direct)
         elif rule == SURROGATE:
             factor = -slope
         else:
+            tl.static_assert(rule == PUBLISHED, "no such rule")
             factor = tl.where(trusted, tl.where(spikes, tl.minimum(1.0 / change, 10.0), 0.0), slope)
         tl.store(factors, factor, inside)
         tl.store(carries, tl.where(spikes, membrane * leak, 0.0), inside)
@@ -117,7 +120,9 @@ def _walk_back(
     block: tl.constexpr,
 ):  # fmt: skip
     """The second half of `backward`; `factors` and `carries` point behind their last step."""
-    later = tl.zeros((block, pool * pool), tl.float32)  # HEAD: theta; PAPER: the decayed error at the next spike
+    later = tl.zeros(
+        (block, pool * pool), tl.float32
+    )  # RELEASED: theta; PUBLISHED: the decayed error at the next spike
     filtered = tl.zeros((block, pool * pool), tl.float32)
     total = tl.zeros((block, pool * pool), tl.float32)
     scaling = tl.load(scale + out, keep, 0.0) * weight if scaled else weight
@@ -131,7 +136,7 @@ def _walk_back(
         error = (tl.load(grad_psc, keep, 0.0).to(tl.float32) * scaling)[:, None]
         factor = tl.load(factors, inside, 0.0)
         carry = tl.load(carries, inside, 0.0)
-        if rule == PAPER:
+        if rule == PUBLISHED:
             through = error + carry * later if reset else error + later * 0.0
             later = tl.where(carry > 0, error, (1.0 - leak) * later)
             filtered += (through - filtered) * rate

@@ -19,7 +19,8 @@ constexpr std::int64_t kFar = 128 * 1024;        // and in the second-level one,
 constexpr std::int64_t kShortest = 512;          // neurons
 constexpr std::int64_t kSmall = 32 * 1024;       // updates below which waking the other threads costs more
 
-enum Rule : std::int32_t { kHead = 0, kSurrogate = 1, kPaperFiring = 2, kPaperSilent = 3 };
+// As in rules.py, `Walk`, whose PUBLISHED is apart here for a layer that fires and one that does not.
+enum Rule : std::int32_t { kReleased = 0, kSurrogate = 1, kPublishedFiring = 2, kPublishedSilent = 3 };
 
 }  // namespace
 
@@ -38,7 +39,7 @@ struct Layer {
     std::int32_t rule;
     std::int32_t reset;           // whether the dependency through a neuron's own reset is kept
     std::int32_t synapse;         // the current has yet to pass the synapse (not where it is constant)
-    std::int32_t emit_spikes;     // give spikes on, which pass the synapse behind the next weights (not under paper)
+    std::int32_t emit_spikes;     // give spikes on, which pass the synapse behind the next weights (not under published)
     std::int32_t threads;
 };
 
@@ -205,9 +206,9 @@ std::int64_t forward_block(const Layer& layer, const Block& block, const Value* 
 }
 
 // Recompute the block's states and keep per step what the way back needs:
-// head   `factor` = min(1 / du, 8) > 0 at a spike, -sg(u) < 0 where the fallback decides, else 0;
-// paper  `factor` = what multiplies the filtered gradient;
-// both   `carry` = u / tau_m at a spike (positive), else 0: the weight of a later spike through the reset.
+// released   `factor` = min(1 / du, 8) > 0 at a spike, -sg(u) < 0 where the fallback decides, else 0;
+// published  `factor` = what multiplies the filtered gradient;
+// both       `carry` = u / tau_m at a spike (positive), else 0: the weight of a later spike through the reset.
 template <Rule kRule, class Value>
 void history_block(const Layer& layer, const Block& block, const Value* current, float* factor, float* carry,
                    const Scratch& scratch) {
@@ -216,8 +217,8 @@ void history_block(const Layer& layer, const Block& block, const Value* current,
     for (float* part : {mem, syn, in}) std::fill(part, part + size, 0.0f);
     const Neuron neuron(layer);
     const Floats quiet = splat(0.25f * layer.rate), limit = splat(kExponentLimit), zero = {}, one = splat(1.0f);
-    constexpr bool direct = kRule == kHead || kRule == kPaperFiring, smooth = kRule != kPaperFiring;
-    const Floats largest = splat(kRule == kHead ? 8.0f : 10.0f), sign = splat(kRule == kPaperSilent ? 1.0f : -1.0f);
+    constexpr bool direct = kRule == kReleased || kRule == kPublishedFiring, smooth = kRule != kPublishedFiring;
+    const Floats largest = splat(kRule == kReleased ? 8.0f : 10.0f), sign = splat(kRule == kPublishedSilent ? 1.0f : -1.0f);
     for (std::int64_t t = 0; t < layer.steps; ++t) {
         const Value* const step = current + (layer.constant ? 0 : t * layer.neurons) + block.input;
         const float drive = layer.drive[t];
@@ -241,7 +242,7 @@ void history_block(const Layer& layer, const Block& block, const Value* current,
                 Floats f = numerator / denominator;
                 if constexpr (direct) {
                     const Floats bounded = smaller(f, largest);
-                    if constexpr (kRule == kHead) {
+                    if constexpr (kRule == kReleased) {
                         const Floats a = neuron.synapse(read(syn + at + j), spike);
                         write(syn + at + j, a);
                         f = spike ? bounded : (a < quiet ? f : zero);
@@ -276,10 +277,10 @@ struct Summed {
     inline void operator()(std::int64_t j, std::int64_t, Floats g) const { write(total + j, read(total + j) + g * drive); }
 };
 
-// One step back under head: theta' = h = factor (E + theta u / tau_m) at a spike, else (1 - 1 / tau_m) theta.
+// One step back under released: theta' = h = factor (E + theta u / tau_m) at a spike, else (1 - 1 / tau_m) theta.
 template <class To>
-inline void head_step(const Layer& layer, std::int64_t length, const float* factor, const float* carry,
-                      const float* filtered, float* theta, const To to) {
+inline void released_step(const Layer& layer, std::int64_t length, const float* factor, const float* carry,
+                          const float* filtered, float* theta, const To to) {
     const Floats zero = {}, reset = splat(layer.reset ? 1.0f : 0.0f);
     for (std::int64_t j = 0; j < length; j += kLanes) {
         const Floats f = read(factor + j), e = read(filtered + j), later = read(theta + j);
@@ -289,10 +290,10 @@ inline void head_step(const Layer& layer, std::int64_t length, const float* fact
     }
 }
 
-// One step back under paper: `next` is the error at the neuron's next spike, decayed to this step.
+// One step back under published: `next` is the error at the neuron's next spike, decayed to this step.
 template <class To>
-inline void paper_step(const Layer& layer, std::int64_t length, const float* factor, const float* carry,
-                       const float* error, float* next, float* filtered, const To to) {
+inline void published_step(const Layer& layer, std::int64_t length, const float* factor, const float* carry,
+                           const float* error, float* next, float* filtered, const To to) {
     const Floats zero = {}, reset = splat(layer.reset ? 1.0f : 0.0f);
     for (std::int64_t j = 0; j < length; j += kLanes) {
         const Floats c = read(carry + j), e = read(error + j), later = read(next + j), before = read(filtered + j);
@@ -307,7 +308,7 @@ template <Rule kRule, class Value>
 void backward_block(const Layer& layer, const Block& block, const Value* current, const float* scale,
                     const Value* grad_psc, Value* grad_current, const Scratch& scratch) {
     const std::int64_t size = block.rows * block.stride(), out_step = layer.neurons / (layer.pool * layer.pool);
-    constexpr bool head = kRule == kHead || kRule == kSurrogate;
+    constexpr bool released = kRule == kReleased || kRule == kSurrogate;
     float *const later = scratch[0], *const filtered = scratch[1], *const total = scratch[2], *const error = scratch[3],
           *const wide = scratch[4], *const factor = scratch[5], *const carry = scratch[5 + layer.steps];
     history_block<kRule>(layer, block, current, factor, carry, scratch);
@@ -321,11 +322,11 @@ void backward_block(const Layer& layer, const Block& block, const Value* current
             const std::int64_t left = block.outputs - j;
             Floats e = read(grad + j, left) * weight;
             if (scale != nullptr) e *= read(scale + block.output + j, left);
-            if (head && layer.emit_spikes) write(filtered + j, e);
-            else if (head) write(filtered + j, read(filtered + j) + (e - read(filtered + j)) * layer.rate);
+            if (released && layer.emit_spikes) write(filtered + j, e);
+            else if (released) write(filtered + j, read(filtered + j) + (e - read(filtered + j)) * layer.rate);
             else write(error + j, e);
         }
-        const float* row = head ? filtered : error;
+        const float* row = released ? filtered : error;
         if (layer.pool > 1) {
             unpool(layer, block, row, wide);
             row = wide;
@@ -336,8 +337,8 @@ void backward_block(const Layer& layer, const Block& block, const Value* current
             const std::int64_t at = k * block.stride();
             const float *const f = factor + t * size + at, *const c = carry + t * size + at;
             const auto step = [&](auto to) {
-                if constexpr (head) head_step(layer, block.length, f, c, row, later + at, to);
-                else paper_step(layer, block.length, f, c, row, later + at, filtered + at, to);
+                if constexpr (released) released_step(layer, block.length, f, c, row, later + at, to);
+                else published_step(layer, block.length, f, c, row, later + at, filtered + at, to);
             };
             if (layer.constant) step(Summed{total + at, layer.drive[t]});
             else step(EachStep<Value>{place, layer.synapse ? total + at : nullptr, layer.rate});
@@ -382,13 +383,15 @@ void backward(const Layer& layer, const Value* current, const float* scale, cons
     }
 }
 
+// Gives back whether there is such a rule; there is none that another could stand for.
 template <class Value>
-void backward_by_rule(const Layer& layer, const Value* current, const float* scale, const Value* grad, Value* grad_current) {
+bool backward_by_rule(const Layer& layer, const Value* current, const float* scale, const Value* grad, Value* grad_current) {
     switch (layer.rule) {
-        case kHead: return backward<kHead>(layer, current, scale, grad, grad_current);
-        case kSurrogate: return backward<kSurrogate>(layer, current, scale, grad, grad_current);
-        case kPaperFiring: return backward<kPaperFiring>(layer, current, scale, grad, grad_current);
-        default: return backward<kPaperSilent>(layer, current, scale, grad, grad_current);
+        case kReleased: backward<kReleased>(layer, current, scale, grad, grad_current); return true;
+        case kSurrogate: backward<kSurrogate>(layer, current, scale, grad, grad_current); return true;
+        case kPublishedFiring: backward<kPublishedFiring>(layer, current, scale, grad, grad_current); return true;
+        case kPublishedSilent: backward<kPublishedSilent>(layer, current, scale, grad, grad_current); return true;
+        default: return false;
     }
 }
 
@@ -417,13 +420,13 @@ std::int64_t tsslbp_forward_float32(const Layer* layer, const float* current, co
 std::int64_t tsslbp_forward_bfloat16(const Layer* layer, const BFloat16* current, const float* scale, BFloat16* psc) {
     return forward(*layer, current, scale, psc);
 }
-void tsslbp_backward_float32(const Layer* layer, const float* current, const float* scale, const float* grad_psc,
-                             float* grad_current) {
-    backward_by_rule(*layer, current, scale, grad_psc, grad_current);
+std::int64_t tsslbp_backward_float32(const Layer* layer, const float* current, const float* scale,
+                                     const float* grad_psc, float* grad_current) {
+    return backward_by_rule(*layer, current, scale, grad_psc, grad_current);
 }
-void tsslbp_backward_bfloat16(const Layer* layer, const BFloat16* current, const float* scale, const BFloat16* grad_psc,
-                              BFloat16* grad_current) {
-    backward_by_rule(*layer, current, scale, grad_psc, grad_current);
+std::int64_t tsslbp_backward_bfloat16(const Layer* layer, const BFloat16* current, const float* scale,
+                                      const BFloat16* grad_psc, BFloat16* grad_current) {
+    return backward_by_rule(*layer, current, scale, grad_psc, grad_current);
 }
 void psc_filter(const Layer* layer, const float* values, float* filtered) { filter(*layer, false, values, filtered); }
 void psc_filter_back(const Layer* layer, const float* values, float* filtered) { filter(*layer, true, values, filtered); }

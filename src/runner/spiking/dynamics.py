@@ -1,0 +1,126 @@
+"""The spiking neuron of TSSL-BP in plain torch: its constants, its states over time, its synapse.
+
+Zhang and Li, "Temporal Spike Sequence Learning via Backpropagation for Deep Spiking Neural Networks", NeurIPS 2020. Time is
+the first dimension; every function walks it once, so that the cost is linear in the number of steps T.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from runner.errors import ConfigurationError
+from runner.spiking.words import GRADIENTS, VERSIONS, Gradient, Version, check
+
+POOL_WEIGHT = 1.1  # of every element of a sum pooling, in the authors' code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neuron:
+    """Constants of a leaky integrate-and-fire neuron with a first-order synapse, and the rule of its gradient.
+
+    `tau_m` and `tau_s` are the time constants of membrane and synapse in steps. `version` is the authors' last code
+    ("released") or that of the time of publication ("published"); both fire alike, their gradients differ. `gradient` is
+    the name of a `runner.spiking.rules.GradientRule`.
+    """
+
+    tau_m: float
+    tau_s: float
+    threshold: float = 1.0
+    version: Version = "released"
+    gradient: Gradient = "tssl"
+
+    def __post_init__(self) -> None:
+        for name, value in (("tau_m", self.tau_m), ("tau_s", self.tau_s)):
+            if not value >= 1:
+                raise ConfigurationError(f"{name}={value} must be at least 1 step")
+        if not self.threshold > 0:
+            raise ConfigurationError(f"threshold={self.threshold} must be above the resting potential 0")
+        check("version", self.version, VERSIONS)
+        check("gradient", self.gradient, GRADIENTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A layer of neurons with what comes before and after it up to the next weights; see `neuron.spiking_layer`."""
+
+    neuron: Neuron
+    steps: int | None = None  # the current is constant over so many steps, and has yet to pass the synapse
+    pool: int = 1  # windows that are summed
+    synapse: bool = False  # the current is a weighted sum of spikes, which has yet to pass the synapse
+    spikes: bool = False  # give spikes instead of postsynaptic currents
+
+
+class Trace(NamedTuple):
+    """States of neurons over time, each (T, ...)."""
+
+    membrane: Tensor  # u before the reset
+    change: Tensor  # du
+    spikes: Tensor  # 0 or 1
+    psc: Tensor  # a, the postsynaptic current: spikes filtered by the synapse
+
+
+def trace(current: Tensor, neuron: Neuron) -> Trace:
+    """Run neurons on their input currents (T, ...).
+
+    du[t] = -u+[t-1] / tau_m + I[t];  u = u+[t-1] + du;  s = 1 if u > threshold;  u+ = u (1 - s);
+    a[t] = a[t-1] + (s - a[t-1]) / tau_s, everything 0 before the first step.
+    """
+    leak, rate = 1.0 / neuron.tau_m, 1.0 / neuron.tau_s
+    membrane_after = psc = torch.zeros_like(current[0])
+    states: list[Trace] = []
+    for step in current:
+        change = membrane_after * -leak + step
+        membrane = membrane_after + change
+        spikes = (membrane > neuron.threshold).to(current.dtype)
+        membrane_after = membrane * (1 - spikes)
+        psc = psc + (spikes - psc) * rate
+        states.append(Trace(membrane, change, spikes, psc))
+    return Trace(*(torch.stack(values) for values in zip(*states, strict=True)))
+
+
+def over_time(current: Tensor, layer: Layer) -> Tensor:
+    """The neurons' currents (T, ...), in float32 at least, from what a layer takes."""
+    current = current.to(torch.promote_types(current.dtype, torch.float32))
+    if layer.synapse:
+        return psc_filter(current, layer.neuron.tau_s)
+    return current if layer.steps is None else factors(current.unsqueeze(0), layer.neuron, layer.steps) * current
+
+
+def factors(like: Tensor, neuron: Neuron, steps: int) -> Tensor:
+    """`drive` as a tensor that multiplies one such as `like`, (T or 1, ...)."""
+    return like.new_tensor(drive(steps, neuron.tau_s)).view(-1, *[1] * (like.dim() - 1))
+
+
+def drive(steps: int, tau_s: float) -> list[float]:
+    """What the synapse makes of a constant 1 switched on at step 0: c_t = 1 - (1 - 1 / tau_s)^(t + 1)."""
+    return [1.0 - (1.0 - 1.0 / tau_s) ** (t + 1) for t in range(steps)]
+
+
+def psc_filter(values: Tensor, tau_s: float, reverse: bool = False) -> Tensor:
+    """The synapse's response to `values` (T, ...): a[t] = a[t-1] + (values[t] - a[t-1]) / tau_s.
+
+    With `reverse` its adjoint: E_t = sum over j >= t of kappa[j-t] values[j], kappa[n] = (1 - 1/tau_s)^n / tau_s.
+    """
+    rate, psc = 1.0 / tau_s, torch.zeros_like(values[0])
+    steps = []
+    for value in values.flip(0) if reverse else values:
+        psc = psc + (value - psc) * rate
+        steps.append(psc)
+    return torch.stack(steps[::-1] if reverse else steps)
+
+
+def sum_pool(psc: Tensor, size: int) -> Tensor:
+    """(..., H, W) -> (..., H // size, W // size): 1.1 times the sum over windows; rows and columns left over are dropped."""
+    height, width = (psc.shape[-2] // size * size, psc.shape[-1] // size * size)
+    rows = _add([psc[..., k:height:size, :width] for k in range(size)])
+    return _add([rows[..., k::size] for k in range(size)]) * POOL_WEIGHT
+
+
+def _add(parts: Sequence[Tensor]) -> Tensor:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
