@@ -1,15 +1,20 @@
-"""The networks for labels of images at sizes that tests can afford."""
+"""Networks at sizes that tests can afford."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from runner.configuration.construct import construct_model
+from runner.layers.kinds import BatchNorm
 from runner.models.densenet import DenseNet
 from runner.models.googlenet import GoogLeNet
 from runner.models.mobilenet import MobileNetV2
 from runner.models.resnet import ResNet
 from runner.models.vgg import VGG
+from tests.compose import composed
 
 NETWORKS = {
     "resnet18": partial(ResNet, depth=18),
@@ -29,11 +34,21 @@ def network(name: str, stem: str = "small", tasks=7, side: int = 32) -> nn.Modul
     return with_statistics(NETWORKS[name](stem=stem, tasks=tasks, input_shape=(3, side, side)))
 
 
+def node(name: str, *overrides: str) -> dict[str, Any]:
+    """The settings of conf/model/`name` as the command composes them."""
+    return composed("method=hard_sharing", "dataset=rooms", f"model={name}", *overrides).model
+
+
+def configured(name: str, *overrides: str, tasks: Mapping[str, int], shape: Sequence[int]) -> nn.Module:
+    """The network of conf/model/`name` as the command makes it."""
+    return construct_model(node(name, *overrides), tasks, shape)
+
+
 def with_statistics(model: nn.Module) -> nn.Module:
     """Batch norms as training leaves them: no statistic and no parameter is neutral."""
     generator = torch.Generator().manual_seed(1)
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, BatchNorm):
             module.running_mean.normal_(0, 0.1, generator=generator)
             module.running_var.uniform_(0.8, 1.2, generator=generator)
             nn.init.uniform_(module.weight, 0.5, 1.5, generator=generator)

@@ -8,15 +8,16 @@ from torch.func import functional_call
 
 from runner.errors import ConfigurationError
 from runner.evolution.hypothesis import (
-    count,
     fit_weights,
     kels,
+    kept,
     magnitudes,
+    predict_with,
     reinitialize,
     reset_weights,
     wels,
 )
-from runner.models.googlenet import GoogLeNet
+from runner.layers.initial import Initialized, truncated_normal
 
 
 def seeded(seed=0):
@@ -24,11 +25,11 @@ def seeded(seed=0):
 
 
 @pytest.mark.parametrize(
-    ("rate", "whole", "kept"),
+    ("rate", "whole", "expected"),
     [(0.5, 64, 32), (0.8, 64, 52), (0.8, 512, 410), (0.55, 100, 55), (0.1, 30, 3), (1.0, 7, 7)],
 )
-def test_counts_are_those_of_the_decimal(rate, whole, kept):
-    assert count(rate, whole) == kept
+def test_counts_are_those_of_the_decimal(rate, whole, expected):
+    assert kept(rate, whole) == expected
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_mask_sums_of_resnet18(rate, sums):
 
 
 @pytest.mark.parametrize(
-    ("depth", "rate", "kept", "whole"),
+    ("depth", "rate", "expected", "whole"),
     [
         (18, 0.5, 2819680, 11218112),
         (18, 0.8, 7211016, 11218112),
@@ -63,9 +64,9 @@ def test_mask_sums_of_resnet18(rate, sums):
         (50, 0.8, 15211445, 23659712),
     ],
 )
-def test_weights_kept(depth, rate, kept, whole):
+def test_weights_kept(depth, rate, expected, whole):
     masks = kels(network(f"resnet{depth}", "imagenet", 100), images(1), rate).values()
-    assert (sum(int(mask.sum()) for mask in masks), sum(mask.numel() for mask in masks)) == (kept, whole)
+    assert (sum(int(mask.sum()) for mask in masks), sum(mask.numel() for mask in masks)) == (expected, whole)
 
 
 def test_hidden_layers_keep_the_columns_of_fit_channels():
@@ -109,7 +110,7 @@ def test_weight_level_masks(rate, exact):
         assert torch.equal(mask, again[name])
         assert not torch.equal(mask, other[name])
         if exact:
-            assert int(mask.sum()) == count(rate, mask.numel())
+            assert int(mask.sum()) == kept(rate, mask.numel())
 
 
 @pytest.mark.parametrize("split", ["kels", "wels"])
@@ -142,6 +143,25 @@ def test_reinitialising_follows_the_generator():
     assert not torch.equal(drawn[0], drawn[2])
 
 
+class Narrow(nn.Sequential, Initialized):
+    """A network that begins in a way of its own."""
+
+    def initial(self):
+        return truncated_normal
+
+
+def test_without_a_generator_it_is_the_global_one():
+    model = nn.Sequential(nn.Linear(9, 9))
+    drawn = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        masks = wels(model, 0.5)
+        reinitialize(model, masks)
+        drawn.append((masks["0.weight"], model[0].weight.detach()[~masks["0.weight"]].clone()))
+    assert all(map(torch.equal, drawn[0], drawn[1]))
+    assert not any(map(torch.equal, drawn[0], drawn[2]))
+
+
 def test_distributions():
     model = nn.Sequential(nn.Conv2d(64, 512, 3))
     masks = {"0.weight": torch.zeros_like(model[0].weight, dtype=torch.bool)}
@@ -152,7 +172,8 @@ def test_distributions():
     reinitialize(model, masks, seeded(), "zero")
     assert not bool(weight[reset].any())
     assert bool(weight[~reset].all())
-    model.initial = GoogLeNet.initial
+    model = Narrow(nn.Conv2d(64, 512, 3))
+    weight = model[0].weight.detach()
     reinitialize(model, masks, seeded(), "paper")
     assert float(weight[reset].abs().max()) <= 0.02
     assert float(weight[reset].std()) == pytest.approx(0.0088, rel=0.01)  # 0.01 cut off at two deviations
@@ -170,9 +191,63 @@ def test_the_two_hypotheses_add_up():
 def test_channels_of_the_fit_hypothesis_do_not_see_the_rest():
     model = network("resnet18").eval()
     masks = kels(model, images(1), 0.5)
-    before = functional_call(model, fit_weights(model, masks), (images(),))
+    before = predict_with(model, fit_weights(model, masks), images())
     reinitialize(model, masks, seeded())
-    assert torch.equal(functional_call(model, fit_weights(model, masks), (images(),)), before)
+    assert torch.equal(predict_with(model, fit_weights(model, masks), images()), before)
+
+
+@pytest.mark.parametrize("part", [fit_weights, reset_weights])
+def test_predictions_are_those_of_a_functional_call(part):
+    model = network("resnet18", tasks={"scene": 5}).eval()
+    weights = part(model, kels(model, images(1), 0.5))
+    expected = functional_call(model, weights, (images(),))["scene"]
+    assert torch.equal(predict_with(model, weights, images())["scene"], expected)
+    assert torch.equal(predict_with(model, weights, (images(),))["scene"], expected)
+
+
+class Repeated(nn.Module):
+    """The same 4 x 4 layer twice: as one module under two names, or as two that share a weight."""
+
+    def __init__(self, tied):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 2)
+        self.again = nn.Linear(4, 4, bias=False) if tied else self.first
+        self.again.weight = self.first.weight
+
+    def forward(self, x):
+        return self.last(self.again(self.first(x)))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_measurement_leaves_shared_weights_alone(tied):
+    torch.manual_seed(0)
+    model, x = Repeated(tied), torch.randn(3, 4)
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+    masks = wels(model, 0.5, seeded())
+    found = predict_with(model, fit_weights(model, masks), x)
+    with pytest.raises(RuntimeError, match="mat1 and mat2 shapes"):
+        predict_with(model, fit_weights(model, masks), torch.randn(3, 5))
+    after = dict(model.named_parameters(remove_duplicate=False))
+    assert after.keys() == parameters.keys()
+    assert all(after[name] is parameter for name, parameter in parameters.items())
+    assert all(torch.equal(parameter, before[name]) for name, parameter in after.items())
+    with torch.no_grad():
+        for name in ("first", "last"):
+            model.get_parameter(f"{name}.weight").mul_(masks[f"{name}.weight"])
+    assert torch.equal(found, model(x))
+
+
+def test_layers_that_share_a_weight_share_its_mask():
+    model = Repeated(tied=True)
+    masks = wels(model, 0.5, seeded())
+    assert torch.equal(masks["first.weight"], masks["again.weight"])
+    fit = model.first.weight.detach()[masks["first.weight"]].clone()
+    reinitialize(model, masks, seeded(1))
+    assert torch.equal(model.first.weight.detach()[masks["first.weight"]], fit)
+    # the first layer reads all four inputs, the second only the two that the first keeps
+    with pytest.raises(ConfigurationError, match=r"layers 'first' and 'again' share one weight, .* \(split: wels\)"):
+        kels(model, torch.zeros(1, 4), 0.5)
 
 
 def test_mean_magnitudes():
@@ -196,7 +271,7 @@ def test_magnitudes_are_equal_at_the_start():
         (
             {"0.weight": torch.zeros(2, 3, dtype=torch.bool)},
             "wide",
-            "distribution='wide' is none of official, paper, zero",
+            "distribution=wide is not allowed; use official or paper or zero",
         ),
         (
             {"1.weight": torch.zeros(2, 3, dtype=torch.bool)},

@@ -1,6 +1,5 @@
 """Parity with the official code: outputs, losses, gradient norms and regularisers (golden values, float64)."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -10,29 +9,16 @@ import torch
 
 from runner.interop.official import adashare
 from runner.policies import gumbel
+from tests.formula import official_state
 
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 CASES = ("hard_k8", "soft_k3")
 
 
-def golden_state(shared: Path, names: dict[str, list[int]], dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    spec = importlib.util.spec_from_file_location("formula", shared / "golden" / "formula.py")
-    formula = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(formula)
-    state = {}
-    for name, shape in names.items():
-        if name.endswith("num_batches_tracked"):
-            state[name] = torch.tensor(0)
-        elif name.endswith("logits"):
-            state[name] = torch.zeros(shape)
-        else:
-            state[name] = formula.tensor_for(name, tuple(shape)).to(dtype)
-    return state
-
-
 class Case:
-    def __init__(self, shared: Path, name: str, dtype: torch.dtype) -> None:
-        self.values = np.load(shared / "golden" / f"adashare_resnet18_{name}.npz")
-        state = golden_state(shared, json.loads(str(self.values["names"])), dtype)
+    def __init__(self, name: str, dtype: torch.dtype) -> None:
+        self.values = np.load(GOLDEN / f"adashare_resnet18_{name}.npz")
+        state = official_state(json.loads(str(self.values["names"])), dtype)
         classes = self.values["classes"].tolist()
         self.model = adashare({"mtl-net": state}, classes, self.values["layers"].tolist())
         for module in self.model.modules():
@@ -56,8 +42,8 @@ def assert_near(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_outputs_losses_and_gradients_in_float64(shared, name):
-    case = Case(shared, name, torch.float64)
+def test_outputs_losses_and_gradients_in_float64(name):
+    case = Case(name, torch.float64)
     case.model.eval()
     with torch.no_grad():
         predictions = case.model(case.images, case.gates)
@@ -85,8 +71,8 @@ def check_gradients(case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_outputs_in_float32(shared, name):
-    case = Case(shared, name, torch.float32)
+def test_outputs_in_float32(name):
+    case = Case(name, torch.float32)
     case.model.eval()
     with torch.no_grad():
         predictions = case.model(case.images, case.gates)
@@ -95,8 +81,8 @@ def test_outputs_in_float32(shared, name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_regularisers(shared, name):
-    values = np.load(shared / "golden" / f"adashare_resnet18_{name}.npz")
+def test_regularisers(name):
+    values = np.load(GOLDEN / f"adashare_resnet18_{name}.npz")
     logits = torch.stack([torch.from_numpy(values[f"logits_{task}"]) for task in range(len(values["classes"]))])
     assert gumbel.sparsity_official(logits, int(values["k"])).item() == pytest.approx(
         float(values["sparsity"]), rel=1e-9

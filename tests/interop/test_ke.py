@@ -1,7 +1,7 @@
 """Parity with the official code: masks, dense and slim logits, parameters (golden values, float64)."""
 
-import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,37 +12,30 @@ from runner.evolution.hypothesis import kels
 from runner.evolution.slim import extract
 from runner.interop.official import ke, ke_masks
 from runner.models.cost import parameters
+from tests.formula import official_state
 from tests.networks import network
 
-GOLDEN = ["resnet18", "densenet121"]
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+ARCHITECTURES = ("resnet18", "densenet121")
 
 
 class Case:
     """An official checkpoint and what the official code makes of it."""
 
-    def __init__(self, shared, arch, dtype):
-        spec = importlib.util.spec_from_file_location("formula", shared / "golden" / "formula.py")
-        formula = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(formula)
-        self.values = np.load(shared / "golden" / f"ke_{arch}_kels50.npz")
+    def __init__(self, arch, dtype):
+        self.values = np.load(GOLDEN / f"ke_{arch}_kels50.npz")
         self.masks = json.loads(str(self.values["masks"]))
         self.classes = int(self.values["classes"])
         self.images = torch.from_numpy(self.values["x"]).to(dtype)
-        self.state = {}
-        for name, shape in json.loads(str(self.values["names"])).items():
-            if name.endswith("num_batches_tracked"):
-                self.state[name] = torch.tensor(0)
-            elif name.endswith("mask"):
-                self.state[name] = torch.zeros(shape)
-                self.state[name].view(-1)[: self.masks.get(name.removesuffix(".mask"), [0])[0]] = 1
-            else:
-                self.state[name] = formula.tensor_for(name, tuple(shape)).to(dtype)
+        self.state = official_state(json.loads(str(self.values["names"])), dtype)
+        for name, (kept, _) in self.masks.items():
+            self.state[f"{name}.mask"].view(-1)[:kept] = 1
 
 
-@pytest.mark.parametrize("arch", GOLDEN)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
-def test_dense_and_slim_networks(shared, arch, dtype, tolerance):
-    case = Case(shared, arch, dtype)
+def test_dense_and_slim_networks(arch, dtype, tolerance):
+    case = Case(arch, dtype)
     model = ke({"state_dict": case.state, "epoch": 200}, arch, case.classes).eval()
     masks = kels(model, case.images, float(case.values["rate"]))
     assert {name: [int(mask.sum()), mask.numel()] for name, mask in masks.items()} == {
@@ -58,9 +51,9 @@ def test_dense_and_slim_networks(shared, arch, dtype, tolerance):
             assert float(error) < tolerance
 
 
-@pytest.mark.parametrize("arch", GOLDEN)
-def test_files_wrappers_and_states(shared, arch, tmp_path):
-    case = Case(shared, arch, torch.float32)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_files_wrappers_and_states(arch, tmp_path):
+    case = Case(arch, torch.float32)
     path = tmp_path / "official.pt"
     torch.save({"state_dict": case.state}, path)
     expected = ke(
@@ -98,8 +91,8 @@ def test_a_state_without_masks_has_none():
     assert ke_masks({"fc.weight": torch.ones(2, 3)}) == {}
 
 
-def test_mistakes_are_named(shared):
-    case = Case(shared, "resnet18", torch.float32)
+def test_mistakes_are_named():
+    case = Case("resnet18", torch.float32)
     with pytest.raises(ConfigurationError, match=r"arch: 'alexnet' is not an official network; choose resnet18, "):
         ke(case.state, "alexnet", 102)
     with pytest.raises(CheckpointError, match=r"not an official checkpoint of resnet18 with 7 classes"):

@@ -4,7 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from runner.layers.initial import fan_in, initialize, kaiming_normal, narrow_uniform, truncated_normal, zero
+from runner.layers.initial import (
+    fan_in,
+    initial_draw,
+    initialize,
+    kaiming_normal,
+    narrow_uniform,
+    truncated_normal,
+    zero,
+)
+from runner.models.googlenet import GoogLeNet
 
 
 @pytest.mark.parametrize(
@@ -41,3 +50,15 @@ def test_initialising_draws_weights_alone_from_the_global_generator():
     torch.manual_seed(0)
     initialize(model, kaiming_normal)
     assert torch.equal(model[2].weight, first)
+
+
+def test_networks_begin_as_they_say_and_else_kaiming_normal():
+    assert initial_draw(nn.Linear(2, 2)) is kaiming_normal
+    assert initial_draw(GoogLeNet(stem="small", tasks={"scene": 2}, input_shape=(3, 8, 8))) is truncated_normal
+
+
+def test_layers_of_every_dimension_begin_so():
+    model = nn.Sequential(nn.Conv1d(4, 500, 3), nn.Conv3d(4, 500, 2))
+    initialize(model, kaiming_normal)
+    assert float(model[0].weight.detach().std()) == pytest.approx(sqrt(2 / 12), rel=0.03)
+    assert float(model[1].weight.detach().std()) == pytest.approx(sqrt(2 / 32), rel=0.03)

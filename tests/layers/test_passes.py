@@ -23,10 +23,13 @@ def test_passes_that_did_not_take_place_count_for_nothing():
 
 
 @pytest.mark.parametrize("groups", [[[0, 1, 2]], [[0, 2], [1]], [[1], [0, 2]], [[2], [1], [0]], [[0], [1, 2, 3]]])
-def test_statistics_are_those_of_separate_passes(groups):
+@pytest.mark.parametrize(
+    ("kind", "size"), [(nn.BatchNorm2d, (5, 5)), (nn.BatchNorm1d, ()), (nn.BatchNorm3d, (2, 3, 4))]
+)
+def test_statistics_are_those_of_separate_passes(kind, size, groups):
     torch.manual_seed(0)
-    batches = [torch.randn(4, 3, 5, 5, dtype=torch.float64) + number for number in range(len(groups))]
-    separate, grouped = (nn.Sequential(nn.BatchNorm2d(3).double()) for _ in range(2))
+    batches = [torch.randn(4, 3, *size, dtype=torch.float64) + number for number in range(len(groups))]
+    separate, grouped = (nn.Sequential(kind(3).double()) for _ in range(2))
     for number in sorted(number for group in groups for number in group):
         separate(next(batch for batch, group in zip(batches, groups, strict=True) if number in group))
     for index, batch in enumerate(batches):

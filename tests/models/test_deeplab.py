@@ -27,7 +27,10 @@ def images():
 
 
 def separately(model, x, gates):
-    """One pass per task and block by block, as AdaShare §3.2 writes it; a gate of exactly 0 takes the shortcut alone."""
+    """One pass per task and block by block, as in AdaShare's code; a gate of exactly 0 takes the shortcut alone.
+
+    models/deeplab_resnet.py, Deeplab_ResNet_Backbone.forward.
+    """
     predictions = {}
     for (task, head), row in zip(model.heads.items(), gates, strict=True):
         features = model.stem(x)
@@ -205,6 +208,23 @@ def test_numbers_of_parameters(layers, expected):
         model = DeepLab(layers=layers, **full, tasks={"segmentation": 40}, input_shape=(3, 321, 321))
     assert sum(parameter.numel() for parameter in model.backbone_parameters()) == expected
     assert sum(parameter.numel() for parameter in model.head_parameters()) == 23_240_864
+
+
+@pytest.mark.parametrize("synchronised", [False, True])
+def test_the_scales_of_a_bottleneck_stay_fixed_whatever_its_batch_norms(synchronised):
+    model = small(bottleneck=True, layers=[1, 1, 1, 1])
+    if synchronised:
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    scales = [p for name, p in model.blocks.named_parameters() if p.dim() == 1]
+    assert len(scales) == 4 * 2 * (3 + 1)  # scale and shift of three norms in each body, one in each shortcut
+    backbone = model.backbone_parameters()
+    assert not {*scales} & {*backbone}
+    assert len(backbone) == 3 + 4 * (3 + 1)  # the stem's, and the weights of as many convolutions
+    nn.init.ones_(model.stem[1].bias)
+    nn.init.ones_(scales[1])
+    model.reset_parameters()
+    assert not scales[1].any()
+    assert not model.stem[1].bias.any()
 
 
 @pytest.mark.parametrize(("size", "expected"), [(321, 41), (224, 29), (129, 17)])

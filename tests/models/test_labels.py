@@ -1,12 +1,13 @@
 import pytest
 import torch
-from tests.networks import NETWORKS, images, network
-from torch import nn
 
 from runner.configuration import files
 from runner.errors import ConfigurationError
+from runner.layers.kinds import BatchNorm
+from runner.models import Parted
 from runner.models.cost import parameters
 from runner.models.resnet import ResNet
+from tests.networks import NETWORKS, images, network
 
 PUBLISHED = {  # with 1,000 classes, as torchvision lists them; VGG without the 2,752 biases of its convolutions
     "resnet18": 11689512,
@@ -19,6 +20,7 @@ PUBLISHED = {  # with 1,000 classes, as torchvision lists them; VGG without the 
     "googlenet": 6624904,
     "mobilenet_v2": 3504872,
 }
+FEATURES = {"resnet18": 512, "vgg11_bn": 512, "densenet121": 1024, "googlenet": 1024, "mobilenet_v2": 1280}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -76,7 +78,7 @@ def test_first_weights():
     assert all(map(torch.equal, model.state_dict().values(), again.state_dict().values()))
     googlenet = network("googlenet")
     assert float(googlenet.conv3.conv.weight.detach().abs().max()) <= 0.02
-    assert {module.eps for module in googlenet.modules() if isinstance(module, nn.BatchNorm2d)} == {1e-3}
+    assert {module.eps for module in googlenet.modules() if isinstance(module, BatchNorm)} == {1e-3}
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,28 @@ def test_images_too_small_are_refused(name, stem, side, least):
     assert network(name, stem, side=least).eval()(images(1, least)).shape == (1, 7)
 
 
+@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "densenet121", "googlenet", "mobilenet_v2"])
+def test_backbone_and_heads(name):
+    model = network(name, tasks={"scene": 5, "other": 3})
+    assert isinstance(model, Parted)
+    heads = model.head_parameters()
+    assert sorted(tuple(parameter.shape) for parameter in heads) == sorted(
+        shape for classes in (5, 3) for shape in ((classes, FEATURES[name]), (classes,))
+    )
+    backbone = model.backbone_parameters()
+    assert len(backbone) + len(heads) == len(list(model.parameters()))
+    assert {*backbone, *heads} == set(model.parameters())
+    plain = network(name, tasks=5)  # one unnamed task has no head of its own
+    assert plain.head_parameters() == []
+    assert len(plain.backbone_parameters()) == len(list(plain.parameters()))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "densenet121", "googlenet", "mobilenet_v2"])
+def test_unknown_stems_are_refused(name):
+    with pytest.raises(ConfigurationError, match=r"model.stem=tiny is not allowed; use imagenet or small"):
+        network(name, "tiny")
+
+
 def test_unknown_depths_are_refused():
     with pytest.raises(ConfigurationError, match=r"model.depth: no network of 20 layers; choose 18, 34, 50, 101"):
         ResNet(depth=20, stem="small", tasks=2, input_shape=(3, 32, 32))
@@ -104,9 +128,7 @@ def test_unknown_depths_are_refused():
 def test_every_network_has_a_configuration(name):
     content = files.options("model")[name]
     settings = {key: value for key, value in content.items() if not key.startswith("_")}
-    assert settings.keys() == content["_rules_"].keys()
     expected = NETWORKS[name]
     target = getattr(expected, "func", expected)
     assert content["_target_"] == f"{target.__module__}.{target.__name__}"
     assert settings == {**getattr(expected, "keywords", {}), "stem": "imagenet"}
-    assert content["_provides_"] == ["label", "images"]

@@ -18,11 +18,9 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from runner.errors import ConfigurationError
 from runner.evolution.channel_rules import DifferentChannelsError, UntraceableError, carry, uniform
+from runner.layers.kinds import BatchNorm, Convolution, Layer
 from runner.layers.modes import evaluation
 
-Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
-Layer = Convolution | nn.Linear
-BatchNorm = nn.modules.batchnorm._BatchNorm
 Rows = Callable[[str, Layer], Tensor]  # a layer's name and the layer -> its fit outputs, (outputs,) bool
 INPUT = "the input"
 

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from runner.evolution.channels import BatchNorm
+from runner.layers.kinds import BatchNorm, Convolution
 from runner.layers.modes import evaluation
 
 
@@ -27,10 +27,10 @@ def fold_batch_norm(model: nn.Module, example: Any) -> nn.Module:
     uses = _Uses()
     hooks = []
     for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, Convolution):
             hooks.append(module.register_forward_hook(partial(uses.made, name)))
         elif isinstance(module, BatchNorm) and module.running_mean is not None:
-            hooks.append(module.register_forward_pre_hook(partial(uses.normalised, name)))
+            hooks.append(module.register_forward_pre_hook(partial(uses.normalized, name)))
     try:
         with evaluation(model), uses:
             predictions = model(*(example if isinstance(example, tuple) else (example,)))
@@ -42,8 +42,8 @@ def fold_batch_norm(model: nn.Module, example: Any) -> nn.Module:
     for norm, convolution in uses.pairs.items():
         if uses.reads[convolution] == uses.runs[convolution] == uses.runs[norm] == 1:
             layer, batch_norm = folded.get_submodule(convolution), folded.get_submodule(norm)
-            assert isinstance(layer, nn.Conv2d)
-            assert isinstance(batch_norm, nn.BatchNorm2d)
+            assert isinstance(layer, Convolution)
+            assert isinstance(batch_norm, BatchNorm)
             folded.set_submodule(convolution, fuse_conv_bn_eval(layer, batch_norm))
             folded.set_submodule(norm, nn.Identity())
     return folded
@@ -64,7 +64,7 @@ class _Uses(TorchDispatchMode):
         self.runs[name] += 1
         self.outputs[output] = name
 
-    def normalised(self, name: str, module: nn.Module, args: tuple[Tensor, ...]) -> None:
+    def normalized(self, name: str, module: nn.Module, args: tuple[Tensor, ...]) -> None:
         """A batch norm begins to run."""
         self.runs[name] += 1
         if args[0] in self.outputs:

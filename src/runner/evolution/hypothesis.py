@@ -1,7 +1,7 @@
 """Splitting a network's weights into fit- and reset-hypothesis (Taha et al. 2021, "Knowledge Evolution in Neural Networks").
 
 The weights W of every convolution and linear layer have a boolean mask M of their shape: the fit-hypothesis is M*W, the
-reset-hypothesis (1-M)*W (section 3). Masks are kept by parameter name. Biases, batch norms and everything else belong to
+reset-hypothesis (1-M)*W (section 3.1). Masks are kept by parameter name. Biases, batch norms and everything else belong to
 both and are never re-initialised.
 """
 
@@ -12,26 +12,29 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.func import functional_call
 
-from runner.errors import ConfigurationError
-from runner.evolution.channels import Layer, groups, layers, multiplier, trace
-from runner.layers.initial import Draw, fan_in, kaiming_normal, narrow_uniform, zero
+from runner.errors import ConfigurationError, chosen
+from runner.evolution.channels import groups, layers, multiplier, trace
+from runner.layers.initial import Draw, fan_in, initial_draw, narrow_uniform, zero
+from runner.layers.kinds import Layer
 
 Masks = Mapping[str, Tensor]
 
 
-def count(split_rate: float, whole: int) -> int:
+def kept(split_rate: float, whole: int) -> int:
     """⌈split_rate · whole⌉ for the rate as written in decimals, so 0.55 of 100 is 55 although 0.55 * 100 > 55."""
     return ceil(Fraction(str(split_rate)) * whole)
 
 
 def kels(model: nn.Module, example: Any, split_rate: float) -> dict[str, Tensor]:
-    """Kernel-level masks: a smaller network of whole channels (section 3, "KELS").
+    """Kernel-level masks: a smaller network of whole channels (section 3.2, "KELS").
 
     Of every layer the first ⌈s_r·C_out⌉ outputs are fit, and of these the weights that read fit inputs, which follow from
     tracing `model` on `example` (a tensor or a tuple of arguments). A layer whose output reaches a prediction keeps all
     outputs; a depthwise convolution keeps the channels it reads; a grouped one, and the layers that it reads, keep the
-    first ⌈s_r·C/groups⌉ channels of every group. Raises ConfigurationError where the channels cannot be traced.
+    first ⌈s_r·C/groups⌉ channels of every group. Raises ConfigurationError where the channels cannot be traced, or where
+    layers share a weight but not the part of it that is kept.
     """
     _check(model, split_rate)
     structure = trace(model, example, lambda name, layer: torch.ones(len(layer.weight), dtype=torch.bool))
@@ -42,10 +45,19 @@ def kels(model: nn.Module, example: Any, split_rate: float) -> dict[str, Tensor]
         if name in structure.last:
             return torch.ones(outputs, dtype=torch.bool)
         size = outputs // segments.get(name, 1)
-        return torch.arange(outputs) % size < count(split_rate, size)
+        return torch.arange(outputs) % size < kept(split_rate, size)
 
     channels = trace(model, example, first).channels
-    return {f"{name}.weight": weight_mask(layer, *channels[name]) for name, layer in layers(model).items()}
+    masks, shared = dict[str, Tensor](), dict[Tensor, str]()
+    for name, layer in layers(model).items():
+        masks[name] = weight_mask(layer, *channels[name])
+        other = shared.setdefault(layer.weight, name)
+        if not torch.equal(masks[name], masks[other]):
+            raise ConfigurationError(
+                f"layers '{other}' and '{name}' share one weight, but kernel-level masks keep another part of it in each; give "
+                "each a weight of its own, or use weight-level masks (split: wels)"
+            )
+    return {f"{name}.weight": mask for name, mask in masks.items()}
 
 
 def weight_mask(layer: Layer, inputs: Tensor, outputs: Tensor) -> Tensor:
@@ -73,23 +85,32 @@ def _segments(model: nn.Module, readers: Mapping[str, frozenset[str]]) -> dict[s
     return segments
 
 
-def wels(model: nn.Module, split_rate: float, generator: Generator, exact: bool = True) -> dict[str, Tensor]:
-    """Weight-level masks: weights of every layer at random (section 3, "WELS"), drawn from a CPU `generator`.
+def wels(
+    model: nn.Module, split_rate: float, generator: Generator | None = None, exact: bool = True
+) -> dict[str, Tensor]:
+    """Weight-level masks: weights of every layer at random (section 3.2, "WELS"), drawn from a CPU `generator`.
 
-    `exact`: ⌈s_r·|W|⌉ weights of each layer, as the paper has it; otherwise every weight with probability s_r, as the
-    official code has it.
+    None is torch's global generator. `exact`: ⌈s_r·|W|⌉ weights of each layer, as the paper has it; otherwise every weight
+    with probability s_r, as the official code has it. Layers that share a weight share its mask.
     """
     _check(model, split_rate)
-    masks = {}
+    masks, drawn = dict[str, Tensor](), dict[Tensor, Tensor]()
     for name, layer in layers(model).items():
-        size = layer.weight.numel()
-        if exact:
-            mask = torch.zeros(size, dtype=torch.bool)
-            mask[torch.randperm(size, generator=generator)[: count(split_rate, size)]] = True
-        else:
-            mask = torch.rand(size, generator=generator) < split_rate
-        masks[f"{name}.weight"] = mask.view(layer.weight.shape).to(layer.weight.device)
+        weight = layer.weight
+        if weight not in drawn:
+            drawn[weight] = _random_mask(weight, split_rate, generator, exact)
+        masks[f"{name}.weight"] = drawn[weight]
     return masks
+
+
+def _random_mask(weight: Tensor, split_rate: float, generator: Generator | None, exact: bool) -> Tensor:
+    size = weight.numel()
+    if exact:
+        mask = torch.zeros(size, dtype=torch.bool)
+        mask[torch.randperm(size, generator=generator)[: kept(split_rate, size)]] = True
+    else:
+        mask = torch.rand(size, generator=generator) < split_rate
+    return mask.view(weight.shape).to(weight.device)
 
 
 def _check(model: nn.Module, split_rate: float) -> None:
@@ -105,26 +126,25 @@ def _check(model: nn.Module, split_rate: float) -> None:
 def reinitialize(
     model: nn.Module,
     masks: Masks,
-    generator: Generator,
+    generator: Generator | None = None,
     distribution: Literal["official", "paper", "zero"] = "official",
 ) -> None:
-    """Give the reset-hypothesis new values in place: W <- M*W + (1-M)*R (eq. 2), R drawn from a CPU `generator`.
+    """Give the reset-hypothesis new values in place: W <- M*W + (1-M)*R (section 3.1), R drawn from a CPU `generator`.
 
-    R is by `distribution`: "official", uniform within ±1/√fan_in as in the official code; "paper", the distribution of
-    the first generation (`model.initial` where the network has its own, else Kaiming normal); "zero", zeros.
-    Fit weights keep their bits. Raises ConfigurationError where the masks leave nothing to reset (split rate 1) or are not of
-    this network, and for an unknown distribution.
+    None is torch's global generator. R is by `distribution`: "official", uniform within ±1/√fan_in as in the official code;
+    "paper", the distribution of the first generation (`initial_draw`); "zero", zeros. Fit weights keep their bits. Raises
+    ConfigurationError where the masks leave nothing to reset (split rate 1) or are not of this network, and for an unknown
+    distribution.
     """
     draws: dict[str, Draw] = {
         "official": narrow_uniform,
-        "paper": getattr(model, "initial", kaiming_normal),
+        "paper": initial_draw(model),
         "zero": zero,
     }
-    if distribution not in draws:
-        raise ConfigurationError(f"distribution={distribution!r} is none of {', '.join(draws)}")
+    draw = chosen("distribution", distribution, draws)
     require_reset(masks)
     for _, weight, mask in _weights(model, masks):
-        values = draws[distribution](int((~mask).sum()), fan_in(weight), generator)
+        values = draw(int((~mask).sum()), fan_in(weight), generator)
         weight[~mask] = values.to(weight)
 
 
@@ -135,13 +155,29 @@ def require_reset(masks: Masks) -> None:
 
 
 def fit_weights(model: nn.Module, masks: Masks) -> dict[str, Tensor]:
-    """H^fit = M*W by parameter name; predict with it by `torch.func.functional_call(model, fit_weights, inputs)`."""
+    """H^fit = M*W by parameter name; `predict_with` predicts with it."""
     return {name: weight * mask for name, weight, mask in _weights(model, masks)}
 
 
 def reset_weights(model: nn.Module, masks: Masks) -> dict[str, Tensor]:
     """H^reset = (1-M)*W by parameter name; to be used as `fit_weights`."""
     return {name: weight * ~mask for name, weight, mask in _weights(model, masks)}
+
+
+def predict_with(model: nn.Module, weights: Mapping[str, Tensor], inputs: Any) -> Any:
+    """What `model` predicts for `inputs` (a tensor or a tuple) with `weights` in place of the parameters of those names.
+
+    A parameter is replaced wherever it is used, under whatever name, and all are back afterwards, also after an error:
+    `torch.func.functional_call` alone leaves the replacement in a module that is registered under two names.
+    """
+    replaced = {model.get_parameter(name): weight for name, weight in weights.items()}
+    everywhere = {
+        name: weights.get(name, replaced[parameter])
+        for module_name, module in model.named_modules()
+        for name, parameter in module.named_parameters(module_name, recurse=False, remove_duplicate=False)
+        if parameter in replaced
+    }
+    return functional_call(model, everywhere, inputs, tie_weights=False)
 
 
 def _weights(model: nn.Module, masks: Masks) -> Iterator[tuple[str, Tensor, Tensor]]:
@@ -166,6 +202,6 @@ class Magnitude(NamedTuple):
 
 
 def magnitudes(model: nn.Module, masks: Masks) -> dict[str, Magnitude]:
-    """Mean |w| inside and outside the mask by parameter name (section 5: the reset part decays towards a zero mapping)."""
+    """Mean |w| inside and outside the mask by parameter name; the reset part decays towards a zero mapping."""
     sizes = ((name, weight.detach().abs(), mask) for name, weight, mask in _weights(model, masks))
     return {name: Magnitude(float(size[mask].mean()), float(size[~mask].mean())) for name, size, mask in sizes}

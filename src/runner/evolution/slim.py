@@ -1,4 +1,4 @@
-"""The fit-hypothesis as a smaller network of its own (Taha et al. 2021, section 3, "KELS").
+"""The fit-hypothesis as a smaller network of its own (Taha et al. 2021, section 3.2, "KELS").
 
 The smaller network is the same module with smaller layers. It owns its tensors, without gaps and no larger than its
 weights, and needs neither masks nor the dense network: save its `state_dict`, and `load` that into the architecture.
@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils._pytree import tree_leaves
 
 from runner.errors import CheckpointError, ConfigurationError
-from runner.evolution.channels import BatchNorm, Convolution, Layer, groups, layers, multiplier, trace
-from runner.evolution.hypothesis import Masks, fit_weights, weight_mask
+from runner.evolution.channels import groups, layers, multiplier, trace
+from runner.evolution.hypothesis import Masks, fit_weights, predict_with, weight_mask
+from runner.layers.kinds import BatchNorm, Convolution, Layer
 from runner.layers.modes import evaluation
 
 TOLERANCE = 1e-2  # of the largest prediction: a channel out of place changes more than that, reduced precision less
@@ -118,7 +118,7 @@ def _compare(model: nn.Module, masks: Masks, slim: nn.Module, example: Any) -> N
     arguments = example if isinstance(example, tuple) else (example,)
     device = next(model.parameters()).device.type
     with evaluation(model), evaluation(slim), torch.autocast(device, enabled=False):
-        expected = tree_leaves(functional_call(model, fit_weights(model, masks), arguments))
+        expected = tree_leaves(predict_with(model, fit_weights(model, masks), example))
         try:
             found = tree_leaves(slim(*arguments))
         except (RuntimeError, IndexError, ValueError) as error:

@@ -4,11 +4,14 @@ A draw takes how many values are wanted, the layer's fan-in (inputs of one outpu
 generator (None: torch's global one) and gives the values, (count,) float32 on the CPU.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from math import sqrt
 
 import torch
 from torch import Generator, Tensor, nn
+
+from runner.layers.kinds import Layer
 
 Draw = Callable[[int, int, Generator | None], Tensor]
 
@@ -38,10 +41,23 @@ def fan_in(weight: Tensor) -> int:
     return weight[0].numel()
 
 
+class Initialized(ABC):
+    """A network that says itself how the weights of its convolution and linear layers begin."""
+
+    @abstractmethod
+    def initial(self) -> Draw:
+        """The distribution of its first weights."""
+
+
+def initial_draw(model: nn.Module) -> Draw:
+    """How the weights of `model` begin: as it says, Kaiming normal where it says nothing."""
+    return model.initial() if isinstance(model, Initialized) else kaiming_normal
+
+
 @torch.no_grad()
 def initialize(model: nn.Module, draw: Draw) -> None:
     """Draw the weights of every convolution and linear layer of `model` in place from torch's global generator."""
     for module in model.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
+        if isinstance(module, Layer):
             weight = module.weight
             weight.copy_(draw(weight.numel(), fan_in(weight), None).view_as(weight))

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from torch import nn
 
+from runner.layers.kinds import BatchNorm
+
 
 def momenta(groups: Sequence[Sequence[int]], momentum: float) -> list[float]:
     """The momentum with which each group of passes updates running statistics, the groups one after the other.
@@ -22,7 +24,7 @@ def momenta(groups: Sequence[Sequence[int]], momentum: float) -> list[float]:
 @contextmanager
 def as_passes(module: nn.Module, groups: Sequence[Sequence[int]], index: int) -> Iterator[None]:
     """Let one forward pass of `module` update its batch-norm statistics as the passes of group `index` would."""
-    norms = [child for child in module.modules() if isinstance(child, nn.BatchNorm2d)] if module.training else []
+    norms = [child for child in module.modules() if isinstance(child, BatchNorm)] if module.training else []
     before = [norm.momentum for norm in norms]
     for norm, momentum in zip(norms, before, strict=True):
         assert momentum is not None

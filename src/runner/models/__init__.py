@@ -1,11 +1,37 @@
 """Networks: forward(inputs[, gates]) -> {task: prediction}; they know nothing of training."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
 
-class Gated(nn.Module, ABC):
+class Heads(nn.ModuleDict):
+    """One head per task, by the task's name; what costs count apart from the backbone."""
+
+    def forward(self, features: Any) -> dict[str, Any]:
+        """What every head makes of the same features: {task: prediction}."""
+        return {task: head(features) for task, head in self.items()}
+
+
+class Parted(nn.Module, ABC):
+    """A network that tells its backbone from its heads, so that each can learn at a rate of its own."""
+
+    @abstractmethod
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """Trainable parameters that all tasks may share."""
+
+    @abstractmethod
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the task heads."""
+
+    def penalty(self) -> Mapping[str, Tensor]:
+        """Named scalar terms that are added to the objective the network is trained with; none unless a network says so."""
+        return {}
+
+
+class Gated(Parted, ABC):
     """A network of residual blocks that each task can execute or skip, as AdaShare's search needs it."""
 
     blocks: nn.ModuleList
@@ -17,11 +43,3 @@ class Gated(nn.Module, ABC):
     @abstractmethod
     def reset_parameters(self) -> None:
         """Draw every weight afresh from torch's global generator."""
-
-    @abstractmethod
-    def backbone_parameters(self) -> list[nn.Parameter]:
-        """Trainable parameters that all tasks may share."""
-
-    @abstractmethod
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the task heads."""

@@ -1,13 +1,41 @@
-"""What a network costs: parameters, multiply-accumulates, and operations as Knowledge Evolution counts them."""
+"""What a network costs: parameters, multiply-accumulates, operations as Knowledge Evolution counts them, seconds."""
 
 import time
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from runner.layers.kinds import BatchNorm
 from runner.layers.modes import evaluation
+from runner.models import Heads
+from runner.models.spiking import Spiking
+
+BATCHES = (1, 32)  # samples of the passes that are timed
+
+
+def costs(network: nn.Module, example: Tensor, *, axis: int = 0, latency: bool = True) -> dict[str, float]:
+    """What `network` costs for one sample, on its own device: `parameters`, `macs`, and of the following what there is.
+
+    `example` are the inputs of one sample, which lies along `axis` of them. `backbone_parameters` and `backbone_macs` leave
+    out the network's `Heads`. `operations` are Knowledge Evolution's, where the network has layers that it counts. With
+    `latency`, `seconds_batch1` and `seconds_batch32` are those of a pass in evaluation mode.
+    """
+    example = example.to(next(network.parameters()).device)
+    whole, in_heads = _macs(network, (example,))
+    found: dict[str, float] = {"parameters": parameters(network), "macs": whole}
+    heads = _heads(network)
+    if heads:
+        own = {parameter for head in heads for parameter in head.parameters()}
+        found["backbone_parameters"] = found["parameters"] - sum(parameter.numel() for parameter in own)
+        found["backbone_macs"] = whole - in_heads
+    if counted := operations(network, example):
+        found["operations"] = counted
+    if latency:
+        found |= {f"seconds_batch{batch}": seconds(network, example, batch, axis) for batch in BATCHES}
+    return found
 
 
 def parameters(model: nn.Module) -> int:
@@ -15,28 +43,54 @@ def parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-@torch.no_grad()
 def macs(model: nn.Module, example: Any) -> int:
-    """Multiply-accumulates of convolutions and products in one forward pass on `example`, a tensor or a tuple."""
-    arguments = example if isinstance(example, tuple) else (example,)
-    with evaluation(model), FlopCounterMode(display=False) as counter:
-        model(*arguments)
-    return int(counter.get_total_flops()) // 2
+    """Multiply-accumulates of convolutions and products in one forward pass on `example`, a tensor or a tuple.
+
+    A spiking network's are those of all its steps, with every value multiplied, whether a neuron fired or not.
+    """
+    return _macs(model, example if isinstance(example, tuple) else (example,))[0]
+
+
+def _heads(model: nn.Module) -> list[nn.Module]:
+    return [head for module in model.modules() if isinstance(module, Heads) for head in module.values()]
 
 
 @torch.no_grad()
-def latency(model: nn.Module, example: Tensor, batch: int, repeats: int = 5) -> float:
-    """Seconds of one forward pass on `batch` copies of `example` (1, ...), the least of `repeats` after a first."""
-    inputs = example.expand(batch, *example.shape[1:]).contiguous()
-    seconds = []
+def _macs(model: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[int, int]:
+    """Multiply-accumulates of a whole pass, and those of them that the heads take."""
+    if any(isinstance(module, Spiking) for module in model.modules()):
+        # in float32 they leave out what is zero, unseen by the counter
+        model, arguments = deepcopy(model).double(), tuple(argument.double() for argument in arguments)
+    heads, in_heads = _heads(model), list[int]()
+    with evaluation(model), FlopCounterMode(display=False) as counter:
+        hooks = [
+            head.register_forward_pre_hook(lambda *_: in_heads.append(-counter.get_total_flops())) for head in heads
+        ]
+        hooks += [head.register_forward_hook(lambda *_: in_heads.append(counter.get_total_flops())) for head in heads]
+        try:
+            model(*arguments)
+        finally:
+            for hook in hooks:
+                hook.remove()
+    return counter.get_total_flops() // 2, sum(in_heads) // 2
+
+
+@torch.no_grad()
+def seconds(model: nn.Module, example: Tensor, batch: int, axis: int = 0, repeats: int = 5) -> float:
+    """Seconds of one forward pass on `batch` copies of `example`, one sample that lies along `axis` of it.
+
+    The least of `repeats` passes after a first.
+    """
+    inputs = example.expand(*(batch if dim == axis else -1 for dim in range(example.dim()))).contiguous()
+    taken = []
     with evaluation(model):
         for _ in range(repeats + 1):
             begun = time.perf_counter()
             model(inputs)
             if inputs.device.type == "cuda":
                 torch.cuda.synchronize()
-            seconds.append(time.perf_counter() - begun)
-    return min(seconds[1:])
+            taken.append(time.perf_counter() - begun)
+    return min(taken[1:])
 
 
 @torch.no_grad()
@@ -64,11 +118,11 @@ def operations(model: nn.Module, example: Any) -> int:
 def _per_output(module: nn.Module) -> int:
     """Operations per output element; pooling takes the side of its window for its area, as the official code does."""
     match module:
-        case nn.Conv2d():
+        case nn.Conv1d() | nn.Conv2d() | nn.Conv3d():
             return 2 * module.weight[0].numel() - (module.bias is None)
         case nn.Linear():
             return 2 * module.in_features - 1
-        case nn.BatchNorm2d():
+        case BatchNorm():
             return 2
         case nn.ReLU() | nn.ReLU6():
             return 1

@@ -1,4 +1,8 @@
-"""Deeplab-ResNet with one summed-ASPP head per task, whose residual blocks each task may execute or skip (AdaShare §3)."""
+"""Deeplab-ResNet with one summed-ASPP head per task, whose residual blocks each task may execute or skip.
+
+AdaShare's network (Sun et al. 2020): models/deeplab_resnet.py, MTL2, and models/base.py in
+github.com/sunxm2357/AdaShare.
+"""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -10,14 +14,18 @@ from torch.nn import functional as F
 
 from runner.layers.dilated import DilatedConv2d
 from runner.layers.dropout import RectifiedDropout
+from runner.layers.kinds import BatchNorm
 from runner.layers.passes import as_passes
-from runner.models import Gated
+from runner.models import Gated, Heads
 
 STRIDES, DILATIONS, ASPP_DILATIONS = (1, 2, 1, 1), (1, 1, 2, 4), (6, 12, 18, 24)
 
 
 class Block(nn.Module):
-    """Residual block x -> relu(shortcut(x) + body(x)); `body` ends without a rectifier (AdaShare §3.1)."""
+    """Residual block x -> relu(shortcut(x) + body(x)); `body` ends without a rectifier.
+
+    The bodies are AdaShare's models/base.py, BasicBlock and Bottleneck.
+    """
 
     def __init__(self, channels: int, width: int, stride: int, dilation: int, *, bottleneck: bool, first: bool) -> None:
         super().__init__()
@@ -56,7 +64,10 @@ def _conv_norm(
 
 
 class Head(nn.Module):
-    """The sum of four dilated branches conv3x3-relu-dropout-conv1x1-relu-dropout-conv1x1 (AdaShare §3.4)."""
+    """The sum of four dilated branches conv3x3-relu-dropout-conv1x1-relu-dropout-conv1x1.
+
+    A branch is AdaShare's models/base.py, Classification_Module; models/deeplab_resnet.py, MTL2.forward, adds them.
+    """
 
     def __init__(self, channels: int, width: int, outputs: int, dropout: float) -> None:
         super().__init__()
@@ -123,29 +134,28 @@ class DeepLab(Gated):
                 blocks.append(block)
                 channels = block.out_channels
         self.blocks = nn.ModuleList(blocks)
-        self.heads = nn.ModuleDict(
-            {task: Head(channels, head_width, outputs, dropout) for task, outputs in tasks.items()}
-        )
+        self.heads = Heads({task: Head(channels, head_width, outputs, dropout) for task, outputs in tasks.items()})
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw every weight afresh: backbone convolutions from N(0, 0.01^2), heads as torch does, batch norm neutral."""
         for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
+            if isinstance(module, nn.Conv2d | BatchNorm):
                 module.reset_parameters()
         for module in (*self.stem.modules(), *self.blocks.modules()):
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.01)
 
     def backbone_parameters(self) -> list[nn.Parameter]:
-        """Parameters of stem and blocks, which learn at their own rate; a bottleneck's batch-norm scales stay fixed (§3.1)."""
+        """Parameters of stem and blocks, which learn at their own rate; a bottleneck's batch-norm scales stay fixed.
+
+        As in AdaShare's models/deeplab_resnet.py, MTL2.backbone_parameters, and models/base.py, Bottleneck.
+        """
         frozen: set[nn.Parameter] = set()
         for block in self.blocks:
             assert isinstance(block, Block)
             if len(block.body) > 5:
-                frozen |= {
-                    p for m in block.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters(recurse=False)
-                }
+                frozen |= {p for m in block.modules() if isinstance(m, BatchNorm) for p in m.parameters(recurse=False)}
         return [p for part in (self.stem, self.blocks) for p in part.parameters() if p not in frozen]
 
     def head_parameters(self) -> list[nn.Parameter]:
@@ -164,7 +174,7 @@ class DeepLab(Gated):
             x = self.stem(inputs)
             for block in self.blocks:
                 x = block(x)
-            return {task: head(x) for task, head in self.heads.items()}
+            return self.heads(x)
         everyone = tuple(range(len(self.heads)))
         with as_passes(self.stem, [everyone], 0):
             groups = [_Group(everyone, self.stem(inputs))]

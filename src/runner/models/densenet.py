@@ -1,6 +1,7 @@
 """Densely connected networks for labels of images (Huang et al. 2017): 121 and 169 layers."""
 
 from collections import OrderedDict
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +9,9 @@ from torch import Tensor, nn
 from runner.errors import ConfigurationError
 from runner.layers.im2col import Conv2d
 from runner.layers.initial import initialize, kaiming_normal
-from runner.models.labels import Labels, Stem, Tasks, label_head, require
+from runner.models.labels import LabelNetwork, Labels, Stem, Tasks, is_small, label_head, require
 
-BLOCKS = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32)}
+BLOCKS: dict[int, tuple[int, int, int, int]] = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32)}
 GROWTH = 32  # channels that every layer adds
 
 
@@ -44,7 +45,7 @@ def _transition(channels: int) -> nn.Sequential:
     )
 
 
-class DenseNet(nn.Module):
+class DenseNet(LabelNetwork):
     """Images (B, C, H, W) -> {task: logits (B, classes)}, or plain logits where `tasks` is a number of classes.
 
     `stem`: "imagenet" (7x7 with stride 2 and max pooling: maps 32 times smaller at the end) or "small" (3x3 with stride
@@ -52,11 +53,11 @@ class DenseNet(nn.Module):
     below 29 pixels, with the small stem below 8.
     """
 
-    def __init__(self, *, depth: int, stem: Stem, tasks: Tasks, input_shape: tuple[int, ...]) -> None:
+    def __init__(self, *, depth: Literal[121, 169], stem: Stem, tasks: Tasks, input_shape: tuple[int, ...]) -> None:
         super().__init__()
         if depth not in BLOCKS:
             raise ConfigurationError(f"model.depth: no network of {depth} layers; choose {', '.join(map(str, BLOCKS))}")
-        small = stem == "small"
+        small = is_small(stem)
         require("DenseNet", input_shape, 8 if small else 29)
         channels = 64
         kernel, stride = (3, 1) if small else (7, 2)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from runner.layers.im2col import Conv2d
-from runner.layers.initial import initialize, truncated_normal
-from runner.models.labels import Labels, Stem, Tasks, label_head, require
+from runner.layers.initial import Draw, Initialized, initialize, truncated_normal
+from runner.models.labels import LabelNetwork, Labels, Stem, Tasks, is_small, label_head, require
 
 
 class Convolution(nn.Module):
@@ -42,7 +42,7 @@ class Inception(nn.Module):
         return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], dim=1)
 
 
-class GoogLeNet(nn.Module):
+class GoogLeNet(LabelNetwork, Initialized):
     """Images (B, C, H, W) -> {task: logits (B, classes)}, or plain logits where `tasks` is a number of classes.
 
     `stem`: "imagenet" (7x7 with stride 2 and two max poolings: maps 32 times smaller at the end) or "small" (3x3 with
@@ -50,11 +50,9 @@ class GoogLeNet(nn.Module):
     ConfigurationError for images below 15 (2) pixels.
     """
 
-    initial = staticmethod(truncated_normal)
-
     def __init__(self, *, stem: Stem, tasks: Tasks, input_shape: tuple[int, ...]) -> None:
         super().__init__()
-        small = stem == "small"
+        small = is_small(stem)
         require("GoogLeNet", input_shape, 2 if small else 15)
         self.conv1 = Convolution(input_shape[0], 64, 3 if small else 7, 1 if small else 2)
         self.maxpool1 = nn.Identity() if small else nn.MaxPool2d(3, stride=2, ceil_mode=True)
@@ -75,7 +73,11 @@ class GoogLeNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(0.2)
         self.fc = label_head(1024, tasks)
-        initialize(self, truncated_normal)
+        initialize(self, self.initial())
+
+    def initial(self) -> Draw:
+        """A truncated normal, whatever the fan-in."""
+        return truncated_normal
 
     def forward(self, images: Tensor) -> Labels:
         """Logits of every task for `images` (B, C, H, W)."""

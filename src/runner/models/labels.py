@@ -1,31 +1,45 @@
-"""What the networks that predict labels of images share: their stems' names and their last layer."""
+"""What the networks that predict labels of images share: their stems' names, their parts and their last layer."""
 
+from abc import ABC
 from collections.abc import Mapping
 from typing import Literal
 
 from torch import Tensor, nn
 
-from runner.errors import ConfigurationError
+from runner.errors import ConfigurationError, chosen
+from runner.models import Heads, Parted
 
 Stem = Literal["imagenet", "small"]
 Tasks = Mapping[str, int] | int
 Labels = dict[str, Tensor] | Tensor
 
 
-class LabelHeads(nn.ModuleDict):
-    """One linear layer per label task: features (B, F) -> {task: logits (B, classes)}."""
+class LabelNetwork(Parted, ABC):
+    """Images (B, C, H, W) -> {task: logits (B, classes)}, or plain logits (B, classes) of one unnamed task without heads."""
 
-    def __init__(self, features: int, tasks: Mapping[str, int]) -> None:
-        super().__init__({task: nn.Linear(features, classes) for task, classes in tasks.items()})
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """All parameters but those of the heads."""
+        heads = set(self.head_parameters())
+        return [parameter for parameter in self.parameters() if parameter not in heads]
 
-    def forward(self, features: Tensor) -> dict[str, Tensor]:
-        """Logits of every task from `features` (B, F)."""
-        return {task: head(features) for task, head in self.items()}
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the layers that `label_head` made for named tasks."""
+        return [p for module in self.modules() if isinstance(module, Heads) for p in module.parameters()]
 
 
 def label_head(features: int, tasks: Tasks) -> nn.Module:
-    """The last layer for `tasks` (task -> classes), or for one unnamed task of `tasks` classes, giving plain logits."""
-    return nn.Linear(features, tasks) if isinstance(tasks, int) else LabelHeads(features, tasks)
+    """The last layer, from features (B, F), for `tasks` (task -> classes), or for one unnamed task of `tasks` classes.
+
+    Named tasks have a linear layer each, and their logits come by name.
+    """
+    if isinstance(tasks, int):
+        return nn.Linear(features, tasks)
+    return Heads({task: nn.Linear(features, classes) for task, classes in tasks.items()})
+
+
+def is_small(stem: Stem) -> bool:
+    """Whether `stem` is the one for small images; ConfigurationError where it is no stem."""
+    return chosen("model.stem", stem, {"imagenet": False, "small": True})
 
 
 def require(model: str, input_shape: tuple[int, ...], side: int) -> None:

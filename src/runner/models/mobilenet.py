@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from runner.layers.im2col import Conv2d
 from runner.layers.initial import initialize, kaiming_normal
-from runner.models.labels import Labels, Stem, Tasks, label_head
+from runner.models.labels import LabelNetwork, Labels, Stem, Tasks, is_small, label_head
 
 # Table 2 of the paper: expansion factor, output channels, blocks, stride of the first block
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
@@ -35,7 +35,7 @@ class InvertedResidual(nn.Module):
         return x + self.conv(x) if self.residual else self.conv(x)
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(LabelNetwork):
     """Images (B, C, H, W) -> {task: logits (B, classes)}, or plain logits where `tasks` is a number of classes.
 
     `stem`: "imagenet" (maps 32 times smaller at the end) or "small" (the first convolution and the second stage keep the
@@ -44,7 +44,7 @@ class MobileNetV2(nn.Module):
 
     def __init__(self, *, stem: Stem, tasks: Tasks, input_shape: tuple[int, ...]) -> None:
         super().__init__()
-        small = stem == "small"
+        small = is_small(stem)
         layers = _convolution(input_shape[0], 32, 3, 1 if small else 2)
         channels = 32
         for number, (factor, outputs, blocks, stride) in enumerate(STAGES):

@@ -1,13 +1,20 @@
 """Residual networks for labels of images (He et al. 2016): 18, 34, 50 and 101 layers."""
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
 from runner.layers.im2col import Conv2d
 from runner.layers.initial import initialize, kaiming_normal
-from runner.models.labels import Labels, Stem, Tasks, label_head
+from runner.models.labels import LabelNetwork, Labels, Stem, Tasks, is_small, label_head
 
-STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+STAGES: dict[int, tuple[int, int, int, int]] = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+}
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> Conv2d:
@@ -59,18 +66,20 @@ class Bottleneck(nn.Module):
         return self.relu(body.add_(x if self.downsample is None else self.downsample(x)))
 
 
-class ResNet(nn.Module):
+class ResNet(LabelNetwork):
     """Images (B, C, H, W) -> {task: logits (B, classes)}, or plain logits where `tasks` is a number of classes.
 
     `stem`: "imagenet" (7x7 with stride 2 and max pooling: maps 32 times smaller at the end) or "small" (3x3 with stride
     1 and no pooling: 8 times smaller). Weights start Kaiming normal, the classifier's included.
     """
 
-    def __init__(self, *, depth: int, stem: Stem, tasks: Tasks, input_shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, *, depth: Literal[18, 34, 50, 101], stem: Stem, tasks: Tasks, input_shape: tuple[int, ...]
+    ) -> None:
         super().__init__()
         if depth not in STAGES:
             raise ConfigurationError(f"model.depth: no network of {depth} layers; choose {', '.join(map(str, STAGES))}")
-        small = stem == "small"
+        small = is_small(stem)
         block = BasicBlock if depth < 50 else Bottleneck
         self.conv1 = _convolution(input_shape[0], 64, 3 if small else 7, 1 if small else 2)
         self.bn1 = nn.BatchNorm2d(64)

@@ -4,12 +4,12 @@ from torch import Tensor, nn
 
 from runner.layers.im2col import Conv2d
 from runner.layers.initial import initialize, kaiming_normal
-from runner.models.labels import Labels, Stem, Tasks, label_head, require
+from runner.models.labels import LabelNetwork, Labels, Stem, Tasks, is_small, label_head, require
 
 CHANNELS = (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool", 512, 512, "pool")
 
 
-class VGG(nn.Module):
+class VGG(LabelNetwork):
     """Images (B, C, H, W) -> {task: logits (B, classes)}, or plain logits where `tasks` is a number of classes.
 
     Eight 3x3 convolutions without bias, each with batch norm and ReLU, five max poolings, two hidden linear layers.
@@ -30,7 +30,7 @@ class VGG(nn.Module):
             else:
                 layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
-        side, hidden = (1, 512) if stem == "small" else (7, 4096)
+        side, hidden = (1, 512) if is_small(stem) else (7, 4096)
         self.avgpool = nn.AdaptiveAvgPool2d(side)
         self.classifier = nn.Sequential(
             *(nn.Linear(channels * side * side, hidden), nn.ReLU(inplace=True), nn.Dropout(0.5)),
