@@ -12,48 +12,9 @@ import torch
 from runner.datasets.array_pickles import load_pickle
 from runner.datasets.cifar import Cifar10, Cifar100
 from runner.errors import DataError
+from tests.datasets.layouts.cifar_files import cifar10, cifar100, distribution, part, python2
 
 CPU = torch.device("cpu")
-
-
-class Python2Pickler(pickle._Pickler):  # type: ignore[name-defined]
-    """Writes bytes as Python 2 wrote its text, which is how the distribution was made."""
-
-    dispatch = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
-
-    def save_text(self, value: bytes) -> None:
-        self.write(pickle.BINSTRING + len(value).to_bytes(4, "little") + value)
-        self.memoize(value)
-
-    dispatch[bytes] = save_text
-
-
-def python2(value: Any) -> bytes:
-    file = io.BytesIO()
-    Python2Pickler(file, protocol=2).dump(value)
-    return file.getvalue()
-
-
-def part(seed: int, key: bytes = b"labels", classes: int = 10, count: int = 4) -> dict[bytes, Any]:
-    generator = np.random.default_rng(seed)
-    return {
-        b"data": generator.integers(0, 256, (count, 3072)).astype(np.uint8),
-        key: generator.integers(0, classes, count).tolist(),
-    }
-
-
-def distribution() -> dict[str, bytes]:
-    files = {f"data_batch_{number}": python2(part(number)) for number in range(1, 6)}
-    names = [b"airplane", b"automobile", *(f"thing {number}".encode() for number in range(2, 10))]
-    return {**files, "test_batch": python2(part(6)), "batches.meta": python2({b"label_names": names})}
-
-
-def write(root: Path, **changed: bytes) -> Path:
-    folder = root / "cifar-10-batches-py"
-    folder.mkdir()
-    for name, content in {**distribution(), **changed}.items():
-        (folder / name).write_bytes(content)
-    return root
 
 
 def pack(path: Path, files: dict[str, bytes]) -> None:
@@ -71,7 +32,7 @@ def build(root: Path, normalisation: str = "official") -> Cifar10:
 def test_reads_folder_and_archive_alike(tmp_path: Path) -> None:
     (tmp_path / "packed").mkdir()
     pack(tmp_path / "packed" / "cifar-10-python.tar.gz", distribution())
-    folder, packed = build(write(tmp_path)), build(tmp_path / "packed")
+    folder, packed = build(cifar10(tmp_path)), build(tmp_path / "packed")
     direct = build(tmp_path / "cifar-10-batches-py")
     everything = torch.arange(24)
     for other in (packed, direct):
@@ -82,7 +43,7 @@ def test_reads_folder_and_archive_alike(tmp_path: Path) -> None:
 
 
 def test_planes_are_red_green_blue(tmp_path: Path) -> None:
-    dataset = build(write(tmp_path))
+    dataset = build(cifar10(tmp_path))
     raw = torch.from_numpy(part(1)[b"data"][2].reshape(3, 32, 32)).float() / 255
     mean, std = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2023, 0.1994, 0.2010])
     expected = (raw - mean[:, None, None]) / std[:, None, None]
@@ -92,7 +53,7 @@ def test_planes_are_red_green_blue(tmp_path: Path) -> None:
 
 
 def test_training_batches_are_shifted_and_mirrored(tmp_path: Path) -> None:
-    dataset, samples = build(write(tmp_path)), torch.arange(20)
+    dataset, samples = build(cifar10(tmp_path)), torch.arange(20)
     first, again, other = (
         dataset.batch(samples, CPU, torch.Generator().manual_seed(seed)).inputs for seed in (1, 1, 2)
     )
@@ -108,18 +69,13 @@ def test_training_batches_are_shifted_and_mirrored(tmp_path: Path) -> None:
 
 def test_everything_is_on_the_device_asked_for(tmp_path: Path) -> None:
     # The meta device refuses to work with tensors of another, as a GPU would.
-    batch = build(write(tmp_path)).batch(torch.arange(5), torch.device("meta"), torch.Generator().manual_seed(1))
+    batch = build(cifar10(tmp_path)).batch(torch.arange(5), torch.device("meta"), torch.Generator().manual_seed(1))
     assert batch.inputs.device.type == batch.targets["class"].device.type == "meta"
     assert batch.inputs.shape == (5, 3, 32, 32)
 
 
 def test_cifar100_uses_fine_labels(tmp_path: Path) -> None:
-    folder = tmp_path / "cifar-100-python"
-    folder.mkdir()
-    for name, seed in (("train", 1), ("test", 2)):
-        content = {**part(seed, b"fine_labels", 100), b"coarse_labels": [0, 1, 2, 3]}
-        (folder / name).write_bytes(python2(content))
-    (folder / "meta").write_bytes(python2({b"fine_label_names": [f"name {n}".encode() for n in range(100)]}))
+    cifar100(tmp_path)
     dataset = Cifar100(root=str(tmp_path), tasks=("class",), cache=tmp_path, scale=1.0)
     assert dataset.batch(torch.arange(4), CPU).targets["class"].tolist() == part(1, b"fine_labels", 100)[b"fine_labels"]
     assert len(dataset.class_names["class"]) == dataset.tasks["class"].channels == 100
@@ -141,7 +97,7 @@ class Trap:
 @pytest.mark.parametrize("hostile", [Trap(), os.system, np.load, np.zeros(2, dtype=object), {1: Trap()}])
 def test_hostile_pickles_run_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hostile: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    root = write(tmp_path, data_batch_3=pickle.dumps({b"data": hostile, b"labels": [0]}, protocol=2))
+    root = cifar10(tmp_path, data_batch_3=pickle.dumps({b"data": hostile, b"labels": [0]}, protocol=2))
     with pytest.raises(DataError, match="data_batch_3"):
         build(root)
     assert not Path("trapped").exists()
@@ -167,7 +123,7 @@ FAULTS = {
 def test_faults_name_file_found_and_expected(tmp_path: Path, fault: str) -> None:
     content, message = FAULTS[fault]
     with pytest.raises(DataError, match=message):
-        build(write(tmp_path, data_batch_2=content))
+        build(cifar10(tmp_path, data_batch_2=content))
 
 
 def test_missing_files(tmp_path: Path) -> None:
@@ -175,7 +131,7 @@ def test_missing_files(tmp_path: Path) -> None:
         DataError, match=r"has neither cifar-10-batches-py/ with data_batch_1, .* nor cifar-10-python.tar.gz"
     ):
         build(tmp_path)
-    (write(tmp_path) / "cifar-10-batches-py" / "data_batch_4").unlink()
+    (cifar10(tmp_path) / "cifar-10-batches-py" / "data_batch_4").unlink()
     with pytest.raises(DataError, match="data_batch_4 is missing; download it again"):
         build(tmp_path)
 

@@ -1,5 +1,4 @@
 import gzip
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -8,34 +7,10 @@ import pytest
 import torch
 
 from runner.datasets.mnist import FashionMnist, Mnist
-from runner.errors import DataError
+from runner.errors import ConfigurationError, DataError
+from tests.datasets.layouts.idx_files import GOOD, images, labels, write
 
 CPU = torch.device("cpu")
-
-
-def images(count: int, magic: int = 2051, side: int = 28) -> bytes:
-    pixels = np.arange(count * side * side, dtype=np.uint32).astype(np.uint8)
-    return struct.pack(">4I", magic, count, side, side) + pixels.tobytes()
-
-
-def labels(*values: int) -> bytes:
-    return struct.pack(">2I", 2049, len(values)) + bytes(values)
-
-
-GOOD = {
-    "train-images-idx3-ubyte": images(3),
-    "train-labels-idx1-ubyte": labels(7, 0, 9),
-    "t10k-images-idx3-ubyte": images(2),
-    "t10k-labels-idx1-ubyte": labels(1, 2),
-}
-
-
-def write(folder: Path, **changed: bytes | None) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in {**GOOD, **changed}.items():
-        if content is not None:
-            (folder / name).write_bytes(content)
-    return folder
 
 
 def build(root: Path, kind: type[Any] = Mnist, **options: Any) -> Any:
@@ -48,11 +23,18 @@ def test_reads_what_is_there(tmp_path: Path) -> None:
     batch = dataset.batch(torch.tensor([4, 0]), CPU)
     assert batch.inputs.shape == (2, 1, 28, 28)
     assert batch.targets["class"].tolist() == [2, 7]
+    assert dataset.labels("class").tolist() == [7, 0, 9, 1, 2]
     raw = np.frombuffer(GOOD["train-images-idx3-ubyte"], np.uint8, offset=16)[:784].reshape(28, 28)
     expected = (torch.from_numpy(raw.copy()).float() / 255 - 0.1307) / 0.3081
     torch.testing.assert_close(batch.inputs[1, 0], expected)
     assert dataset.tasks["class"].channels == 10
     assert dataset.class_names["class"][4] == "4"
+
+
+def test_there_are_labels_of_the_class_alone(tmp_path: Path) -> None:
+    message = "samples have no class in task 'digit'; use a task in which they have one: class"
+    with pytest.raises(ConfigurationError, match=f"^{message}$"):
+        build(write(tmp_path)).labels("digit")
 
 
 @pytest.mark.parametrize("place", ["raw", "MNIST/raw"])
@@ -76,6 +58,12 @@ def test_fashion_mnist_has_two_normalisations(tmp_path: Path) -> None:
     pixels = official.batch(torch.tensor([1]), CPU).inputs * 0.3081 + 0.1307
     torch.testing.assert_close(own.batch(torch.tensor([1]), CPU).inputs, (pixels - 0.2860) / 0.3530)
     assert own.class_names["class"][9] == "ankle boot"
+
+
+def test_unknown_normalisations_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    message = "dataset.normalisation=offical is not allowed; use official or own"
+    with pytest.raises(ConfigurationError, match=f"^{message}$"):
+        build(tmp_path / "nowhere", FashionMnist, normalisation="offical")
 
 
 FAULTS = {

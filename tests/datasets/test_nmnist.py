@@ -8,29 +8,14 @@ import torch
 from runner.datasets.events import SIDE
 from runner.datasets.nmnist import Nmnist, read_bin, read_text
 from runner.errors import ConfigurationError, DataError
+from tests.datasets.layouts.nmnist_files import EVENTS, packed, write
 
 CPU = torch.device("cpu")
-EVENTS = [(3, 5, 1, 0), (33, 33, 0, 2999), (0, 1, 1, 3000), (3, 5, 1, 100_000)]  # x, y, polarity, microseconds
-
-
-def packed(*events: tuple[int, int, int, int]) -> bytes:
-    """Events in the .bin format, by its definition."""
-    numbers = [(x << 32) | (y << 24) | (polarity << 23) | time for x, y, polarity, time in events]
-    return b"".join(number.to_bytes(5, "big") for number in numbers)
 
 
 def decoded(codes: np.ndarray) -> list[tuple[int, int, int]]:
     """Polarity, y and x of stored codes."""
     return [(code >> 14, code >> 7 & 127, code & 127) for code in codes.tolist()]
-
-
-def write(root: Path, ending: str = "bin", content: bytes = packed(*EVENTS)) -> Path:
-    for split, count in (("Train", 2), ("Test", 1)):
-        for digit in range(10):
-            (root / split / str(digit)).mkdir(parents=True)
-            for number in range(count):
-                (root / split / str(digit) / f"{number:05d}.{ending}").write_bytes(content)
-    return root
 
 
 def build(root: Path, cache: Path, **options: Any) -> Nmnist:

@@ -15,29 +15,13 @@ from runner.datasets.flowers import Flowers102, read_matrices
 from runner.datasets.image_folder import ImageFolder
 from runner.datasets.photos import IMAGENET
 from runner.errors import ConfigurationError, DataError
+from tests.datasets.layouts.photo_files import CUB, cub, flowers, folders, photo
 
 CPU = torch.device("cpu")
 
 
-def photo(path: Path, height: int = 20, width: int = 24, seed: int = 0, mode: str = "RGB") -> np.ndarray:
-    """Write a random picture without loss and return its RGB pixels."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
-    image = Image.fromarray(noise).convert(mode)
-    image.save(path, format="PNG")
-    return np.asarray(image.convert("RGB"))
-
-
 def build(kind: type[Any], root: Path, cache: Path, size: int = 16, stored: int | None = None, **options: Any) -> Any:
     return kind(root=str(root), size=size, stored=stored, tasks=("class",), cache=cache, scale=1.0, **options)
-
-
-def folders(root: Path) -> Path:
-    for number, name in enumerate(("train/ash/1.jpg", "train/ash/2.PNG", "train/oak/1.jpg", "test/oak/7.jpeg")):
-        photo(root / name, 20 + number, 30 - number, number)
-    (root / "train" / "oak" / "notes.txt").write_text("no image")
-    (root / "train" / ".hidden").mkdir()
-    return root
 
 
 def colours(images: torch.Tensor) -> torch.Tensor:
@@ -164,24 +148,6 @@ def test_damaged_images_are_named(tmp_path: Path, size: int) -> None:
     assert not list((tmp_path / "cache").glob("image_folder*"))
 
 
-CUB = {
-    "images.txt": "1 001.Black_footed_Albatross/a.jpg\n2 001.Black_footed_Albatross/b.jpg\n3 002.Laysan/c.jpg\n",
-    "image_class_labels.txt": "1 1\n2 1\n3 2\n",
-    "classes.txt": "1 001.Black_footed_Albatross\n2 002.Laysan\n",
-    "train_test_split.txt": "1 1\n2 0\n3 1\n",
-}
-
-
-def cub(root: Path, **changed: str | None) -> Path:
-    root.mkdir(parents=True, exist_ok=True)
-    for name, content in {**CUB, **changed}.items():
-        if content is not None:
-            (root / name).write_text(content)
-    for number, line in enumerate(CUB["images.txt"].splitlines()):
-        photo(root / "images" / line.split()[1], seed=number)
-    return root
-
-
 @pytest.mark.parametrize("place", ["", "CUB_200_2011"])
 def test_cub_reads_the_official_lists(tmp_path: Path, place: str) -> None:
     cub(tmp_path / "data" / place)
@@ -237,25 +203,6 @@ def test_cub_missing_photograph(tmp_path: Path) -> None:
     (root / "images" / "002.Laysan" / "c.jpg").unlink()
     with pytest.raises(DataError, match=r"002.Laysan/c.jpg is missing; it is listed"):
         build(Cub200, root, tmp_path / "cache", train_flag=1)
-
-
-def flowers(root: Path, count: int = 8, by_lists: bool = False, **matrices: Any) -> Path:
-    from scipy.io import savemat
-
-    for number in range(1, count + 1):
-        photo(root / "jpg" / f"image_{number:05d}.jpg", seed=number)
-    if by_lists:
-        (root / "lists").mkdir()
-        for name, rows in {"trn": [(1, 5), (2, 9), (3, 30)], "val": [(4, 9)], "tst": [(5, 30), (6, 5)]}.items():
-            lines = "".join(f"image_{number:05d}.jpg,{label}\n" for number, label in rows)
-            (root / "lists" / f"{name}.csv").write_text("file_name,label\n" + lines)
-        return root
-    labels = np.array([[1, 102, 3, 4, 5, 6, 7, 8]], np.uint8)
-    ids = {"trnid": [[1, 2, 3]], "valid": [[4]], "tstid": [[8, 5, 6, 7]]}
-    numbers = {key: np.array(value, np.uint16) for key, value in {**ids, **matrices}.items() if key != "labels"}
-    savemat(root / "imagelabels.mat", {"labels": matrices.get("labels", labels)})
-    savemat(root / "setid.mat", numbers)
-    return root
 
 
 def test_flowers_by_matrices(tmp_path: Path) -> None:

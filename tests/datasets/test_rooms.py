@@ -8,6 +8,7 @@ from runner.datasets.geometry import augment
 from runner.datasets.rooms import Rooms
 from runner.datasets.scenes import CATEGORIES
 from runner.datasets.scenes.recipes import ROOM_TYPES
+from runner.errors import ConfigurationError
 
 CPU = torch.device("cpu")
 TASKS = ("segmentation", "normals", "depth", "edges", "keypoints", "scene")
@@ -72,9 +73,10 @@ def test_augmentation_follows_the_generator_and_the_shared_geometry(cache):
     changed = data.batch(samples, CPU, noise(5))
     assert equal(changed, data.batch(samples, CPU, noise(5)))
     assert not equal(changed, data.batch(samples, CPU, noise(6)))
-    _, targets = augment(plain.inputs, plain.targets, noise(5), crop=(SIZE, SIZE), scale=(0.8, 1.25))
-    for name in TASKS:
-        assert torch.equal(targets[name].nan_to_num(9), changed.targets[name].nan_to_num(9)), name
+    dense = {name: target for name, target in plain.targets.items() if name != "scene"}
+    _, targets = augment(plain.inputs, dense, noise(5), crop=(SIZE, SIZE), scale=(0.8, 1.25))
+    for name, target in {**targets, "scene": plain.targets["scene"]}.items():
+        assert torch.equal(target.nan_to_num(9), changed.targets[name].nan_to_num(9)), name
     assert equal(make(cache, augment="none").batch(samples, CPU, noise(5)), plain)
 
 
@@ -115,6 +117,15 @@ def test_only_the_tasks_asked_for(cache):
         "scene": 7,
     }
     assert {name: len(names) for name, names in data.class_names.items()} == {"segmentation": 13, "scene": 7}
+
+
+def test_scene_labels_are_there_whatever_the_tasks(cache):
+    data = make(cache, tasks=("depth",))
+    assert torch.equal(data.labels("scene"), make(cache).batch(torch.arange(26), CPU).targets["scene"])
+    with pytest.raises(
+        ConfigurationError, match=r"no class in task 'depth'; use a task in which they have one: scene$"
+    ):
+        data.labels("depth")
 
 
 def test_what_is_there_is_not_rendered_again(cache, monkeypatch):

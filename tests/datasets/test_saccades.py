@@ -1,34 +1,21 @@
 import gzip
-import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
+from runner.configuration import files
 from runner.datasets.event_camera import Sensor, record, thresholds
 from runner.datasets.mnist import MNIST_PLACES, read_idx
 from runner.datasets.nmnist import read_bin
 from runner.datasets.saccades import Saccades
 from runner.errors import DataError
+from tests.datasets.layouts.idx_files import write_pictures
 
 CPU = torch.device("cpu")
-CONFIGURATION = yaml.safe_load((Path(__file__).parents[2] / "conf" / "dataset" / "saccades.yaml").read_text())
-
-
-def pictures(root: Path, train: int = 30, test: int = 3) -> Path:
-    """Idx files with a square of another place in each picture."""
-    root.mkdir()
-    for name, count in (("train", train), ("t10k", test)):
-        images = np.zeros((count, 28, 28), np.uint8)
-        for number in range(count):
-            images[number, 8 : 12 + number % 8, 8:16] = 255
-        labels = bytes(number % 10 for number in range(count))
-        (root / f"{name}-images-idx3-ubyte").write_bytes(struct.pack(">4I", 2051, count, 28, 28) + images.tobytes())
-        (root / f"{name}-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 2049, count) + labels)
-    return root
+CONFIGURATION = files.options("dataset")["saccades"]
 
 
 def build(root: Path, cache: Path, scale: float = 1.0, **options: Any) -> Saccades:
@@ -38,7 +25,7 @@ def build(root: Path, cache: Path, scale: float = 1.0, **options: Any) -> Saccad
 
 
 def test_makes_as_many_recordings_as_asked_once(tmp_path: Path) -> None:
-    root = pictures(tmp_path / "mnist")
+    root = write_pictures(tmp_path / "mnist")
     dataset = build(root, tmp_path / "cache", train=26, test=2)
     assert [len(dataset.splits[split]) for split in ("train", "test")] == [26, 2]
     batch = dataset.batch(torch.tensor([25, 26]), CPU)
@@ -53,7 +40,7 @@ def test_makes_as_many_recordings_as_asked_once(tmp_path: Path) -> None:
 
 
 def test_a_recording_does_not_depend_on_how_many_there_are(tmp_path: Path) -> None:
-    root = pictures(tmp_path / "mnist")
+    root = write_pictures(tmp_path / "mnist")
     few, many = build(root, tmp_path / "a", train=3, test=2), build(root, tmp_path / "b", train=30, test=3)
     assert torch.equal(few.batch(few.splits["train"], CPU)[0], many.batch(torch.arange(3), CPU)[0])
     assert torch.equal(few.batch(few.splits["test"], CPU)[0], many.batch(torch.tensor([30, 31]), CPU)[0])
@@ -62,7 +49,7 @@ def test_a_recording_does_not_depend_on_how_many_there_are(tmp_path: Path) -> No
 
 
 def test_scale_shrinks_and_the_source_bounds(tmp_path: Path) -> None:
-    root = pictures(tmp_path / "mnist")
+    root = write_pictures(tmp_path / "mnist")
     dataset = build(root, tmp_path / "cache", scale=0.1, train=52, test=3)
     assert [len(dataset.splits[split]) for split in ("train", "test")] == [5, 1]
     whole = build(root, tmp_path / "cache", train=60_000, test=10_000)
@@ -72,7 +59,7 @@ def test_scale_shrinks_and_the_source_bounds(tmp_path: Path) -> None:
 def test_the_source_is_needed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere does not exist; expected a folder with train-images-idx3-ubyte"):
         build(tmp_path / "nowhere", tmp_path)
-    root = pictures(tmp_path / "mnist")
+    root = write_pictures(tmp_path / "mnist")
     packed = gzip.compress((root / "t10k-images-idx3-ubyte").read_bytes())[:-20]
     (root / "t10k-images-idx3-ubyte").unlink()
     (root / "t10k-images-idx3-ubyte.gz").write_bytes(packed)
@@ -81,7 +68,7 @@ def test_the_source_is_needed(tmp_path: Path) -> None:
 
 
 def test_fashion_has_its_own_names(tmp_path: Path) -> None:
-    dataset = build(pictures(tmp_path / "fashion"), tmp_path / "cache", source="fashion_mnist", train=1, test=1)
+    dataset = build(write_pictures(tmp_path / "fashion"), tmp_path / "cache", source="fashion_mnist", train=1, test=1)
     assert dataset.class_names["class"][1] == "trouser"
 
 

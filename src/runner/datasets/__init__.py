@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from torch import Generator, Tensor, device
 
+from runner.errors import ConfigurationError
 from runner.method import Batch
 from runner.tasks import Task
 
@@ -23,10 +25,26 @@ class Dataset(ABC):
     scaled: ClassVar[bool] = False  # whether the dataset itself applied `scale`, having made only so many samples
     about: Mapping[str, Any]
     class_names: Mapping[str, tuple[str, ...]]  # of the tasks that have classes
+    classes: Mapping[str, Tensor] = MappingProxyType({})  # label task -> (N,) int64, the class of every sample number
+
+    def labels(self, task: str) -> Tensor:
+        """The classes (N,) int64 of all N samples in a label task, indexed by sample number as `batch` is.
+
+        They are what `batch` gives as targets, without reading the images or events that they are labels of.
+        `ConfigurationError` where samples have no class in `task`.
+        """
+        if task not in self.classes:
+            remedy = (
+                f"; use a task in which they have one: {', '.join(self.classes)}"
+                if self.classes
+                else ", nor in any other of this dataset; use a dataset with a label task"
+            )
+            raise ConfigurationError(f"samples have no class in task '{task}'{remedy}")
+        return self.classes[task]
 
     @abstractmethod
     def batch(self, samples: Tensor, device: device, generator: Generator | None = None) -> Batch:
-        """The batch of `samples` (B,) int64 on `device`.
+        """The batch of `samples` (B,) int64 on `device`, which says along which axis of its inputs the samples lie.
 
         With a CPU `generator` the batch is augmented, a pure function of the generator's state and of `samples`, the same
         on every device up to rounding; without one it is the plain, full-size form used in evaluation.

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from runner.datasets.array_pickles import PickledArray, load_pickle
-from runner.datasets.images import Colours, LabelledImages, LabelledSplit
+from runner.datasets.images import Colours, LabelledImages, LabelledSplit, Normalisation
 from runner.datasets.sources import checked_labels, existing_root, read_bytes
-from runner.errors import DataError
+from runner.errors import DataError, require_word
 
 # The TSSL-BP code's values for CIFAR-10; the standard deviation there is the mean over images, not that of all pixels.
 CIFAR10_OFFICIAL = Colours((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
@@ -28,15 +28,46 @@ REMEDY = "download it again from https://www.cs.toronto.edu/~kriz/cifar.html"
 Open = Callable[[str], bytes]
 
 
+class Distribution(NamedTuple):
+    """What the files of a distribution are called, and their entries."""
+
+    folder: str
+    archive: str
+    files: Mapping[str, list[str]]  # split -> its files
+    meta: str  # the file of names
+    names: str  # its entry
+    labels: str  # the entry of the others with the labels
+
+
+CIFAR10 = Distribution(
+    folder="cifar-10-batches-py",
+    archive="cifar-10-python.tar.gz",
+    files={"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]},
+    meta="batches.meta",
+    names="label_names",
+    labels="labels",
+)
+CIFAR100 = Distribution(
+    folder="cifar-100-python",
+    archive="cifar-100-python.tar.gz",
+    files={"train": ["train"], "test": ["test"]},
+    meta="meta",
+    names="fine_label_names",
+    labels="fine_labels",
+)
+
+
 class Cifar10(LabelledImages):
     """Ten kinds of objects, 32x32, 50,000 for training and 10,000 for testing.
 
     `normalisation` is "official" (mean and standard deviation of the TSSL-BP code) or "own" (those of the training pixels).
     """
 
-    def __init__(self, *, root: str, normalisation: str, tasks: tuple[str, ...], cache: Path, scale: float) -> None:
-        files = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
-        splits, classes = _read(root, "cifar-10", files, ("batches.meta", "label_names", "labels"))
+    def __init__(
+        self, *, root: str, normalisation: Normalisation, tasks: tuple[str, ...], cache: Path, scale: float
+    ) -> None:
+        require_word("dataset.normalisation", normalisation, Normalisation)
+        splits, classes = _read(root, CIFAR10)
         colours = {"official": CIFAR10_OFFICIAL, "own": CIFAR10_OWN}[normalisation]
         about = {"source": "CIFAR-10 python version", "normalisation": normalisation}
         super().__init__(splits, classes=classes, colours=colours, padding=PADDING, about=about)
@@ -46,26 +77,26 @@ class Cifar100(LabelledImages):
     """A hundred kinds of objects (the fine labels), 32x32, 50,000 for training and 10,000 for testing."""
 
     def __init__(self, *, root: str, tasks: tuple[str, ...], cache: Path, scale: float) -> None:
-        files = {"train": ["train"], "test": ["test"]}
-        splits, classes = _read(root, "cifar-100", files, ("meta", "fine_label_names", "fine_labels"))
+        splits, classes = _read(root, CIFAR100)
         about = {"source": "CIFAR-100 python version, fine labels"}
         super().__init__(splits, classes=classes, colours=CIFAR100_OWN, padding=PADDING, about=about)
 
 
-def _read(
-    root: str, name: str, files: Mapping[str, list[str]], keys: tuple[str, str, str]
-) -> tuple[dict[str, LabelledSplit], tuple[str, ...]]:
-    """The splits and class names; `keys` are the file of names, its entry, and the entry of the labels."""
-    folder_name = f"{name}-batches-py" if name == "cifar-10" else f"{name}-python"
-    opened, shown = _opener(root, folder_name, f"{name}-python.tar.gz", [*chain(*files.values()), keys[0]])
-    meta, where = _load(opened, keys[0], shown), shown / keys[0]
-    names = meta.get(keys[1].encode())
+def _read(root: str, form: Distribution) -> tuple[dict[str, LabelledSplit], tuple[str, ...]]:
+    """The splits and class names."""
+    opened, shown = _opener(root, form.folder, form.archive, [*chain(*form.files.values()), form.meta])
+    meta, where = _load(opened, form.meta, shown), shown / form.meta
+    names = meta.get(form.names.encode())
     if not isinstance(names, list) or not all(isinstance(one, bytes) for one in names):
-        raise DataError(f"{where} has no list of names under '{keys[1]}', its entries are {_entries(meta)}; {REMEDY}")
+        raise DataError(
+            f"{where} has no list of names under '{form.names}', its entries are {_entries(meta)}; {REMEDY}"
+        )
     classes = tuple(one.decode() for one in names)
     splits = {}
-    for split, parts in files.items():
-        read = [_images_and_labels(_load(opened, part, shown), keys[2], len(classes), shown / part) for part in parts]
+    for split, parts in form.files.items():
+        read = [
+            _images_and_labels(_load(opened, part, shown), form.labels, len(classes), shown / part) for part in parts
+        ]
         splits[split] = LabelledSplit(*(np.concatenate(arrays) for arrays in zip(*read, strict=True)))
     return splits, classes
 

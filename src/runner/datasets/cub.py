@@ -7,12 +7,14 @@ may start anywhere, they are joined across the lists.
 
 import re
 from pathlib import Path
+from typing import Literal
 
 from runner.datasets.photos import LabelledPhotos, Photos
 from runner.datasets.sources import existing_root, read_lines
-from runner.errors import DataError
+from runner.errors import DataError, require_word
 
 LISTS = ("images.txt", "image_class_labels.txt", "classes.txt", "train_test_split.txt")
+Flag = Literal[0, 1]
 REMEDY = "unpack CUB_200_2011.tgz (https://data.caltech.edu/records/65de6-vp158) again"
 
 
@@ -27,13 +29,14 @@ class Cub200(LabelledPhotos):
         self,
         *,
         root: str,
-        train_flag: int,
+        train_flag: Flag,
         size: int,
         stored: int | None,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
     ) -> None:
+        require_word("dataset.train_flag", train_flag, Flag)
         expected = f"{', '.join(LISTS)} and images/ in it (or CUB_200_2011/ holding them)"
         folder = existing_root(root, expected)
         if not (folder / LISTS[0]).exists() and (folder / "CUB_200_2011").is_dir():

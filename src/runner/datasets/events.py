@@ -6,7 +6,7 @@ int64 the number of events up to and with recording n; `labels` (N,) int64.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from runner.method import Batch
 from runner.tasks.classification import Classification
 
 SIDE = 34  # pixels of N-MNIST's part of the sensor, in x and y
+Binning = Literal["floor", "official"]
 BINNINGS = {"floor": binning.bin_events, "official": binning.bin_events_officially}
 
 
@@ -87,7 +88,7 @@ class EventRecordings(Dataset):
         classes: tuple[str, ...],
         steps: int,
         step_us: int,
-        binning: str,
+        binning: Binning,
         stabilise: bool,
         about: Mapping[str, Any],
     ) -> None:
@@ -95,14 +96,15 @@ class EventRecordings(Dataset):
         self._bin, self._stabilise = BINNINGS[binning], stabilise
         self.tasks = {"class": Classification(classes=len(classes))}
         self.class_names: Mapping[str, tuple[str, ...]] = {"class": classes}
+        self.classes = {"class": store.labels}
         self.splits = consecutive(sizes)
         covered = f"{steps} steps of {step_us / 1000:g} ms, {binning} binning"
         self.about = {**about, "binning": covered, "events": len(store.codes)}
 
     def batch(self, samples: Tensor, device: torch.device, generator: Generator | None = None) -> Batch:
-        """Steps (T, B, 2, 34, 34) float32 and {"class": (B,) int64}."""
+        """Steps (T, B, 2, 34, 34) float32, the samples along axis 1, and {"class": (B,) int64}."""
         gathered = self._store.gather(samples, device, self._steps * self._step_us)
         if self._stabilise:
             gathered = binning.stabilise(gathered)
         inputs = self._bin(gathered, len(samples), self._steps, self._step_us, SIDE)
-        return Batch(inputs, {"class": self._store.labels[samples].to(device)})
+        return Batch(inputs, {"class": self.classes["class"][samples].to(device)}, axis=1)

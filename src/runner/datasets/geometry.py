@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-# What a crop shows outside the image: no label. Dense targets only.
+# What a crop shows outside the image: no label.
 PADDING: Mapping[str, float] = {"segmentation": 255, "normals": 0.0, "depth": 0.0, "edges": nan, "keypoints": nan}
 _DRAWS = 4  # random numbers per sample, whatever is switched on: scale, mirror, top, left
 
@@ -61,7 +61,7 @@ def augment(
     official: bool = False,
     fill: float | Sequence[float] = 0.0,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Random crops of `inputs` (B, C, H, W) and of what `targets` holds, each placed by `draw_placement`.
+    """Random crops of `inputs` (B, C, H, W) and of the dense `targets`, each placed by `draw_placement`.
 
     See `place` for what happens to each target and for `official` and `fill`.
     """
@@ -81,11 +81,11 @@ def place(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Crops (B, C, h, w) float32 of `inputs` (B, C, H, W), any real dtype, and of `targets` under `placement`.
 
-    Inputs are interpolated bilinearly; outside the image they are `fill`, one number or one a channel. Dense targets
-    take the nearest pixel and are unlabelled outside the image (`PADDING`); targets (B,) pass untouched. A scene seen s
-    times larger by the same camera is nearer, so depth is divided by s; dividing z by s turns a plane with normal
-    (x, y, z) into one with normal (x, y, s z), normalised; a mirrored normal has its x negated. `official` leaves depth
-    and normals as they are, as the official AdaShare loader does.
+    Inputs are interpolated bilinearly; outside the image they are `fill`, one number or one a channel. Targets, which
+    are of dense tasks, take the nearest pixel and are unlabelled outside the image (`PADDING`). A scene seen s times
+    larger by the same camera is nearer, so depth is divided by s; dividing z by s turns a plane with normal (x, y, z)
+    into one with normal (x, y, s z), normalised; a mirrored normal has its x negated. `official` leaves depth and
+    normals as they are, as the official AdaShare loader does.
     """
     height, width = inputs.shape[2:]
     factor, mirrored = placement.scale[:, None], placement.mirrored[:, None]
@@ -100,10 +100,7 @@ def place(
     background = torch.as_tensor(fill, dtype=torch.float32, device=inputs.device).reshape(-1, 1, 1)
     cropped = torch.where(inside, _bilinear(inputs, y, x), background)
     nearest = _index(y.floor(), x.floor(), height, width, inputs.device)
-    moved = {
-        name: target if target.ndim == 1 else _take_dense(name, target, nearest, inside)
-        for name, target in targets.items()
-    }
+    moved = {name: _take_dense(name, target, nearest, inside) for name, target in targets.items()}
     return cropped, moved if official else _as_seen(moved, placement)
 
 

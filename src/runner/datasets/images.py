@@ -1,7 +1,7 @@
 """Equally large labelled images in memory: MNIST, CIFAR and whatever else is small enough."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +10,8 @@ from torch import Generator, Tensor
 from runner.datasets import Dataset, crops
 from runner.method import Batch
 from runner.tasks.classification import Classification
+
+Normalisation = Literal["official", "own"]  # statistics of the released TSSL-BP code, or those of the data's pixels
 
 
 class Colours(NamedTuple):
@@ -43,7 +45,7 @@ class LabelledImages(Dataset):
         about: Mapping[str, Any],
     ) -> None:
         self._images = torch.from_numpy(np.concatenate([split.images for split in splits.values()]))
-        self._labels = torch.from_numpy(np.concatenate([split.labels for split in splits.values()]))
+        self.classes = {"class": torch.from_numpy(np.concatenate([split.labels for split in splits.values()]))}
         self._colours, self._padding = colours, padding
         self._resident: dict[torch.device, tuple[Tensor, Tensor]] = {}
         self.tasks = {"class": Classification(classes=len(classes))}
@@ -54,7 +56,7 @@ class LabelledImages(Dataset):
     def batch(self, samples: Tensor, device: torch.device, generator: Generator | None = None) -> Batch:
         """Images (B, C, H, W) float32 and {"class": (B,) int64}; the whole set is kept on `device` after the first call."""
         if device not in self._resident:
-            self._resident[device] = (self._images.to(device), self._labels.to(device))
+            self._resident[device] = (self._images.to(device), self.classes["class"].to(device))
         images, labels = (whole[samples.to(device)] for whole in self._resident[device])
         if generator is not None and self._padding is not None:
             offsets = crops.random_offsets(len(samples), self._padding, generator).to(device)

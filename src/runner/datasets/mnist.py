@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runner.datasets.images import Colours, LabelledImages, LabelledSplit
+from runner.datasets.images import Colours, LabelledImages, LabelledSplit, Normalisation
 from runner.datasets.sources import checked_labels, existing_root, find, read_bytes
-from runner.errors import DataError
+from runner.errors import DataError, require_word
 
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
 FILES = {"train": "train", "test": "t10k"}
@@ -41,7 +41,10 @@ class FashionMnist(LabelledImages):
     `normalisation` is "official" (MNIST's mean and standard deviation, as the TSSL-BP code has it) or "own".
     """
 
-    def __init__(self, *, root: str, normalisation: str, tasks: tuple[str, ...], cache: Path, scale: float) -> None:
+    def __init__(
+        self, *, root: str, normalisation: Normalisation, tasks: tuple[str, ...], cache: Path, scale: float
+    ) -> None:
+        require_word("dataset.normalisation", normalisation, Normalisation)
         colours = {"official": MNIST_COLOURS, "own": FASHION_COLOURS}[normalisation]
         splits = read_idx(root, FASHION_PLACES)
         about = {"source": "Fashion-MNIST idx files, as read", "normalisation": normalisation}

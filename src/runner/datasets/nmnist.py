@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from runner.datasets.arrays import build_once
-from runner.datasets.events import SIDE, EventRecordings, EventStore, Recording, encode, write_recordings
+from runner.datasets.events import SIDE, Binning, EventRecordings, EventStore, Recording, encode, write_recordings
 from runner.datasets.sources import digest, existing_root, read_bytes, state_of_files
-from runner.errors import ConfigurationError, DataError
+from runner.errors import ConfigurationError, DataError, require_word
 
 OVERFLOW_ROW = 240  # an event with this y is no event: the timer has wrapped
 OVERFLOW_US = 1 << 13
@@ -36,13 +36,14 @@ class Nmnist(EventRecordings):
         root: str,
         steps: int,
         step_us: int,
-        binning: str,
+        binning: Binning,
         stabilise: bool,
         text_step_us: int,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
     ) -> None:
+        require_word("dataset.binning", binning, Binning)
         folder = existing_root(root, LAYOUT)
         files = {split: _list_files(folder, name) for split, name in SPLITS.items()}
         everything = [path for paths in files.values() for path in paths]

@@ -62,7 +62,7 @@ class LabelledPhotos(Dataset):
         self._store = _open_store(
             cache / f"{name}-{digest([root.resolve(), *paths])[:8]}-{self._stored}px", root, paths, self._stored
         )
-        self._labels = torch.tensor([label for split in splits.values() for label in split.labels])
+        self.classes = {"class": torch.tensor([label for split in splits.values() for label in split.labels])}
         self.tasks = {"class": Classification(classes=len(classes))}
         self.class_names: Mapping[str, tuple[str, ...]] = {"class": classes}
         self.splits = consecutive({split: len(photos.labels) for split, photos in splits.items()})
@@ -79,7 +79,7 @@ class LabelledPhotos(Dataset):
             views = crops.random_views(sides, generator)
             flips = crops.random_flips(len(samples), generator)
         images = self._resampled(samples, views, flips.to(device), device)
-        return Batch(crops.normalise(images, *IMAGENET), {"class": self._labels[samples].to(device)})
+        return Batch(crops.normalise(images, *IMAGENET), {"class": self.classes["class"][samples].to(device)})
 
     def _resampled(self, samples: Tensor, views: crops.Views, flips: Tensor, device: torch.device) -> Tensor:
         pixels = self._store.windows(samples, views.boxes).to(device)

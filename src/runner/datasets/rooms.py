@@ -20,6 +20,7 @@ from runner.datasets.scenes import CATEGORIES
 from runner.datasets.scenes.dice import Dice
 from runner.datasets.scenes.recipes import ROOM_TYPES
 from runner.datasets.scenes.render import STORED, render
+from runner.errors import require_word
 from runner.method import Batch
 from runner.tasks import Task
 from runner.tasks.classification import Classification
@@ -37,6 +38,7 @@ _ZOOM = (0.8, 1.25)  # a training image is scaled by a factor drawn from here
 # Mean and standard deviation of red, green and blue over 2,000 images, in grey levels of 0 to 255.
 _MEAN, _STD = (149.5, 149.9, 149.6), (39.6, 39.3, 39.4)
 
+Augment = Literal["standard", "none"]
 _log = logging.getLogger(__name__)
 
 
@@ -64,11 +66,12 @@ class Rooms(Dataset):
         train: int,
         test: int,
         seed: int,
-        augment: Literal["standard", "none"],
+        augment: Augment,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
     ) -> None:
+        require_word("dataset.augment", augment, Augment)
         counts = {
             split: min(count, max(_LEAST, round(count * scale)))
             for split, count in zip(_SPLITS, (train, test), strict=True)
@@ -79,6 +82,7 @@ class Rooms(Dataset):
         available = _tasks()
         self.tasks = {name: available[name] for name in tasks}
         self.class_names = {"segmentation": CATEGORIES, "scene": ROOM_TYPES}
+        self.classes = {"scene": decode("scene", self._gather("scene", torch.arange(sum(counts.values()))))}
         self.about: Mapping[str, Any] = {
             "source": "generated: ray-cast rooms with exact ground truth",
             "depth": "along the optical axis, metres",
@@ -96,7 +100,9 @@ class Rooms(Dataset):
         targets = {name: decode(name, self._gather(name, samples).to(device)) for name in self.tasks}
         if generator is not None and self._augment == "standard":
             crop = (self._size, self._size)
-            images, targets = geometry.augment(images, targets, generator, crop=crop, scale=_ZOOM, fill=_MEAN)
+            dense = {name: target for name, target in targets.items() if self.tasks[name].kind == "dense"}
+            images, moved = geometry.augment(images, dense, generator, crop=crop, scale=_ZOOM, fill=_MEAN)
+            targets |= moved
         mean, std = (torch.tensor(value, device=device).view(3, 1, 1) for value in (_MEAN, _STD))
         return Batch((images - mean) / std, targets)
 
@@ -123,15 +129,18 @@ def _tasks() -> Mapping[str, Task]:
 
 def decode(name: str, stored: Tensor) -> Tensor:
     """Targets of a task from what `render` gives for it, on any device."""
-    if name == "scene":
-        return stored[:, 0].long()
-    if name == "segmentation":
-        return stored.long()
-    if name == "normals":
-        return torch.nn.functional.normalize(stored.float(), dim=1)
-    if name == "depth":
-        return stored.float().unsqueeze(1)
-    return stored.float().unsqueeze(1) / 255
+    match name:
+        case "scene":
+            return stored[:, 0].long()
+        case "segmentation":
+            return stored.long()
+        case "normals":
+            return torch.nn.functional.normalize(stored.float(), dim=1)
+        case "depth":
+            return stored.float().unsqueeze(1)
+        case "edges" | "keypoints":
+            return stored.float().unsqueeze(1) / 255
+    raise AssertionError(name)
 
 
 def cached(split: str, count: int, size: int, seed: int, cache: Path) -> Path:

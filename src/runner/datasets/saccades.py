@@ -6,17 +6,20 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 
 from runner.datasets.arrays import build_once
 from runner.datasets.event_camera import Sensor, record, thresholds
-from runner.datasets.events import EventRecordings, EventStore, Recording, encode, write_recordings
+from runner.datasets.events import Binning, EventRecordings, EventStore, Recording, encode, write_recordings
 from runner.datasets.images import LabelledSplit
 from runner.datasets.mnist import DIGITS, FASHION_PLACES, GARMENTS, MNIST_PLACES, read_idx
 from runner.datasets.sources import digest
+from runner.errors import require_word
 
+Pictures = Literal["mnist", "fashion_mnist"]
 SOURCES = {"mnist": (MNIST_PLACES, DIGITS), "fashion_mnist": (FASHION_PLACES, GARMENTS)}
 _TOGETHER = 24  # pictures recorded at once; small enough for the processor's cache
 _ROUND = 16  # groups of them recorded between two writes
@@ -35,7 +38,7 @@ class Saccades(EventRecordings):
         self,
         *,
         root: str,
-        source: str,
+        source: Pictures,
         train: int,
         test: int,
         seed: int,
@@ -45,12 +48,14 @@ class Saccades(EventRecordings):
         noise_hz: float,
         steps: int,
         step_us: int,
-        binning: str,
+        binning: Binning,
         stabilise: bool,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
     ) -> None:
+        require_word("dataset.source", source, Pictures)
+        require_word("dataset.binning", binning, Binning)
         places, classes = SOURCES[source]
         splits = read_idx(root, places)
         sizes = {

@@ -31,7 +31,7 @@ def test_reads_what_the_files_hold(adashare_root: Path, make: Make) -> None:
         "train2": [2],
     }
     assert data.splits["train"].dtype == torch.int64
-    inputs, targets = data.batch(torch.tensor([2, 4]), CPU)
+    inputs, targets, *_ = data.batch(torch.tensor([2, 4]), CPU)
     for row, name in enumerate(("0002", "0004")):
         image = pixels(adashare_root / f"img/{name}.png").permute(2, 0, 1).float() / 255
         mean, std = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[..., None, None]
@@ -81,7 +81,7 @@ def test_real_samples(shared: Path, tmp_path: Path, make: Make) -> None:
     rows = [[f"img/{n}.png", f"seg/{n}.png", f"normal_mask/{n}.png", f"depth/{n}.npy"] for n in names]
     (root / "nyu_v2_3task.json").write_text(json.dumps({"train": rows[:3], "test": rows[3:]}))
     data = make(root)
-    inputs, targets = data.batch(torch.tensor([0, 1, 2, 3]), CPU)
+    inputs, targets, *_ = data.batch(torch.tensor([0, 1, 2, 3]), CPU)
     assert inputs.shape == (4, 3, 480, 640)
     for row, name in enumerate(names):
         assert torch.equal(targets["segmentation"][row], pixels(root / f"seg/{name}.png").long())
@@ -96,7 +96,7 @@ def test_real_samples(shared: Path, tmp_path: Path, make: Make) -> None:
     assert targets["depth"].amin().item() == pytest.approx(0.71374, abs=1e-5)
     assert targets["depth"].amax().item() == pytest.approx(6.84857, abs=1e-5)
 
-    crops, cropped = data.batch(torch.tensor([0, 1, 2, 3]), CPU, torch.Generator().manual_seed(0))
+    crops, cropped, *_ = data.batch(torch.tensor([0, 1, 2, 3]), CPU, torch.Generator().manual_seed(0))
     assert crops.shape == (4, 3, 321, 321)
     assert cropped["normals"].shape == (4, 3, 321, 321)
     assert 0 < (cropped["segmentation"] == 255).double().mean() < 1

@@ -22,7 +22,7 @@ FRAMES = "nyu_depth_v2_labeled.mat"
 def test_turns_matlabs_axes_and_maps_its_labels(labelled_root: Path, make: Make) -> None:
     data = make(labelled_root, augment="official")
     assert {name: numbers.tolist() for name, numbers in data.splits.items()} == {"train": [0, 2], "test": [1, 3]}
-    inputs, targets = data.batch(torch.arange(4), CPU)
+    inputs, targets, *_ = data.batch(torch.arange(4), CPU)
     with h5py.File(labelled_root / FRAMES) as file:
         images, labels, depths = (torch.from_numpy(file[name][()]) for name in ("images", "labels", "depths"))
     assert inputs.shape == (4, 3, 24, 32)

@@ -20,7 +20,7 @@ def test_reads_what_the_files_hold(mtan_root: Path, make: Make) -> None:
     assert {name: numbers.tolist() for name, numbers in data.splits.items()} == {"train": [0, 1, 2], "test": [3, 4]}
     assert data.tasks["segmentation"].channels == 13
     assert data.class_names["segmentation"] == THIRTEEN
-    inputs, targets = data.batch(torch.tensor([1, 4]), CPU)
+    inputs, targets, *_ = data.batch(torch.tensor([1, 4]), CPU)
     for row, folder in enumerate(("train/{}/1.npy", "val/{}/1.npy")):
         image, label, depth = (np.load(mtan_root / folder.format(part)) for part in ("image", "label", "depth"))
         mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])

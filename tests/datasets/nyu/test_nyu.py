@@ -47,6 +47,12 @@ def test_the_chosen_tasks_in_their_order(adashare_root: Path, make: Make) -> Non
     assert list(data.batch(ALL, CPU).targets) == ["depth", "segmentation"]
 
 
+def test_frames_have_no_class(adashare_root: Path, make: Make) -> None:
+    message = "samples have no class in task 'depth', nor in any other of this dataset; use a dataset with a label task"
+    with pytest.raises(ConfigurationError, match=f"^{message}$"):
+        make(adashare_root).labels("depth")
+
+
 def test_variants_reach_the_tasks(adashare_root: Path, make: Make) -> None:
     data = make(adashare_root, metrics="official", normals="raw")
     assert data.tasks["segmentation"].metrics == data.tasks["depth"].metrics == "official"
@@ -66,7 +72,7 @@ def test_crops_are_a_function_of_the_generator_and_the_samples(adashare_root: Pa
 def test_standard_augmentation_follows_the_geometry(adashare_root: Path, make: Make) -> None:
     data = make(adashare_root, crop=[60, 80], zoom=[1.25, 1.25])
     plain = data.batch(ALL, CPU).targets
-    inputs, targets = data.batch(ALL, CPU, seeded())
+    inputs, targets, *_ = data.batch(ALL, CPU, seeded())
     for sample in range(5):
         # Scaled to 30 x 40 pixels and centred in 60 x 80.
         seen = targets["depth"][sample, 0, 15:45, 20:60]
@@ -81,7 +87,7 @@ def test_standard_augmentation_follows_the_geometry(adashare_root: Path, make: M
 def test_official_augmentation_keeps_values_and_pads_with_black(adashare_root: Path, make: Make) -> None:
     data = make(adashare_root, crop=[60, 80], zoom=[1.25, 1.25], augment="official")
     plain = data.batch(ALL, CPU).targets
-    inputs, targets = data.batch(ALL, CPU, seeded())
+    inputs, targets, *_ = data.batch(ALL, CPU, seeded())
     black = -torch.tensor([104.00698793, 116.66876762, 122.67891434])
     assert torch.equal(inputs[:, :, 0, 0], black.expand(5, 3))
     for sample in range(5):
@@ -103,7 +109,7 @@ def test_another_resolution(adashare_root: Path, make: Make) -> None:
     data = make(adashare_root, resolution=[12, 16])
     assert data.about["resolution"] == [12, 16]
     whole = make(adashare_root, augment="official").batch(ALL, CPU)
-    inputs, targets = make(adashare_root, resolution=[12, 16], augment="official").batch(ALL, CPU)
+    inputs, targets, *_ = make(adashare_root, resolution=[12, 16], augment="official").batch(ALL, CPU)
     assert inputs.shape == (5, 3, 12, 16)
     # Labels are those of the pixel right below the new one's centre.
     for name, target in whole.targets.items():

@@ -15,7 +15,7 @@ from runner.datasets.nyu.build import cached_arrays
 from runner.datasets.nyu.frames import Source
 from runner.datasets.nyu.labelled import FRAMES, MAPPING, SPLITS, LabelledMat
 from runner.datasets.nyu.mtan import PARTS, MtanArrays
-from runner.errors import ConfigurationError, DataError
+from runner.errors import ConfigurationError, DataError, require_word
 from runner.method import Batch
 from runner.tasks import Task
 from runner.tasks.depth import Depth
@@ -27,6 +27,9 @@ _IMAGENET_MEAN, _IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.37
 # Mean blue, green and red that the official AdaShare loader subtracts; it does not divide.
 _OFFICIAL_MEAN = (104.00698793, 116.66876762, 122.67891434)
 _LARGEST_CROP, _STRIDE = 321, 32  # the paper's crop; crops of 32 k + 1 pixels give whole numbers at strides up to 32
+Augment = Literal["standard", "official", "none"]
+Metrics = Literal["standard", "official"]
+NormalCoding = Literal["centred", "raw"]
 
 
 class NYU(Dataset):
@@ -51,15 +54,18 @@ class NYU(Dataset):
         root: str,
         resolution: Sequence[int] | None,
         crop: Sequence[int] | None,
-        augment: Literal["standard", "official", "none"],
+        augment: Augment,
         zoom: Sequence[float],
         derive_normals: bool,
-        metrics: Literal["standard", "official"],
-        normals: Literal["centred", "raw"],
+        metrics: Metrics,
+        normals: NormalCoding,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
     ) -> None:
+        require_word("dataset.augment", augment, Augment)
+        require_word("dataset.metrics", metrics, Metrics)
+        require_word("dataset.normals", normals, NormalCoding)
         _check_sizes(resolution, crop, zoom)
         source = _open(root)
         if derive_normals and not source.whole_view:
@@ -79,7 +85,7 @@ class NYU(Dataset):
         self.about = self._describe(source, derived)
 
     def _describe(self, source: Source, derived: bool) -> dict[str, Any]:
-        about: dict[str, Any] = {
+        return {
             "layout": source.layout,
             "frames": source.count,
             "resolution": list(self._size),
@@ -87,10 +93,8 @@ class NYU(Dataset):
             "crop": None if self._augment == "none" else list(self._crop),
             "classes": len(source.classes),
             "normals": "derived from depth (plane fits)" if derived else "as distributed",
+            **source.about,
         }
-        if isinstance(source, MtanArrays):
-            about["normal channels"] = f"taken for {source.normal_channels}, which agrees best with depth"
-        return about
 
     def batch(self, samples: Tensor, device: torch.device, generator: Generator | None = None) -> Batch:
         """Inputs (B, 3, H, W) and targets of the chosen tasks; crops of H x W = `crop` with a generator."""
@@ -118,9 +122,7 @@ def default_crop(size: tuple[int, int]) -> tuple[int, int]:
     return (side, side) if side > 1 else size
 
 
-def _tasks(
-    classes: int, metrics: Literal["standard", "official"], normals: Literal["centred", "raw"]
-) -> dict[str, Task]:
+def _tasks(classes: int, metrics: Metrics, normals: NormalCoding) -> dict[str, Task]:
     return {
         "segmentation": Segmentation(classes=classes, metrics=metrics),
         "normals": Normals(coding=normals),
@@ -134,8 +136,9 @@ def _target(name: str, stored: Tensor) -> Tensor:
             return stored.long()
         case "normals":
             return normal_codes.decode(stored)
-        case _:
+        case "depth":
             return stored[:, None]
+    raise AssertionError(name)
 
 
 def _normalise(images: Tensor, official: bool) -> Tensor:

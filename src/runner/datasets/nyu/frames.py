@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ class Source(ABC):
     has_normals: bool
     whole_view: bool  # frames show the camera's whole field of view, so its parameters are known
     state: str  # changes when a file does
+    about: Mapping[str, str] = MappingProxyType({})  # what else a reader of the results has to know, for the summary
 
     @abstractmethod
     def read(self, index: int) -> Frame:

@@ -52,7 +52,9 @@ class MtanArrays(Source):
         with reading(first, 0, "a .npy array of depth"):
             height, width = np.load(first, mmap_mode="r", allow_pickle=False).shape[:2]
         self.size = (height, width)
-        self.normal_channels = self._find_order()
+        order = self._find_order()
+        self._order = _ORDERS[order]
+        self.about = {"normal channels": f"taken for {order}, which agrees best with depth"}
 
     def _path(self, index: int, part: str) -> Path:
         folder, number = self._samples[index]
@@ -63,7 +65,7 @@ class MtanArrays(Source):
         image, label = self._path(index, "image"), self._path(index, "label")
         pixels = checked_range(read_numbers(image, index, [(*self.size, 3)]), image, index, 0, 1)
         labels = read_numbers(label, index, [self.size, (*self.size, 1)])
-        axes, signs = _ORDERS[self.normal_channels]
+        axes, signs = self._order
         return Frame(
             image=np.rint(pixels * 255).clip(0, 255).astype(np.uint8),
             segmentation=checked_labels(labels, label, index, len(THIRTEEN), _VOID),
