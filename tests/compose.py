@@ -1,50 +1,59 @@
-"""A checked configuration as the command would compose it."""
+"""Checked settings as the command would compose them, and recipes that are small enough for a test."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from runner.configuration import files
+from runner.configuration import arguments, files
 from runner.configuration.check import checked
+from runner.configuration.messages import explain, root_cause
+from runner.configuration.rules import show
+from runner.configuration.settings import Settings
+from runner.errors import ConfigurationError
 
 
-def composed(*overrides: str) -> dict[str, Any]:
+def composed(*overrides: str, config_dir: Path | None = None) -> Settings:
+    """The settings of these overrides; `config_dir` is a folder of further options, as after --config-dir."""
     OmegaConf.register_new_resolver("run_name", lambda mode: "run", replace=True)
     OmegaConf.register_new_resolver("help_text", lambda: "help", replace=True)
+    others = [f"--config-dir={config_dir}"] if config_dir else []
+    read = [argument for argument in arguments.read([*others, *overrides]) if argument[0] != "-"]
+    searched = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
     with initialize_config_dir(str(files.folder()), version_base="1.3"):
-        config = compose("config", files.allow_map_entries(list(overrides)), return_hydra_config=True)
-    return checked(config, config.hydra.runtime.choices)
+        config = compose("config", [*searched, *read], return_hydra_config=True)
+    return checked(config, config.hydra)
 
 
-# What makes a recipe small enough for a test, by method.
-SMALL = {
-    "adashare": (
-        "method.warmup=3",
-        "method.cycles=2",
-        "method.retrain=3",
-        "method.draws=2",
-        "method.weight_steps=2",
-        "method.policy_steps=2",
-    ),
-    "hard_sharing": ("method.steps=4",),
-    "single_task": ("method.steps=3",),
-    "ke": ("method.generations=2", "method.epochs=1", "method.warmup_epochs=0"),
-    "cross_entropy": ("method.epochs=2", "method.warmup_epochs=1"),
-    "label_smoothing": ("method.epochs=2", "method.warmup_epochs=1"),
-    "long": ("method.epochs=2", "method.warmup_epochs=1"),
-    "slim_scratch": ("method.epochs=2", "method.warmup_epochs=1"),
-    "tsslbp": ("method.epochs=1",),
-}
-SMALL_MODEL = {
-    "deeplab_small": ("model.widths=[4,4,8,8]", "model.head_width=4"),
-    "resnet18": ("model=mobilenet_v2", "model.stem=small"),  # a fifth of the weights to write in every checkpoint
-    "snn_mnist": ("model.layers=4C5-P2-20",),
-}
-ROOMS = ("dataset=rooms", "dataset.size=32", "dataset.train=24", "dataset.test=8", "method.batch_size=4")
+def refused(*overrides: str, config_dir: Path | None = None) -> str:
+    """What the user is told of a configuration that cannot run."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011  (which of Hydra's errors it is does not matter)
+        composed(*overrides, config_dir=config_dir)
+    cause = root_cause(caught.value)
+    explanation = explain(cause)
+    assert explanation is not None or isinstance(cause, ConfigurationError), repr(cause)
+    return explanation or str(cause)
 
 
-def small(method: str, *overrides: str) -> dict[str, Any]:
-    """The method on the embedded dataset, all small."""
-    model = composed(f"method={method}")["choices"]["model"]
-    return composed(f"method={method}", *SMALL[method], *SMALL_MODEL[model], *ROOMS, *overrides)
+def small(method: str, *overrides: str, config_dir: Path | None = None) -> Settings:
+    """The method on the embedded dataset, all as small as the options' own files say that it can be (`_small_`)."""
+    return composed(*smallness(method, *overrides, config_dir=config_dir), *overrides, config_dir=config_dir)
+
+
+def smallness(method: str, *overrides: str, config_dir: Path | None = None) -> tuple[str, ...]:
+    """What makes a method small enough for a test, with the options that `overrides` choose, as overrides."""
+    chosen = [text for text in overrides if text.partition("=")[0].partition("/")[0] in files.GROUPS]
+    named = [text for text in overrides if text.startswith("plugins=")]
+    choices = (f"method={method}", "dataset=rooms", *chosen)
+    settings = composed(*choices, *named, config_dir=config_dir)
+    nodes = {"method": settings.method, "dataset": settings.dataset, "model": settings.model}
+    own = [f"{key}={show(value)}" for group, node in nodes.items() for key, value in _small(group, node).items()]
+    return (*choices, "method.batch_size=4", *own)
+
+
+def _small(place: str, node: dict[str, Any]) -> dict[str, Any]:
+    inside = [_small(f"{place}.{key}", value) for key, value in node.items() if isinstance(value, dict)]
+    found = {f"{place}.{key}": value for key, value in node.get("_small_", {}).items()}
+    return {key: value for part in (found, *inside) for key, value in part.items()}

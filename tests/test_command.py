@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.compose import ROOMS, SMALL, SMALL_MODEL
+from tests.compose import smallness
 
-HARD = ("method=hard_sharing", *SMALL["hard_sharing"], *SMALL_MODEL["deeplab_small"], *ROOMS, "threads=1")
+HARD = (*smallness("hard_sharing"), "threads=1")
 
 
 @pytest.fixture(scope="module")

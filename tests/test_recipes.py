@@ -37,17 +37,39 @@ def test_there_are_recipes_of_every_method_s_paper():
     assert {recipe.partition("/")[0] for recipe in RECIPES} >= {"adashare", "ke", "tsslbp"}
 
 
+def said(recipe):
+    """What a recipe's own file says, and before that the files that it inherits from."""
+    written = yaml.safe_load(content(recipe))
+    bases = [entry.removeprefix("/experiment/") for entry in written.get("defaults", []) if isinstance(entry, str)]
+    return [before for base in bases if base != "_self_" for before in said(base)] + [written]
+
+
+def overrides(files_said):
+    """group -> option, the last that is said."""
+    entries = [entry for written in files_said for entry in written.get("defaults", []) if isinstance(entry, dict)]
+    return {key.removeprefix("override /"): option for entry in entries for key, option in entry.items()}
+
+
+def flat(node, prefix=""):
+    """Nested settings by their names with dots; maps and lists are values."""
+    found = {}
+    for key, value in node.items():
+        nested = isinstance(value, dict) and prefix + key in {"method", "dataset", "model", "method.policy"}
+        found |= flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+    return found
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_recipe_composes_to_what_it_says(recipe):
-    config = recipe_config(recipe)
-    written = yaml.safe_load(content(recipe))
-    for entry in written.pop("defaults"):
-        ((group, option),) = entry.items()
-        assert config["choices"][group.removeprefix("override /")] == option
-    for group in files.GROUPS:
-        chosen = written.pop(group, {})
-        assert chosen.items() <= config[group].items()
-    assert written.items() <= config.items()
+    settings = recipe_config(recipe)
+    chosen = overrides(said(recipe))
+    assert {"method", "dataset", "model"} <= chosen.keys()
+    assert chosen.items() <= settings.choices.items()
+    expected = {}
+    for written in said(recipe):
+        for key, value in flat({name: value for name, value in written.items() if name != "defaults"}).items():
+            expected[key] = {**expected.get(key, {}), **value} if isinstance(value, dict) else value
+    assert expected.items() <= flat(settings.recorded()).items()
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -58,16 +80,16 @@ def test_recipe_is_global_and_says_in_one_line_what_it_is(recipe):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_reference_is_of_metrics_that_the_tasks_have(recipe):
-    config = recipe_config(recipe)
-    for key, value in (config["reference"] or {}).items():
+def test_published_figures_are_of_metrics_that_the_tasks_have(recipe):
+    settings = recipe_config(recipe)
+    for key, value in (settings.published or {}).items():
         *where, task, metric = key.split("/")
         assert len(where) in (0, 2), key  # nothing, or stage and predictor
-        assert task in config["dataset"]["tasks"], key
+        assert task in settings.dataset["tasks"], key
         measured = metric.removesuffix("_std").removesuffix("_best")
         assert measured in KINDS[task].higher_is_better.keys() | UNCOUNTED, key
         assert math.isfinite(value), key
-        assert key.removesuffix("_std").removesuffix("_best") in config["reference"], key
+        assert key.removesuffix("_std").removesuffix("_best") in settings.published, key
 
 
 def ke_recipes():
@@ -75,24 +97,40 @@ def ke_recipes():
 
 
 def test_published_generations_name_stages_that_the_recipe_has():
-    for name, config in ke_recipes().items():
-        stages = [key.split("/")[0] for key in config["reference"] or {} if key.count("/") == 3]
+    for name, settings in ke_recipes().items():
+        stages = [key.split("/")[0] for key in settings.published or {} if key.count("/") == 3]
         expected = (
-            {f"generation{number + 1:02}" for number in range(config["method"]["generations"])} if stages else set()
+            {f"generation{number + 1:02}" for number in range(settings.method["generations"])} if stages else set()
         )
         assert set(stages) == expected, name
 
 
 def test_small_cub_recipes_differ_in_nothing_but_the_method_and_share_the_epochs():
-    small = {name: config for name, config in ke_recipes().items() if name.startswith("ke/cub100_small")}
-    (evolution,) = [config["method"] for config in small.values() if config["choices"]["method"] == "ke"]
+    small = {
+        name.rpartition("/")[2]: each for name, each in ke_recipes().items() if name.startswith("ke/cub100_small/")
+    }
+    evolution = small["ke"].method
     total = evolution["generations"] * evolution["epochs"]
     epochs = {"ke": evolution["epochs"], "cross_entropy": evolution["epochs"], "label_smoothing": evolution["epochs"]}
-    assert {config["choices"]["method"] for config in small.values()} == {*epochs, "long", "slim_scratch"}
-    for config in small.values():
-        assert config["dataset"] == small["ke/cub100_small"]["dataset"]
-        assert config["dataset"]["train_flag"] == 0
-        assert config["method"]["epochs"] == epochs.get(config["choices"]["method"], total)
+    assert small.keys() == {*epochs, "long", "slim_scratch"}
+    for method, settings in small.items():
+        assert settings.choices["method"] == method
+        assert settings.dataset == small["ke"].dataset
+        assert settings.dataset["train_flag"] == 0
+        assert settings.method["epochs"] == epochs.get(method, total)
         for key in ("batch_size", "learning_rate", "warmup_epochs", "momentum", "weight_decay"):
-            assert config["method"][key] == evolution[key]
-    assert small["ke/cub100_small_slim_scratch"]["method"]["slim_rate"] == evolution["split_rate"]
+            assert settings.method[key] == evolution[key]
+    assert small["slim_scratch"].method["slim_rate"] == evolution["split_rate"]
+
+
+def test_recipes_of_one_table_differ_in_what_their_rows_differ():
+    """The folder is the table, the file the row; what the rows share stands in one place."""
+    for table in ("adashare/nyu_2task", "adashare/nyu_3task", "adashare/nyu_small"):
+        rows = {row: recipe_config(f"{table}/{row}") for row in ("adashare", "hard_sharing", "single_task")}
+        for row, settings in rows.items():
+            assert settings.choices["method"] == row
+            assert settings.dataset == rows["adashare"].dataset
+            assert settings.model == rows["adashare"].model
+            assert settings.method["loss_weights"] == rows["adashare"].method["loss_weights"]
+            steps = settings.method["retrain_steps" if row == "adashare" else "steps"]
+            assert steps == rows["adashare"].method["retrain_steps"]  # equal budgets

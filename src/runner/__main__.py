@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from runner import errors, sweep
-from runner.configuration import files
+from runner.configuration import arguments, files, usage
 from runner.configuration.check import checked
 from runner.configuration.identity import digest, run_name
 from runner.configuration.messages import explain, root_cause
@@ -31,7 +31,7 @@ _ended: list[int] = []  # the exit code of a single job that failed
 
 def _name(mode: str, *, _root_: DictConfig) -> str:
     try:
-        return run_name(checked(_root_, _root_.hydra.runtime.choices))
+        return run_name(checked(_root_, _root_.hydra))
     except Exception:
         if mode == "strict":
             raise
@@ -54,11 +54,11 @@ def job(config: DictConfig) -> float | None:
 
 
 def _job(config: DictConfig, folder: RunFolder) -> float | None:
-    settings = checked(config, HydraConfig.get().runtime.choices)
+    settings = checked(config, HydraConfig.get())
     with folder.locked(), Stop().installed() as stop:
         folder.require_identity(digest(settings))
         if folder.finished():
-            if folder.elsewhere(settings):
+            if folder.elsewhere(settings.recorded()):
                 from runner.run import require_same_data  # imports torch
 
                 require_same_data(settings, folder)
@@ -76,19 +76,13 @@ def main() -> None:
     """Entry point of `python -m runner` and of the console script `runner`."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `exit_code` instead of Hydra's own printing
     OmegaConf.register_new_resolver("run_name", _name, replace=True)
-    OmegaConf.register_new_resolver("help_text", _help, replace=True)
-    sys.argv = ["runner", *files.allow_map_entries(sys.argv[1:])]
+    OmegaConf.register_new_resolver("help_text", usage.text, replace=True)
+    try:
+        sys.argv = ["runner", *arguments.read(sys.argv[1:])]
+    except ConfigurationError as error:
+        sys.exit(report(error))
     entry = hydra.main(config_path=str(files.folder()), config_name="config", version_base="1.3")(job)
     sys.exit(exit_code(entry))
-
-
-def _help() -> str:
-    return (
-        "runner: AdaShare, Knowledge Evolution, TSSL-BP and their baselines.\n\n"
-        "usage: python -m runner [key=value ...]         one run\n"
-        "       python -m runner -m key=a,b [...]        every combination; again: only what is missing\n"
-        "       python -m runner --cfg job [...]         show the composed configuration\n\n" + files.groups_help()
-    )
 
 
 def exit_code(entry: Callable[[], object]) -> int:

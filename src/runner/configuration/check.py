@@ -1,45 +1,95 @@
 """Reject what cannot run before anything heavy is imported: unknown keys, values out of range, impossible combinations."""
 
-import difflib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
-from runner.configuration import files
+from runner.configuration import combinations, files, plugins, renamed
+from runner.configuration.hints import nearest_word, unknown_key
+from runner.configuration.reading import PARTS
 from runner.configuration.rules import NoMatchError, admit, beside, describe, neighbours, show
+from runner.configuration.settings import Settings
 from runner.errors import ConfigurationError
 
 
-def checked(config: DictConfig, choices: Mapping[str, str]) -> dict[str, Any]:
-    """The composed configuration as plain values, every key held against its rule and the groups against each other.
+def checked(config: DictConfig, hydra: HydraConf) -> Settings:
+    """The composed configuration as settings, every key held against its rule and the groups against each other.
 
-    `choices` names the chosen option of each group. The result has them under "choices", `dataset.tasks` filled in with all
-    that the model can predict where it was null, and `selection` filled in with the method's own where it was null.
+    `hydra` says how it was composed: the chosen options, the overrides, the folders that were searched. In the result
+    `dataset.tasks` is filled in with all that the model can predict where it was null, and `selection` with the method's own.
     """
+    files.search(Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file")
     plain = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key != "hydra"})
     root: dict[str, Any] = OmegaConf.to_container(plain, resolve=True)  # type: ignore[assignment]
+    chosen = {group: name for group, name in hydra.runtime.choices.items() if name is not None}
+    if "experiment" in chosen:
+        files.require("experiment", chosen["experiment"])
+    choices = {group: name for group, name in chosen.items() if group.partition("/")[0] in files.GROUPS}
     _check_node(root, "", files.GROUPS)
+    plugins.require_found(root["plugins"])
     for group in files.GROUPS:
-        if not isinstance(root.get(group), dict):
+        if group in choices:
+            files.require(group, choices[group])
+        if group not in choices or not isinstance(root.get(group), dict):
             raise ConfigurationError(f"{group} is missing; choose {group}={'|'.join(files.options(group))}")
-        _check_node(root[group], f"{group}.")
-    root["choices"] = {group: choices[group] for group in files.GROUPS}
-    _check_capabilities(root)
-    _choose_tasks(root)
-    _check_task_maps(root)
+        _check_option(group, root[group], choices, root["plugins"])
+    root["choices"] = choices
+    combinations.require_fitting(root)
+    combinations.choose_tasks(root)
+    combinations.require_known_tasks(root)
     if root["selection"] is None:
         root["selection"] = root["method"].get("_selection_", "validation")
-    return root
+    root["plugins"] = plugins.used(root[group] for group in files.GROUPS)
+    given = _given(hydra.overrides.task, root["method"]) if root["scale"] < 1 else ()
+    keys = {key: value for key, value in root.items() if key[0] != "_"}
+    return Settings(**keys, given=given, neutral=root.get("_neutral_", {}))
 
 
-def _check_node(node: dict[str, Any], prefix: str, groups: Iterable[str] = ()) -> None:
+def _given(overrides: Iterable[str], method: Mapping[str, Any]) -> tuple[str, ...]:
+    """The method's keys that the command line sets to whole numbers."""
+    typed = {override.partition("=")[0].lstrip("+") for override in overrides}
+    return tuple(sorted(key for key, value in method.items() if f"method.{key}" in typed and type(value) is int))
+
+
+def _check_option(group: str, node: dict[str, Any], choices: Mapping[str, str], named: list[str]) -> None:
+    """Check an option of a group and the choices inside it."""
+    inside = {name.partition("/")[2]: name for name in choices if name.startswith(f"{group}/")}
+    for each in (group, *inside.values()):
+        if choices[each] not in {**files.options(each), **files.faults(each)}:
+            places = " or ".join(map(str, files.folders()))
+            raise ConfigurationError(
+                f"{each}={choices[each]} is in none of the folders {places}; name its folder by --config-dir"
+            )
+    for part in files.options(group).get(choices[group], {}).get(PARTS, {}):
+        if part not in node:
+            options = "|".join(files.options(f"{group}/{part}"))
+            raise ConfigurationError(f"{group}.{part} is missing; choose {group}.{part}={options}")
+    for part, name in inside.items():
+        if not isinstance(node.get(part), dict):
+            raise ConfigurationError(
+                f"{group}.{part}={show(node.get(part))} is not allowed; choose {group}.{part}={'|'.join(files.options(name))} on "
+                f"the command line, or `override /{name}: OPTION` in the `defaults` of a file"
+            )
+        files.require(name, choices[name])
+        _check_target(node[part], f"{group}.{part}", choices[name], named)
+        _check_node(node[part], f"{group}.{part}.")
+    _check_target(node, group, choices[group], named)
+    _check_node(node, f"{group}.", inside)
+
+
+def _check_target(node: Mapping[str, Any], key: str, option: str, named: list[str]) -> None:
+    plugins.require_admitted(str(node["_target_"]), named, f"{key}={option}: ")
+
+
+def _check_node(node: dict[str, Any], prefix: str, parts: Iterable[str] = ()) -> None:
     rules = node["_rules_"]
-    if not str(node.get("_target_", "runner.")).startswith("runner."):
-        raise ConfigurationError(f"{prefix}_target_={node['_target_']} is not allowed; only 'runner.*' is")
-    for key in [key for key in node if key[0] != "_" and key not in groups]:
+    for key in [key for key in node if key[0] != "_" and key not in parts]:
         if key not in rules:
             raise ConfigurationError(unknown_key(prefix + key, [prefix + known for known in rules]))
+        _refuse_renamed(prefix + key, node[key])
         try:
             node[key] = admit(beside(rules[key], node), node[key])
         except NoMatchError:
@@ -51,79 +101,11 @@ def _check_node(node: dict[str, Any], prefix: str, groups: Iterable[str] = ()) -
             raise ConfigurationError(f"{prefix}{key} is missing; it cannot be deleted, set it to a value instead")
 
 
-def unknown_key(key: str, known: Iterable[str]) -> str:
-    """The message for a key that nothing reads, with the nearest one that exists."""
-    owners = files.owners(key)
-    if owners:
-        return f"{key} is not a key here; it belongs to {', '.join(owners)}"
-    everything = [*known, *files.keys()]
-    match = difflib.get_close_matches(key, everything, n=1, cutoff=0.6)
-    last = difflib.get_close_matches(key.rpartition(".")[2], [name.rpartition(".")[2] for name in everything], n=1)
-    if not match and last:
-        match = [name for name in everything if name.rpartition(".")[2] == last[0]]
-    return f"unknown key '{key}'" + (f"; did you mean '{match[0]}'?" if match else "; see --help and --cfg job")
-
-
-def nearest_word(value: Any, rule: str) -> str:
-    """A hint at the literal word of `rule` nearest to a mistyped `value`, or nothing."""
-    words = [word.rpartition(" of ")[2] for word in rule.split(" | ")]
-    for item in value if isinstance(value, list) else [value]:
-        match = difflib.get_close_matches(str(item), words, n=1)
-        if match and item not in words:
-            return f"; did you mean '{match[0]}'?"
-    return ""
-
-
-def _check_capabilities(root: dict[str, Any]) -> None:
-    choices, provides = root["choices"], set(root["model"]["_provides_"])
-    needs = {"method": root["method"]["_requires_"], "dataset": [root["dataset"]["_input_"]]}
-    for group, words in needs.items():
-        missing = [word for word in words if word not in provides]
-        if missing:
-            raise ConfigurationError(
-                f"{group}={choices[group]} needs a model with {' and '.join(missing)}, which model={choices['model']} has not; "
-                f"choose model={_models_with({*words, *root['method']['_requires_']})}"
-            )
-
-
-def _models_with(words: set[str]) -> str:
-    fitting = [name for name, content in files.options("model").items() if words <= set(content["_provides_"])]
-    return "|".join(fitting) or "(none yet)"
-
-
-def _choose_tasks(root: dict[str, Any]) -> None:
-    dataset, choices = root["dataset"], root["choices"]
-    offers: dict[str, str] = dataset["_offers_"]
-    possible = [task for task, kind in offers.items() if kind in root["model"]["_provides_"]]
-    tasks = possible if dataset["tasks"] is None else dataset["tasks"]
-    for task in tasks:
-        if task not in offers:
-            raise ConfigurationError(
-                f"dataset.tasks={show(tasks)}: dataset={choices['dataset']} has no task '{task}'; it offers {', '.join(offers)}"
-                + nearest_word(task, " | ".join(offers))
-            )
-        if task not in possible:
-            raise ConfigurationError(
-                f"dataset.tasks={show(tasks)}: model={choices['model']} cannot predict '{task}', which is {offers[task]}; "
-                f"choose model={_models_with({offers[task], *root['method']['_requires_']})} or other tasks"
-            )
-    if not tasks or len(set(tasks)) < len(tasks):
-        kinds = ", ".join(sorted(set(offers.values())))
-        raise ConfigurationError(
-            f"dataset.tasks={show(tasks)}: name at least one task and none twice; dataset={choices['dataset']} offers "
-            f"{', '.join(offers)} ({kinds}) and model={choices['model']} can predict {', '.join(possible) or 'none of them'}"
-        )
-    dataset["tasks"] = list(tasks)
-
-
-def _check_task_maps(root: dict[str, Any]) -> None:
-    offers = root["dataset"]["_offers_"]
-    for key, rule in root["method"]["_rules_"].items():
-        value = root["method"][key]
-        if "map by task" in rule and isinstance(value, dict):
-            for task in value:
-                if task not in offers:
-                    raise ConfigurationError(
-                        f"method.{key}.{task} names no task of dataset={root['choices']['dataset']}; "
-                        f"its tasks are {', '.join(offers)}" + nearest_word(task, " | ".join(offers))
-                    )
+def _refuse_renamed(key: str, value: Any) -> None:
+    now = renamed.word(key, value)
+    if now is not None:
+        raise ConfigurationError(f"{key}={value} is now {key}={now}")
+    for entry in value if isinstance(value, dict) else ():
+        new = renamed.key(f"{key}.{entry}")
+        if new is not None:
+            raise ConfigurationError(f"{key}.{entry} is now {new}")

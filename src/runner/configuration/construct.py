@@ -1,29 +1,49 @@
-"""The one place where a name in a configuration becomes an object; only the runner's own names are admitted."""
+"""The one place where a name in a configuration becomes an object."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from runner.configuration.plugins import require_admitted
 from runner.errors import ConfigurationError
 
 
-def construct(node: dict[str, Any], **extra: Any) -> Any:
-    """Build what `node["_target_"]` names from its other keys and `extra`, so that foreign configuration runs no foreign code."""
-    target = str(node["_target_"])
-    if not target.startswith("runner."):
-        raise ConfigurationError(f"_target_={target} is not allowed; only names that begin with 'runner.' are")
+def construct(node: Mapping[str, Any], plugins: Collection[str] = (), **extra: Any) -> Any:
+    """Build what `node["_target_"]` names from its other keys and `extra`.
+
+    A choice inside it, a mapping with a `_target_` of its own, is handed on as `functools.partial` of what it names and its
+    keys. Only classes of the runner, of `plugins` and of packages that are installed as plugins are imported, so that foreign
+    configuration runs no foreign code; others raise `ConfigurationError`.
+    """
+    keys = {key: value for key, value in node.items() if key[0] != "_"}
+    inside = {
+        key: partial(
+            locate(value["_target_"], plugins), **{name: each for name, each in value.items() if name[0] != "_"}
+        )
+        for key, value in keys.items()
+        if isinstance(value, Mapping) and "_target_" in value
+    }
+    return locate(node["_target_"], plugins)(**{**keys, **inside, **extra})
+
+
+def locate(target: str, plugins: Collection[str] = ()) -> Callable[..., Any]:
+    """What a `_target_` names; of `plugins` and packages that are installed as such if it is not the runner's."""
+    require_admitted(target, plugins)
     module, _, name = target.rpartition(".")
     try:
-        factory = getattr(importlib.import_module(module), name)
+        factory: Callable[..., Any] = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"_target_={target} cannot be loaded: {error}") from error
-    return factory(**{key: value for key, value in node.items() if key[0] != "_"}, **extra)
+    return factory
 
 
-def construct_model(node: dict[str, Any], tasks: Mapping[str, int], input_shape: Sequence[int]) -> nn.Module:
+def construct_model(
+    node: Mapping[str, Any], tasks: Mapping[str, int], input_shape: Sequence[int], plugins: Collection[str] = ()
+) -> nn.Module:
     """The network of a configuration's `model` for tasks (name -> channels) and inputs of a shape, channels last in memory."""
-    model: nn.Module = construct(node, tasks=tasks, input_shape=tuple(input_shape))
+    model: nn.Module = construct(node, plugins, tasks=tasks, input_shape=tuple(input_shape))
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

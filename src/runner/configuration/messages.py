@@ -3,11 +3,13 @@
 import difflib
 import re
 
+import yaml
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.configuration import files
-from runner.configuration.check import unknown_key
+from runner.configuration import combinations, files, renamed
+from runner.configuration.hints import unknown_key
+from runner.configuration.reading import PARTS, unreadable
 
 
 def root_cause(error: BaseException) -> BaseException:
@@ -20,15 +22,20 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def explain(error: BaseException) -> str | None:
-    """What is wrong with the command line, if that is what `error` says; otherwise nothing."""
+    """What is wrong with the command line or a configuration file, if that is what `error` says; otherwise nothing."""
+    if isinstance(error, (HydraException, ValueError)):
+        file = re.search(r"[Ii]n '(\w+)/([^']+)'", str(error))
+        fault = files.faults(file[1]).get(file[2]) if file else None
+        if fault is not None:
+            return fault
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
     if isinstance(error, OverrideParseException):
         return f"cannot read '{error.override}': {str(error).splitlines()[0]}"
     if isinstance(error, ConfigCompositionException):
-        text = str(error)
-        key = re.search(r"Could not (?:override|delete|append)[^']*'([^']+)'", text)
-        return unknown_key(key[1].partition("@")[0], []) if key else text.splitlines()[0]
+        return _composition(error)
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return unreadable(error.problem_mark.name, error)
     if type(error) is ValueError and "Config group override" in str(error):
         return str(error).splitlines()[0]
     if isinstance(error, (OmegaConfBaseException, HydraException)):
@@ -38,12 +45,36 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
+def _composition(error: ConfigCompositionException) -> str:
+    text, cause = str(error), error.__cause__
+    key = re.search(r"Could not (?:override|delete|append)[^']*'([^']+)'", text)
+    if key is None:
+        return text.splitlines()[0]
+    name = key[1].partition("@")[0]
+    if isinstance(cause, OmegaConfBaseException) and str(cause.full_key).startswith(f"{name}."):
+        name = str(cause.full_key)  # inside a mapping that was given as a value
+    by = re.match(r"In '(\w+)/([^']+)'", text)
+    group, _, part = name.partition("/")
+    if by is None or not part:
+        return unknown_key(name.replace("/", "."), [])
+    having = {option for option, content in files.options(group).items() if part in content.get(PARTS, {})}
+    asked = files.options(by[1]).get(by[2], {}).get("_requires_", [])
+    words = asked if isinstance(asked, list) else asked.get("model", [])
+    fitting = [option for option in combinations.models(words).split("|") if option in having]
+    return (
+        f"{by[1]}={by[2]} chooses a {group}.{part}, which the {group} that was chosen has not; "
+        f"choose {group}={'|'.join(fitting) or '(none yet)'}"
+    )
+
+
 def _missing_option(error: MissingConfigException) -> str:
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
-    root = group.partition("/")[0]
-    if root == "experiment":
-        name = f"{group}/{name}".removeprefix("experiment/")
-    known = list(files.options(root)) if (files.folder() / root).is_dir() and root else list(error.options or [])
+    if group.partition("/")[0] == "experiment":
+        group, name = "experiment", f"{group}/{name}".removeprefix("experiment/")
+    typed = group if group.startswith("hydra") else group.replace("/", ".")
+    if group == "experiment" and name in renamed.RECIPES:
+        return f"experiment={name} is now experiment={renamed.RECIPES[name]}"
+    known = (list(files.options(group)) if group else []) or list(error.options or [])
     match = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"; did you mean '{match[0]}'?" if match else ""
-    return f"{root or 'group'}={name} does not exist; choose {root}={'|'.join(known)}{hint}"
+    return f"{typed or 'group'}={name} does not exist; choose {typed}={'|'.join(known)}{hint}"

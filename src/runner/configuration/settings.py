@@ -1,0 +1,68 @@
+"""The checked configuration of a run, as one frozen value; nothing heavy is imported here."""
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from runner.errors import DataError
+
+GROUPS = ("method", "dataset", "model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What was asked of a run: the keys of conf/config.yaml, and the options of its three groups.
+
+    `method`, `dataset` and `model` hold the values of the chosen options, a choice inside one as a mapping of its own, and
+    their keys that begin with an underscore (`_target_`, `_rules_`, ...), which are no settings.
+    """
+
+    seed: int
+    scale: float
+    selection: Literal["validation", "test", "last"]
+    evaluation_batch: int
+    evaluation_batches: int | None
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["float32", "bfloat16"]
+    threads: int | None
+    cache_dir: str | None
+    baseline_run: str | None
+    published: dict[str, float] | None
+    checkpoint_minutes: float
+    method: dict[str, Any]
+    dataset: dict[str, Any]
+    model: dict[str, Any]
+    choices: dict[str, str]  # "method", "dataset", "model" and "method/policy" -> the option's name
+    given: tuple[
+        str, ...
+    ] = ()  # the method's keys that were given a whole number on the command line; none where scale is 1
+    plugins: dict[str, str] = field(default_factory=dict)  # other people's packages that are used -> version
+    neutral: dict[str, Any] = field(default_factory=dict)  # key of this class -> value at which it changes nothing
+
+    def recorded(self) -> dict[str, Any]:
+        """Plain values for config.yaml, from which `from_recorded` makes the same settings and the same identity."""
+        groups = {group: _recorded(getattr(self, group)) for group in GROUPS}
+        return {**dataclasses.asdict(self), "given": list(self.given), **groups}
+
+    @classmethod
+    def from_recorded(cls, content: Mapping[str, Any]) -> "Settings":
+        """The settings that a run recorded. Raises `DataError` where another version of the runner wrote them."""
+        fields = {each.name: each for each in dataclasses.fields(cls)}
+        needed = {name for name, each in fields.items() if each.default_factory is each.default is dataclasses.MISSING}
+        differing = sorted((content.keys() - fields.keys()) | (needed - content.keys()))
+        if differing:
+            raise DataError(
+                f"this run was recorded by another version of the runner ({', '.join(differing)}); use that version for it"
+            )
+        values = copy.deepcopy(dict(content))
+        return cls(**{**values, "given": tuple(values.get("given", ()))})
+
+
+def _recorded(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A node's values; of what it says of itself, that which makes it and decides what of it counts for the identity."""
+    values = {key: _recorded(value) if isinstance(value, dict) else value for key, value in node.items()}
+    kept = {key: value for key, value in values.items() if key[0] != "_" or key in ("_target_", "_neutral_")}
+    paths = {key: rule for key, rule in node.get("_rules_", {}).items() if "path" in rule.split(" | ")}
+    return copy.deepcopy({**kept, "_rules_": paths} if paths else kept)
