@@ -1,30 +1,33 @@
 import contextlib
+import json
+from functools import partial
 
 import pytest
 import torch
-from tests.compose import small
+from tests.report.conforms import misfits
 from tests.toy import Numbers
 
 from runner.method import Batch
 from runner.models.snn import SpikingNetwork
-from runner.report.spikes import Activity, _telling, energy, observe
-from runner.run import run
-from runner.rundir.folder import RunFolder
-from runner.spiking.reference import Trace
+from runner.report import schema
+from runner.report.sections.spikes import telling
+from runner.report.spikes import Activity, activity_shares, described, energy, observe
+from runner.spiking.dynamics import Trace
+from runner.spiking.rules import GradientRule
+from runner.tasks.classification import Classification
 from runner.training.batches import Data
-from runner.training.signals import Stop
 
 OPTIONS = {
     "tau_m": 5.0,
     "tau_s": 2.0,
     "threshold": 1.0,
-    "version": "head",
-    "gradient": "tssl",
+    "version": "released",
+    "gradient": partial(GradientRule, name="tssl"),
     "dropout": 0.0,
     "dropout_over": "rows",
     "init": None,
     "weight_scale": 1.0,
-    "errors": "float32",
+    "gradient_dtype": "float32",
 }
 
 
@@ -70,21 +73,31 @@ def test_energy_of_events_counts_additions_only():
 def test_the_neuron_shown_fires_about_half_the_time():
     spikes = torch.tensor([[1, 0, 1, 0], [1, 0, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1]]).bool().unsqueeze(1)
     membrane = torch.arange(16.0).view(4, 1, 4)
-    ((name, (shown, fired)),) = _telling({"hidden.0": Trace(membrane, membrane, spikes, membrane)}).items()
+    ((name, (shown, fired)),) = telling({"hidden.0": Trace(membrane, membrane, spikes, membrane)}).items()
     assert name == "hidden.0, neuron 2"
     assert shown.tolist() == membrane[:, 0, 2].tolist()
     assert fired.tolist() == [True, False, True, False]
 
 
-def test_a_run_warns_of_dead_layers_and_says_its_energy(tmp_path, caplog, capsys):
-    folder = RunFolder(tmp_path / "run")
-    folder.path.mkdir()
-    run(small("tsslbp", "model.weight_scale=1e-6", "method.learning_rate=1e-9"), folder, Stop())
-    dead = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert dead[:1] == ["layer hidden.0 never fires on 8 test samples: it is dead"]
-    energy = folder.summary()["spikes"]["energy"]
-    assert energy["synaptic_operations"] == 0
-    assert "one sample: 0 synaptic operations" in capsys.readouterr().out
+def test_layers_that_never_fire_are_warned_of(caplog):
+    model = network("3", (1, 1, 1))
+    for weights in model.parameters():
+        torch.nn.init.zeros_(weights)
+    found = observe(model, data(), contextlib.nullcontext)
+    numbers = described("spiking", model, found.activity)
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warned == [
+        f"layer {layer} never fires on 8 test samples: it is dead" for layer in ("hidden.0", "heads.class")
+    ]
+    assert numbers["energy"]["synaptic_operations"] == 0
+    assert numbers["silent_active_saturated_percent"]["hidden.0"] == [100, 0, 0]
+    assert numbers["predictor"] == "spiking"
+    assert misfits(json.loads(json.dumps(numbers)), schema.Spikes) == []
+
+
+def test_activity_by_hand():
+    rates = torch.tensor([0, 0, 0.001, 0.5, 0.9499, 0.95, 1, 1], dtype=torch.float64)
+    assert activity_shares(rates) == [25, 37.5, 37.5]
 
 
 def test_a_network_of_one_layer_multiplies_pixels_only():
@@ -104,20 +117,42 @@ def test_spikes_are_counted_for_every_neuron_and_sample():
 
 
 class Images(Numbers):
-    """Images of one pixel, the number of the sample."""
+    """Images of one pixel, the number of the sample; with `steps` the same at every step, as events over time."""
+
+    def __init__(self, steps=None):
+        super().__init__(train=20, test=8)
+        self.steps, self.class_names = steps, {"class": ("even", "odd")}
 
     def batch(self, samples, device, generator=None):
-        return Batch(samples.view(-1, 1, 1, 1).float(), {"class": samples % 2})
+        images, targets = samples.view(-1, 1, 1, 1).float(), {"class": samples % 2}
+        return (
+            Batch(images, targets) if self.steps is None else Batch(images.expand(self.steps, -1, 1, 1, 1), targets, 1)
+        )
+
+
+def data(steps=None):
+    images = Images(steps)
+    images.tasks = {"class": Classification(2)}
+    return Data(images, seed=0, selection="last", scale=1.0, batch_size=2, device=torch.device("cpu"))
 
 
 def test_statistics_are_of_samples_from_all_over_the_split(monkeypatch):
     """A split may lie in the order of its classes, as N-MNIST's does."""
     monkeypatch.setattr("runner.report.spikes.SAMPLES", 4)
-    data = Data(Images(train=20, test=8), seed=0, selection="last", scale=1.0, batch_size=2, device=torch.device("cpu"))
     model = network("2", (1, 1, 1))
     counted = []
-    monkeypatch.setattr(Activity, "count", lambda self, inputs, traces: counted.extend(inputs.flatten().tolist()))
-    found, traces = observe(model, data, "class", contextlib.nullcontext)
+    monkeypatch.setattr(Activity, "count", lambda self, inputs, traces, axis: counted.extend(inputs.flatten().tolist()))
+    found = observe(model, data(), contextlib.nullcontext)
     assert counted == [20, 22, 24, 26]
-    assert found.samples == 8
-    assert traces["hidden.0"].spikes.shape == (2, 3, 2)
+    assert found.activity.samples == 8
+    assert found.traces["hidden.0"].spikes.shape == (2, 3, 2)
+    assert (found.class_names, found.threshold) == (("even", "odd"), 1.0)
+
+
+def test_inputs_over_time_are_events():
+    """Eight samples at each of three steps: 24 events of the one pixel, three a sample."""
+    model = network("2", (3, 1, 1, 1), steps=3)
+    found = observe(model, data(steps=3), contextlib.nullcontext).activity
+    assert found.seen == 8
+    assert found.events.flatten().tolist() == [24]
+    assert described("spiking", model, found)["energy"]["first_layer_macs"] == 0

@@ -1,66 +1,92 @@
-"""Relative performance against recorded single-task training (AdaShare §12.5); never typed in by hand."""
+"""Relative performance (AdaShare, Sun et al. 2020) against recorded runs of a method's baseline; never typed in by hand."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import yaml
-
+from runner.configuration.settings import Settings
 from runner.errors import ConfigurationError
+from runner.report import schema
+from runner.report.comparison import budgets_differ, differences, in_words, neighbours, readable, recorded
 from runner.rundir.folder import RunFolder
 from runner.tasks import Task
 from runner.tasks.performance import relative_performance
 
-SAME = ("dataset", "model", "seed", "scale", "selection", "precision")
+TASKS = "dataset.tasks"
 
 
-def find_reference(config: dict[str, Any], folder: RunFolder) -> RunFolder | None:
-    """The finished single-task run to compare with: `reference_run`, or one beside this run with equal data, model, seed."""
-    if config["reference_run"]:
-        given = RunFolder(Path(config["reference_run"]))
-        if not given.finished():
-            raise ConfigurationError(f"reference_run={given.path} is not a finished run; give the folder of one")
-        return given
-    if config["choices"]["method"] == "single_task":
+class Baseline(NamedTuple):
+    """What a run is measured against."""
+
+    method: str | None  # the option that its method names as `_baseline_`
+    run: RunFolder | None = None  # None where there is none yet
+    differs: str = ""  # in what a given run is not like this one
+    left_out: Mapping[str, str] = {}  # runs of that method which are not compared -> what differs
+
+    def described(self) -> schema.Baseline:
+        """For the summary."""
+        run = self.run.path.name if self.run else None
+        return {"method": self.method, "run": run, "differs": self.differs, "left_out": dict(self.left_out)}
+
+
+def find_baseline(settings: Settings, folder: RunFolder, samples: int | None = None) -> Baseline | None:
+    """The finished run to compare with: `baseline_run`, or one of the method's `_baseline_` beside this run and like it.
+
+    Like it is one with equal data, model, seed, scale, selection, precision and budget, `samples`; before that is known, only
+    a given run is looked at. A given one needs the same data and tasks; what else differs is said. Nothing where
+    the method names no baseline. Raises `ConfigurationError` where the given run is not finished or is of other data.
+    """
+    method: str | None = settings.method.get("_baseline_")
+    if settings.baseline_run:
+        return _given(settings.baseline_run, method, folder, samples)
+    if method is None:
         return None
-    singles = (run for run in comparable_runs(folder) if run.summary()["choices"]["method"] == "single_task")
-    return next(singles, None)
+    if samples is None:
+        return Baseline(method)
+    beside = [found for found in neighbours(folder, samples) if found.method == method]
+    equal = [found for found in beside if not found.differs]
+    left_out = {found.name: found.differs for found in beside if found.differs}
+    return Baseline(method, equal[0].run if equal else None, left_out=left_out)
 
 
-def comparable_runs(folder: RunFolder) -> list[RunFolder]:
-    """Finished runs beside this one with the same data, model, seed, scale, selection and precision."""
-    own = yaml.safe_load(folder.config.read_text())
-    found = []
-    for path in sorted(folder.path.parent.iterdir()):
-        run = RunFolder(path)
-        try:
-            if path != folder.path and run.finished() and _comparable(yaml.safe_load(run.config.read_text()), own):
-                found.append(run)
-        except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
-            continue  # some other folder, not ours to judge
-    return found
-
-
-def _comparable(other: dict[str, Any], own: dict[str, Any]) -> bool:
-    for config in (other, own):
-        config["dataset"].pop("root", None)
-    return all(other[key] == own[key] for key in SAME)
+def _given(path: str, method: str | None, folder: RunFolder, samples: int | None) -> Baseline:
+    run = RunFolder(Path(path).expanduser())
+    other, own = readable(run), recorded(folder)
+    if other is None:
+        raise ConfigurationError(f"baseline_run={path} is not a finished run; give the folder of one")
+    data = [key for key in differences(other, own, ("dataset", "scale")) if key != TASKS]
+    if data:
+        raise ConfigurationError(
+            f"baseline_run={path} is of other data: {'; '.join(in_words(other, own, data))}; give a run on the same data"
+        )
+    missing = [task for task in own[TASKS] if task not in other[TASKS]]
+    if missing:
+        raise ConfigurationError(
+            f"baseline_run={path} has no task {' and no task '.join(missing)}; give a run of all tasks of this one: "
+            f"dataset.tasks=[{','.join(own[TASKS])}]"
+        )
+    differing = in_words(other, own, differences(other, own, ("model", "seed", "selection", "precision")))
+    budget = budgets_differ(run.summary(), samples) if samples is not None else ""
+    return Baseline(method, run, "; ".join([*differing, budget] if budget else differing))
 
 
 def relative(
-    metrics: Mapping[str, float], reference: RunFolder | None, tasks: Mapping[str, Task]
-) -> dict[str, Any] | None:
-    """Delta_T of every predictor's test metrics, in percent, or nothing without a reference.
+    metrics: Mapping[str, float], baseline: RunFolder | None, tasks: Mapping[str, Task]
+) -> schema.Relative | None:
+    """Delta_T of every predictor's test metrics, in percent, or nothing without a baseline.
 
-    Where a reference value is 0 or undefined, as after a smoke run, the result says so under "undefined".
+    Where a value of the baseline is 0 or undefined, as after a smoke run, the result says so under "undefined".
     """
-    if reference is None:
+    if baseline is None:
         return None
-    base = next(iter(_by_task(reference.summary()["metrics"]).values()))
-    found: dict[str, Any] = {"run": reference.path.name, "predictors": {}}
+    summary = baseline.summary()
+    measured = _by_task(summary["metrics"])
+    base = measured[summary.get("predictor", next(iter(measured)))]
+    found: schema.Relative = {"run": baseline.path.name, "predictors": {}}
     for name, values in _by_task(metrics).items():
         try:
-            found["predictors"][name] = relative_performance(values, base, tasks)._asdict()
+            gains = relative_performance(values, base, tasks)
+            found["predictors"][name] = {"tasks": gains.tasks, "mean": gains.mean}
         except ConfigurationError as error:
             found["undefined"] = str(error)
     return found

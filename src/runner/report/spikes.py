@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,15 +13,14 @@ from runner.device import Autocast
 from runner.models.snn import SpikingNetwork
 from runner.models.snn_layers import Linear
 from runner.models.spiking import Spiking, SumPool
-from runner.report.plots import spikes as plots
-from runner.report.plots.confusion import confusion
-from runner.rundir.folder import RunFolder
-from runner.spiking.reference import Trace
+from runner.report import schema
+from runner.spiking.dynamics import Trace
 from runner.training.batches import Data
 
 log = logging.getLogger("runner")
 SAMPLES, BATCH, SHOWN = 1000, 50, 3
 PICOJOULE_MAC, PICOJOULE_ACCUMULATE = 4.6, 0.9  # 32-bit float multiply-add and addition at 45 nm (Horowitz, ISSCC 2014)
+SATURATED = 0.95  # spikes per step from which a neuron counts as saturated
 
 
 @dataclass
@@ -38,15 +37,15 @@ class Activity:
     correct: Tensor = field(default_factory=lambda: torch.zeros(()))  # (T,) after every step
     confusion: Tensor = field(default_factory=lambda: torch.zeros(()))  # (classes^2,), true class first
 
-    def count(self, inputs: Tensor, traces: Mapping[str, Trace]) -> None:
-        """Add the spikes of a batch."""
-        self.seen += inputs.shape[1 if inputs.dim() > 4 else 0]
+    def count(self, inputs: Tensor, traces: Mapping[str, Trace], axis: int = 0) -> None:
+        """Add the spikes of a batch whose samples lie along `axis`: 1 where the inputs are events over time."""
+        self.seen += inputs.shape[axis]
         for layer, trace in traces.items():
             number, steps = trace.spikes.float().sum(0), len(trace.spikes)
             self.spikes[layer] = self.spikes.get(layer, 0) + number.sum(0) / steps
             found = torch.bincount(number.flatten().long(), minlength=steps + 1)
             self.trains[layer] = self.trains.get(layer, 0) + found
-        if inputs.dim() > 4:
+        if axis == 1:
             events = (inputs != 0).float().sum((0, 1))
             self.events = events if self.events is None else self.events + events
 
@@ -57,10 +56,27 @@ class Activity:
         self.confusion = self.confusion + torch.bincount(labels * classes + answers[-1], minlength=classes**2)
         self.samples += len(labels)
 
+    def rates(self) -> dict[str, Tensor]:
+        """Layer -> spikes per step of every neuron, the mean over samples."""
+        return {layer: (total / self.seen).cpu() for layer, total in self.spikes.items()}
+
+
+class Observed(NamedTuple):
+    """What is known of a spiking network after looking at it: sums over samples, and a few samples step by step."""
+
+    activity: Activity
+    traces: Mapping[str, Trace]
+    threshold: float
+    class_names: tuple[str, ...]
+
 
 @torch.no_grad()
-def observe(network: SpikingNetwork, data: Data, task: str, autocast: Autocast) -> tuple[Activity, dict[str, Trace]]:
-    """Answers on all test samples, spikes on `SAMPLES` of them and the traces of a few, both evenly spaced."""
+def observe(network: SpikingNetwork, data: Data, autocast: Autocast) -> Observed:
+    """Answers on all test samples, spikes on `SAMPLES` of them and the traces of a few, both evenly spaced.
+
+    `autocast` is the context in which the run predicts; the answers are those of the first task.
+    """
+    (task, *_) = data.dataset.tasks
     network.eval()
     found = Activity()
     for batch in data.evaluation_batches("test", BATCH):
@@ -70,55 +86,39 @@ def observe(network: SpikingNetwork, data: Data, task: str, autocast: Autocast) 
     for batch in data.spread("test", SAMPLES, BATCH):
         with autocast():
             traces = network.trace(batch.inputs)
-        found.count(batch.inputs, traces)
+        found.count(batch.inputs, traces, batch.axis)
     with autocast():
-        return found, network.trace(data.shown("test", SHOWN).inputs)
+        shown = network.trace(data.shown("test", SHOWN).inputs)
+    return Observed(found, shown, network.neuron.threshold, tuple(data.dataset.class_names[task]))
 
 
-def draw(network: SpikingNetwork, data: Data, folder: RunFolder, autocast: Autocast) -> Mapping[str, Any]:
-    """Write the figures of spikes and return the numbers behind them; warns where a layer never fires."""
-    (task, *_) = data.dataset.tasks
-    activity, traces = observe(network, data, task, autocast)
-    rates = {layer: (total / activity.seen).cpu() for layer, total in activity.spikes.items()}
-    trains = {layer: (100 * counts / counts.sum()).tolist() for layer, counts in activity.trains.items()}
-    names = data.dataset.class_names[task]
-    shown = {layer: trace.spikes.transpose(0, 1).cpu() for layer, trace in traces.items()}
-    samples = [f"sample {number}" for number in range(min(SHOWN, activity.seen))]
-    plots.raster(shown, samples, folder.figures / "spikes.png")
-    plots.membrane(_telling(traces), network.neuron.threshold, folder.figures / "membranes.png")
-    plots.firing_rates(trains, folder.figures / "firing_rates.png")
-    plots.activity(rates, folder.figures / "activity.png")
-    accuracy = (100 * activity.correct / activity.samples).tolist()
-    plots.latency({"snn": accuracy}, folder.figures / "latency.png")
-    confusion(activity.confusion.view(len(names), -1).cpu(), names, folder.figures / "confusion.png")
+def described(predictor: str, network: SpikingNetwork, activity: Activity) -> schema.Spikes:
+    """The numbers for the summary; warns where a layer never fires."""
+    rates = activity.rates()
     for layer, rate in rates.items():
         if not rate.any():
             log.warning("layer %s never fires on %d test samples: it is dead", layer, activity.seen)
-    steps = len(accuracy)
+    accuracy = (100 * activity.correct / activity.samples).tolist()
     events = None if activity.events is None else (activity.events / activity.seen).cpu()
+    trains = {layer: (100 * counts / counts.sum()).tolist() for layer, counts in activity.trains.items()}
     return {
+        "predictor": predictor,
         "samples": activity.seen,
         "rates": {layer: float(rate.mean()) for layer, rate in rates.items()},
         "neurons_with_0_to_T_spikes_in_a_sample_percent": trains,
-        "silent_active_saturated_percent": {layer: plots.activity_shares(rate) for layer, rate in rates.items()},
+        "silent_active_saturated_percent": {layer: activity_shares(rate) for layer, rate in rates.items()},
         "accuracy_after_steps": accuracy,
-        "energy": energy(network, {layer: steps * rate for layer, rate in rates.items()}, events),
+        "energy": energy(network, {layer: len(accuracy) * rate for layer, rate in rates.items()}, events),
     }
 
 
-def _telling(traces: Mapping[str, Trace]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Of every layer the neuron that fires nearest to half the steps of the first sample: its membrane and spikes (T,)."""
-    chosen = {}
-    for layer, trace in traces.items():
-        membrane, spikes = (values[:, 0].flatten(1).cpu() for values in (trace.membrane, trace.spikes))
-        neuron = int((spikes.float().mean(0) - 0.5).abs().argmin())
-        chosen[f"{layer}, neuron {neuron}"] = (membrane[:, neuron], spikes[:, neuron])
-    return chosen
+def activity_shares(rates: Tensor) -> list[float]:
+    """Percentages of silent (rate 0), active and saturated neurons (rate >= `SATURATED`)."""
+    silent, saturated = (float(100 * part.double().mean()) for part in (rates == 0, rates >= SATURATED))
+    return [silent, 100 - silent - saturated, saturated]
 
 
-def energy(
-    network: SpikingNetwork, spikes: Mapping[str, Tensor], events: Tensor | None = None
-) -> dict[str, float | str]:
+def energy(network: SpikingNetwork, spikes: Mapping[str, Tensor], events: Tensor | None = None) -> schema.Energy:
     """Operations and energy of one sample.
 
     `spikes` is layer -> how often each of its neurons (C, H, W) or (N,) fires over all steps; `events` (C, H, W) is the same

@@ -1,133 +1,164 @@
-"""The end of a run: what it measured, relative to single-task training and to published figures, in one file and one table."""
+"""The end of a run: what it measured and learned, what that cost and compares with, in one file, figures and one print.
 
-import logging
+What the file holds is written down in `runner.report.schema`.
+"""
+
 import math
 import platform
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from runner import __version__
 from runner.configuration.identity import digest
+from runner.configuration.settings import Settings
 from runner.device import autocast, peak_memory
-from runner.method import Method
-from runner.report import figures
-from runner.report.baseline import find_reference, relative
+from runner.method import Method, budget, main_predictor
+from runner.report import figures, schema
+from runner.report.baseline import find_baseline, relative
+from runner.report.comparison import neighbours
+from runner.report.measured import Measured, network_costs, networks, observed, pictures
+from runner.report.series import flat, series
 from runner.report.tables import show
 from runner.rundir.folder import RunFolder
 from runner.tasks import Task
 from runner.training.batches import Data
-from runner.training.evaluate import Metrics
 from runner.training.session import Session
 
-log = logging.getLogger("runner")
+SELECTION = {
+    "validation": "best evaluation on a validation split drawn from the training samples",
+    "test": "best evaluation on the test split, as the papers do",
+    "last": "last evaluation, nothing selected",
+}
 
 
-def finish(config: dict[str, Any], folder: RunFolder, method: Method, data: Data, session: Session) -> float:
+def finish(settings: Settings, folder: RunFolder, method: Method, data: Data, session: Session) -> float:
     """Write summary.json and the figures, print the closing table, return the main predictor's score."""
-    learned = method.summary()
-    evaluations = session.evaluations()
-    session.load_best()
-    metrics = flat(session.best)
-    summary: dict[str, Any] = {
-        "status": "finished",
-        "digest": digest(config),
-        "name": folder.path.name,
-        "choices": config["choices"],
-        "seed": config["seed"],
-        "selection": selection_text(config["selection"]),
-        "selection_split": data.selection_split,
-        "score": session.best[method.main_predictor()]["score"],
-        "metrics": metrics,
-        "chosen": {name: {key: best[key] for key in ("stage", "step", "score")} for name, best in session.best.items()},
-        "evaluations": evaluations,
-        "highest": highest(method.main_predictor(), evaluations, data.dataset.tasks),
-        "repeats": {name: repeats(name, evaluations, method) for name in method.repeats},
-        "reference": config["reference"],
-        "data": {"sizes": dict(data.sizes()), **data.dataset.about},
-        "network": {
-            "tasks": {name: task.channels for name, task in data.dataset.tasks.items()},
-            "input_shape": list(data.input_shape),
-            "class_names": {name: list(names) for name, names in data.dataset.class_names.items()},
-        },
+    peak = peak_memory(data.device)
+    learned = _learned(method, session)
+    main = main_predictor(method.stages())
+    found = networks(method)
+    context = autocast(settings.precision, data.device)
+    spiking = observed(found, main, data, context)
+    measured = Measured(pictures(method, main, data, context), spiking[1] if spiking else None)
+    costs = network_costs(found, data, learned.pop("costs", {}))
+    summary = {
+        **_result(settings, folder, method, data, session),
+        **_asked(settings, data),
+        "costs": costs,
+        "parameters": costs.get(main, {}).get("parameters", _trained_parameters(method)),
+        **({"spikes": spiking[0]} if spiking else {}),
         **learned,
         "seconds": round(session.seconds, 3),
-        "peak_memory_bytes": peak_memory(data.device),
+        "peak_memory_bytes": peak,
         "device": torch.cuda.get_device_name() if data.device.type == "cuda" else platform.processor() or "cpu",
         "threads": torch.get_num_threads(),
         "versions": {"runner": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
+        "plugins": dict(settings.plugins),
     }
-    summary["relative_performance"] = relative(metrics, find_reference(config, folder), data.dataset.tasks)
-    summary["figures"] = figures.draw(folder, method, data, summary, autocast(config, data.device))
+    summary["figures"] = figures.draw(folder, summary, measured)
     folder.write_summary(summary)
-    show(summary, folder.path)
+    show(folder.summary(), folder.path)
     return float(summary["score"])
 
 
-def flat(best: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """`<split>/<predictor>/<task>/<metric>` -> value, of every predictor's chosen evaluation."""
+def _learned(method: Method, session: Session) -> dict[str, Any]:
+    """What the method reports; afterwards it has the weights of its result.
+
+    It is reported of these weights, and so are the metrics beside it. Not where the points of a series are alternatives: the
+    result is one of them, and what was learned for those that came after it is known at the end alone.
+    """
+    if method.series is not None and method.series.alternatives:
+        learned = method.summary()
+        session.load_best()
+        return {**learned}
+    session.load_best()
+    return {**method.summary()}
+
+
+def _result(settings: Settings, folder: RunFolder, method: Method, data: Data, session: Session) -> dict[str, Any]:
+    """What the run came to, and what it compares with."""
+    stages, tasks = method.stages(), data.dataset.tasks
+    main, evaluations, chosen = main_predictor(stages), session.evaluations(), session.selection.chosen()
+    samples, before = budget(stages, data.batch_size)
+    beside = neighbours(folder, samples)
+    points = series(method, session.selection, evaluations, beside)
+    metrics = flat({name: best.metrics for name, best in chosen.items()})
+    baseline = find_baseline(settings, folder, samples)
     return {
-        f"{split}/{predictor}/{task}/{metric}": value
-        for predictor, chosen in best.items()
-        for split, metrics in chosen["metrics"].items()
-        for task, values in metrics.items()
-        for metric, value in values.items()
+        "status": "finished",
+        "digest": digest(settings),
+        "name": folder.path.name,
+        "predictor": main,
+        "score": chosen[main].score,
+        "metrics": metrics,
+        "chosen": {
+            name: {"stage": best.stage, "step": best.step, "score": best.score} for name, best in chosen.items()
+        },
+        "evaluations": evaluations,
+        "highest": highest(main, _of_the_result(evaluations, points), tasks),
+        "budget": {"samples": samples, "before": before, "batch_size": data.batch_size},
+        **({"series": points} if points else {}),
+        "baseline": baseline.described() if baseline else None,
+        "relative_performance": relative(metrics, baseline.run, tasks) if baseline else None,
     }
 
 
-def selection_text(selection: str) -> str:
-    """What chose among evaluations, in words that belong beside the numbers."""
+def _asked(settings: Settings, data: Data) -> dict[str, Any]:
+    """What the run was asked for, and what it is about."""
+    tasks = data.dataset.tasks
     return {
-        "validation": "best evaluation on a validation split drawn from the training samples",
-        "test": "best evaluation on the test split, as the papers do",
-        "last": "last evaluation, nothing selected",
-    }[selection]
+        "choices": settings.choices,
+        "seed": settings.seed,
+        "selection": SELECTION[settings.selection],
+        "selection_split": data.selection_split,
+        "published": settings.published,
+        "data": {"sizes": dict(data.sizes()), **data.dataset.about},
+        "network": {
+            "tasks": {name: task.channels for name, task in tasks.items()},
+            "kinds": {name: task.kind for name, task in tasks.items()},
+            "input_shape": list(data.input_shape),
+            "axis": data.sample_axis,
+            "class_names": {name: list(names) for name, names in data.dataset.class_names.items()},
+            "metrics": {name: dict(task.higher_is_better) for name, task in tasks.items()},
+        },
+    }
+
+
+def _trained_parameters(method: Method) -> int:
+    """How many parameters the last stage trains."""
+    optimizer = method.optimizers[method.stages()[-1].optimizer]
+    return sum(weights.numel() for group in optimizer.param_groups for weights in group["params"])
+
+
+def _of_the_result(evaluations: Iterable[Mapping[str, Any]], points: schema.Series | None) -> list[Mapping[str, Any]]:
+    """Evaluations of the same experiment as the result's: all, or those of the last point of a series that is a course."""
+    if points is None or points["alternatives"]:
+        return list(evaluations)
+    return [entry for entry in evaluations if entry["stage"] == points["points"][-1]["stage"]]
 
 
 def highest(
     predictor: str, evaluations: Sequence[Mapping[str, Any]], tasks: Mapping[str, Task]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, schema.Highest]:
     """Task/metric -> the best value that a predictor ever had on the test split, where, and out of how many.
 
     Of every task's first metric. Whoever reports it has selected on the test split; it is named for comparison with those.
     """
     own = [entry for entry in evaluations if entry["predictor"] == predictor]
-    found = {}
-    for task, (metric, upward) in {
-        name: next(iter(task.higher_is_better.items())) for name, task in tasks.items()
-    }.items():
-        values = [(entry["metrics"]["test"][task][metric], entry["stage"], entry["step"]) for entry in own]
-        defined = [entry for entry in values if math.isfinite(entry[0])]
+    found: dict[str, schema.Highest] = {}
+    for task, kind in tasks.items():
+        metric, upward = next(iter(kind.higher_is_better.items()))
+        values = [(entry["metrics"]["test"][task][metric], entry) for entry in own]
+        defined = [(value, entry) for value, entry in values if math.isfinite(value)]
         if defined:
-            value, stage, step = (max if upward else min)(defined, key=lambda entry: entry[0])
+            value, best = (max if upward else min)(defined, key=lambda pair: pair[0])
             found[f"{task}/{metric}"] = {
                 "value": value,
-                "stage": stage,
-                "step": step,
+                "stage": best["stage"],
+                "step": best["step"],
                 "measurements": len(defined),
                 "batches": own[0]["batches"],
             }
     return found
-
-
-def repeats(predictor: str, evaluations: Sequence[Mapping[str, Any]], method: Method) -> dict[str, Any]:
-    """The test metrics at the end of every stage that repeats an experiment (a retrained draw), their mean and deviation."""
-    ends = {stage.name: stage.steps for stage in method.stages() if predictor in stage.evaluate}
-    rows = {
-        entry["stage"]: _flatten(entry["metrics"]["test"])
-        for entry in evaluations
-        if entry["predictor"] == predictor and entry["step"] == ends.get(entry["stage"])
-    }
-    keys = next(iter(rows.values())).keys()
-    columns = {key: [row[key] for row in rows.values()] for key in keys}
-    return {
-        "each": rows,
-        "mean": {key: statistics.fmean(values) for key, values in columns.items()},
-        "deviation": {key: statistics.stdev(values) if len(values) > 1 else 0.0 for key, values in columns.items()},
-    }
-
-
-def _flatten(metrics: Metrics) -> dict[str, float]:
-    return {f"{task}/{name}": value for task, values in metrics.items() for name, value in values.items()}

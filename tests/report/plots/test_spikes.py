@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from runner.report.plots.spikes import activity, activity_shares, firing_rates, latency, membrane, raster
+from runner.report.plots.spikes import activity, firing_rates, latency, membrane, raster
 
 DICE = np.random.default_rng(0)
 
@@ -38,13 +38,9 @@ def test_rates(picture, layers, steps):
     trains = {f"layer {number}": np.exp(-np.arange(steps + 1)) for number in range(layers)}
     firing_rates(trains, picture.path)
     assert picture.is_sane()
-    rates = {f"layer {number}": np.clip(DICE.normal(0.3, 0.5, (2, 5, 5)), 0, 1) for number in range(layers)}
-    activity(rates, picture.path)
+    shares = {f"layer {number}": (100.0 / (number + 2), 50.0 - 100.0 / (number + 2), 50.0) for number in range(layers)}
+    activity(shares, 0.95, picture.path)
     assert picture.is_sane()
-
-
-def test_activity_by_hand():
-    assert activity_shares([0, 0, 0.001, 0.5, 0.9499, 0.95, 1, 1]) == (25, 37.5, 37.5)
 
 
 def test_latency(picture):

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from runner.report.plots.lines import Curves, lines
 from runner.report.plots.style import INK, MUTED, SMALL, canvas, color, columns_for, finish_grid, legend_above
 
-SATURATED = 0.95  # spikes per step from which a neuron counts as saturated
 _DRAWN = 120  # neurons of a layer in a raster
 _BINS = 20
 _STEP = "time step"
@@ -100,20 +99,22 @@ def firing_rates(trains: Mapping[str, ArrayLike], path: Path) -> None:
         finish_grid(grid, "spikes per step in one sample")
 
 
-def activity(rates: Mapping[str, ArrayLike], path: Path) -> None:
-    """What part of each layer's neurons is silent, active and saturated, from their rates (N or any shape) in spikes per step."""
-    shares = {layer: activity_shares(values) for layer, values in rates.items()}
+def activity(shares: Mapping[str, Sequence[float]], saturated: float, path: Path) -> None:
+    """What part of each layer's neurons is silent, active and saturated, in percent.
+
+    `saturated` is from how many spikes per step on a neuron counts as that.
+    """
     kinds = {
         "silent on all samples": _SILENT,
         "active": color(0),
-        f"saturated: {SATURATED:g} spikes per step or more": color(1),
+        f"saturated: {saturated:g} spikes per step or more": color(1),
     }
-    with canvas(path, 7.5, 1.2 + 0.3 * len(rates)) as figure:
+    with canvas(path, 7.5, 1.2 + 0.3 * len(shares)) as figure:
         axes = figure.subplots()
-        left = np.zeros(len(rates))
+        left = np.zeros(len(shares))
         for number, shade in enumerate(kinds.values()):
             part = np.array([share[number] for share in shares.values()])
-            axes.barh(range(len(rates)), part, left=left, color=shade, height=0.66)
+            axes.barh(range(len(shares)), part, left=left, color=shade, height=0.66)
             for row, (start, width) in enumerate(zip(left, part, strict=True)):
                 text = f"{width:.0f}" if width >= 4 else ""
                 axes.text(
@@ -126,17 +127,10 @@ def activity(rates: Mapping[str, ArrayLike], path: Path) -> None:
                     fontsize=SMALL,
                 )
             left += part
-        axes.set_yticks(range(len(rates)), list(rates))
-        axes.set(xlim=(0, 100), ylim=(len(rates) - 0.5, -0.5), xlabel="neurons (%)", ylabel="layer")
+        axes.set_yticks(range(len(shares)), list(shares))
+        axes.set(xlim=(0, 100), ylim=(len(shares) - 0.5, -0.5), xlabel="neurons (%)", ylabel="layer")
         axes.grid(False)
         legend_above(figure, [Patch(color=shade, label=name) for name, shade in kinds.items()])
-
-
-def activity_shares(rates: ArrayLike) -> tuple[float, float, float]:
-    """Percentages of silent (rate 0), active and saturated neurons (rate >= `SATURATED`)."""
-    found = np.asarray(rates, float)
-    silent, saturated = float(100 * (found == 0).mean()), float(100 * (found >= SATURATED).mean())
-    return silent, 100 - silent - saturated, saturated
 
 
 def latency(curves: Curves, path: Path, *, levels: Mapping[str, float] | None = None) -> None:

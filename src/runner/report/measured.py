@@ -1,0 +1,77 @@
+"""What is computed after the training for figures and costs, with the weights of the result; draws and prints nothing."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from runner.device import Autocast
+from runner.method import Method
+from runner.models.cost import costs
+from runner.models.snn import SpikingNetwork
+from runner.report import schema
+from runner.report.spikes import Observed, described, observe
+from runner.training.batches import Data
+
+SHOWN_IMAGES = 4
+
+
+class Pictures(NamedTuple):
+    """A few test images, what is true of them and what was predicted, on the CPU."""
+
+    images: Tensor  # (B, C, H, W)
+    targets: Mapping[str, Tensor]
+    predictions: Mapping[str, Tensor]
+    class_names: Mapping[str, tuple[str, ...]]
+
+
+class Measured(NamedTuple):
+    """What is shown beside the numbers of a summary; nothing of what does not apply."""
+
+    pictures: Pictures | None = None
+    spikes: Observed | None = None
+
+
+def networks(method: Method) -> dict[str, nn.Module]:
+    """The predictors that are a network of their own, in evaluation mode."""
+    given = {name: predictor.network for name, predictor in method.predictors().items()}
+    return {name: network().eval() for name, network in given.items() if network is not None}
+
+
+def network_costs(
+    networks: Mapping[str, nn.Module], data: Data, given: Mapping[str, Mapping[str, float]]
+) -> dict[str, dict[str, float]]:
+    """What every network costs, completed by what the method gives; latency where there is another to compare it with."""
+    example, axis = data.example().to(data.device), data.shown("train", 1).axis
+    found = {name: costs(network, example, axis=axis, latency=len(networks) > 1) for name, network in networks.items()}
+    return {name: {**found.get(name, {}), **given.get(name, {})} for name in {**found, **given}}
+
+
+def observed(
+    networks: Mapping[str, nn.Module], main: str, data: Data, autocast: Autocast
+) -> tuple[schema.Spikes, Observed] | None:
+    """The spikes of the main predictor's network, or of the first that has any; nothing where none spikes."""
+    for name in sorted(networks, key=lambda name: name != main):
+        network = networks[name]
+        if isinstance(network, SpikingNetwork):
+            found = observe(network, data, autocast)
+            return described(name, network, found.activity), found
+    return None
+
+
+@torch.no_grad()
+def pictures(method: Method, predictor: str, data: Data, autocast: Autocast) -> Pictures | None:
+    """Test images with their predictions; nothing where the inputs are no images."""
+    batch = data.shown("test", SHOWN_IMAGES)
+    if batch.inputs.dim() != 4:
+        return None
+    method.eval()
+    with autocast():
+        predicted = method.predictors()[predictor].predict(batch.inputs)
+    return Pictures(
+        batch.inputs.cpu(),
+        {name: value.cpu() for name, value in batch.targets.items()},
+        {name: value.float().cpu() for name, value in predicted.items()},
+        data.dataset.class_names,
+    )

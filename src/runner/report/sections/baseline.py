@@ -1,0 +1,41 @@
+"""Relative performance in words, or how to get it. Only where there are several tasks to weigh against each other."""
+
+from runner.report import schema
+from runner.report.sections.section import Section, Shown, Summary, not_compared
+
+
+def _show_missing(summary: Summary) -> Shown:
+    baseline: schema.Baseline = summary["baseline"]
+    if _one_task(summary) or summary["relative_performance"]:
+        return
+    yield (
+        f"no relative performance: run method={baseline['method']} with the same dataset, model and seed on "
+        f"{summary['budget']['samples']:,} training samples first, or set baseline_run"
+    )
+    if not summary.get("series"):  # which has said it
+        yield from not_compared(baseline["left_out"])
+
+
+def _show(summary: Summary) -> Shown:
+    found: schema.Relative = summary["relative_performance"]
+    if _one_task(summary):
+        return
+    if "undefined" in found:
+        yield f"no relative performance: {found['undefined']}"
+    baseline: schema.Baseline | None = summary.get("baseline")
+    differs = f"; it differs: {baseline['differs']}" if baseline and baseline["differs"] else ""
+    for predictor, delta in found["predictors"].items():
+        tasks = ", ".join(f"{task} {_percent(value)}" for task, value in delta["tasks"].items())
+        yield f"relative performance of {predictor} against {found['run']}: {_percent(delta['mean'])} % ({tasks}){differs}"
+
+
+def _one_task(summary: Summary) -> bool:
+    return len(summary["network"]["tasks"]) == 1
+
+
+def _percent(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:+.1f}"
+
+
+BASELINE = Section("baseline", _show_missing)
+RELATIVE_PERFORMANCE = Section("relative_performance", _show)
