@@ -8,14 +8,13 @@ import runner
 SOURCE = Path(runner.__file__).parent
 FLOORS = [  # from the ground up; a room imports from its own floor's rooms only itself, from every floor below what it likes
     {"errors"},
-    {"seeds", "device"},
+    {"seeds", "device", "configuration"},
     {"layers", "rundir"},
     {"tasks"},
     {"method"},
     {"spiking", "evolution", "policies"},
     {"models", "datasets"},
     {"interop", "training", "methods"},
-    {"configuration"},
     {"report"},
     {"run", "export", "sweep"},
     {"__main__"},

@@ -8,27 +8,27 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
 import torch
-import yaml
 from convolutions import alone
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runner.method import Batch, Method, Stage
+from runner.configuration import files
+from runner.method import Batch, Method, Setup, Stage
 from runner.methods.adashare import AdaShare
 from runner.models.deeplab import DeepLab
+from runner.run import construct_method
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
 from runner.tasks.segmentation import Segmentation
 from runner.training.loop import freeze_all_but, take_step
 
 BATCH, BLOCKS, CLASSES = 2, 8, (40, 3, 1)
-WEIGHTS = (1.0, 20.0, 3.0)  # of the tasks' losses (AdaShare §10)
-POLICIES = (  # two published, one like them (AdaShare §11)
+WEIGHTS = (1.0, 20.0, 3.0)  # of the tasks' losses (AdaShare's yamls/adashare/nyu_v2_3task.yml)
+POLICIES = (  # two published, one like them (main block of AdaShare's models/deeplab_resnet.py)
     (1, 0, 1, 1, 1, 1, 1, 1),
     (1, 1, 1, 1, 1, 0, 1, 1),
     (1, 1, 1, 0, 1, 1, 1, 1),
@@ -37,9 +37,9 @@ Step = Callable[[], object]
 
 
 def settings(path: str) -> dict[str, Any]:
-    """A file of conf without the keys that only the configuration reads."""
-    found = yaml.safe_load((Path(__file__).parents[2] / "conf" / path).read_text())
-    return {key: value for key, value in found.items() if key[0] != "_"}
+    """An option of conf, "model/resnet18", with what it inherits and without the keys that only the configuration reads."""
+    group, _, name = path.partition("/")
+    return {key: value for key, value in files.options(group)[name].items() if key[0] != "_"}
 
 
 def pixels(case: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -55,7 +55,7 @@ def pixels(case: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 class _Unobserved:
     """An observer that looks at nothing."""
 
-    def stepped(self, *about: Any) -> None:
+    def on_step(self, *about: Any) -> None:
         """A step was taken."""
 
 
@@ -70,19 +70,22 @@ def _method(case: Any) -> Method:
     def build(names: Sequence[str]) -> nn.Module:
         channels = {name: tasks[name].channels for name in names}
         shape = (3, case.crop, case.crop)
-        model: nn.Module = DeepLab(**settings("model/deeplab_resnet18.yaml"), tasks=channels, input_shape=shape)
+        model: nn.Module = DeepLab(**settings("model/deeplab_resnet18"), tasks=channels, input_shape=shape)
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    schedule = {"batch_size": BATCH, "cycles": BLOCKS, "curriculum_speed": 1, "search_optimizer": "sgd"}
-    method = AdaShare(
-        **{**settings("method/adashare.yaml"), **schedule, "weights": dict(zip(tasks, WEIGHTS, strict=False))},
-        build=build,
-        tasks=tasks,
-        sizes={"train1": 8, "train2": 8},
-        scale=1.0,
-        example=torch.empty(0),
-    )
-    method.gates.copy_(torch.tensor(POLICIES[: case.tasks]))
+    node = {
+        **files.options("method")["adashare"],
+        "policy": files.options("method/policy")["gumbel"],
+        "num_cycles": BLOCKS,
+        "curriculum_speed": 1,
+        "search_optimizer": "sgd",
+        "loss_weights": dict(zip(tasks, WEIGHTS, strict=False)),
+    }
+    sizes = {"train1": 8, "train2": 8}
+    setup = Setup(build=build, tasks=tasks, sizes=sizes, batch_size=BATCH, example=torch.empty(0))
+    method = construct_method(node, setup)
+    assert isinstance(method, AdaShare)
+    method.retraining.gates.copy_(torch.tensor(POLICIES[: case.tasks]))
     return method.train()
 
 

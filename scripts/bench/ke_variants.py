@@ -8,23 +8,23 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest.mock import MagicMock
 
 import torch
-import yaml
 from convolutions import Step, alone
 from torch import Tensor, nn
 
+from runner.configuration import files
 from runner.device import keep_freed_memory
 from runner.evolution.fold import fold_batch_norm
 from runner.evolution.hypothesis import kels
 from runner.evolution.slim import extract
-from runner.method import Batch
+from runner.method import Batch, Setup
 from runner.methods.ke import KnowledgeEvolution
 from runner.models.resnet import ResNet
+from runner.run import construct_method
 from runner.tasks.classification import Classification
 from runner.training.loop import freeze_all_but, take_step
 
@@ -40,15 +40,15 @@ def data(case: Any) -> tuple[Tensor, Tensor]:
 
 
 def settings(path: str) -> dict[str, Any]:
-    """A file of conf without the keys that only the configuration reads."""
-    found = yaml.safe_load((Path(__file__).parents[2] / "conf" / path).read_text())
-    return {key: value for key, value in found.items() if key != "defaults" and key[0] != "_"}
+    """An option of conf, "model/resnet18", with what it inherits and without the keys that only the configuration reads."""
+    group, _, name = path.partition("/")
+    return {key: value for key, value in files.options(group)[name].items() if key[0] != "_"}
 
 
 class _Unobserved:
     """An observer that looks at nothing."""
 
-    def stepped(self, *about: Any) -> None:
+    def on_step(self, *about: Any) -> None:
         """A step was taken."""
 
 
@@ -64,14 +64,17 @@ def _method(case: Any) -> KnowledgeEvolution:
     def build(names: Sequence[str]) -> nn.Module:
         return resnet18({"class": CLASSES}, case).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    return KnowledgeEvolution(
-        **{**settings("method/ke.yaml"), "batch_size": case.batch, "split_rate": case.split_rate, **own},
+    setup = Setup(
         build=build,
         tasks={"class": Classification(CLASSES)},
         sizes={"train": 100 * case.batch},
-        scale=1.0,
+        batch_size=case.batch,
         example=images[:1],
     )
+    node = {**files.options("method")["ke"], "split_rate": case.split_rate, **own}
+    method = construct_method(node, setup)
+    assert isinstance(method, KnowledgeEvolution)
+    return method
 
 
 def _step(case: Any, method: KnowledgeEvolution, bfloat16: bool = False) -> Step:
@@ -88,7 +91,7 @@ def _step(case: Any, method: KnowledgeEvolution, bfloat16: bool = False) -> Step
 
 def resnet18(tasks: dict[str, int] | int, case: Any) -> nn.Module:
     """Our network as the recipes have it."""
-    return ResNet(**settings("model/resnet18.yaml"), tasks=tasks, input_shape=(3, case.pixels, case.pixels))
+    return ResNet(**settings("model/resnet18"), tasks=tasks, input_shape=(3, case.pixels, case.pixels))
 
 
 def floor(case: Any) -> Step:

@@ -1,10 +1,10 @@
-"""Configuration -> data, model, method -> train -> summary.json; the only place that instantiates."""
+"""Settings -> data, model, method -> train -> summary.json; the only place that instantiates."""
 
 import contextlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import yaml
 from torch import nn
 
 from runner.configuration.construct import construct, construct_model
-from runner.configuration.identity import digest, settings
-from runner.device import autocast, keep_freed_memory, pick_device
+from runner.configuration.identity import digest
+from runner.configuration.settings import Settings
+from runner.device import keep_freed_memory, pick_device, warn_of_slow_precision
 from runner.errors import CheckpointError
-from runner.method import Method
-from runner.report.baseline import find_reference
+from runner.method import Method, Setup
+from runner.report.baseline import find_baseline
 from runner.report.summary import finish
 from runner.rundir.checkpoint import Checkpoints
 from runner.rundir.folder import RunFolder
@@ -31,115 +32,122 @@ from runner.training.signals import Interrupted, Stop
 log = logging.getLogger("runner")
 
 
-def run(config: dict[str, Any], folder: RunFolder, stop: Stop) -> float | None:
-    """Run a checked configuration in its folder, from the beginning or from its last checkpoint; return the final score."""
-    if config["threads"]:
-        torch.set_num_threads(config["threads"])
-    device = pick_device(config["device"])
-    if device.type == "cpu":
-        keep_freed_memory()
-    torch.backends.cudnn.deterministic = True  # resuming on a GPU repeats the same sums
-    torch.backends.cudnn.allow_tf32 = False  # precision=float32 is what it says: spikes turn on the last bits
+def run(settings: Settings, folder: RunFolder, stop: Stop) -> float | None:
+    """Run checked settings in their folder, from the beginning or from the last checkpoint; return the final score."""
+    device = prepare(settings)
     for leftover in folder.path.glob(".*.tmp"):
         leftover.unlink()
-    write_atomically(folder.config, yaml.safe_dump(_public(config), sort_keys=False).encode())
-    folder.write_summary({"status": "running", "digest": digest(config)})
+    write_atomically(folder.config, yaml.safe_dump(settings.recorded(), sort_keys=False).encode())
+    folder.write_summary({"status": "running", "digest": digest(settings)})
     log.info("%s", folder.path)
+    warn_of_slow_precision(settings.precision, device)
     try:
-        find_reference(config, folder)  # a wrong reference_run is said before the training, not after
-        return _run(config, folder, device, stop)
+        find_baseline(settings, folder)  # a wrong baseline_run is said before the training, not after
+        return train_and_report(settings, folder, device, stop)
     except BaseException as error:
         status = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
-        ended = {"status": status, "digest": digest(config), "error": f"{type(error).__name__}: {error}"}
+        ended = {"status": status, "digest": digest(settings), "error": f"{type(error).__name__}: {error}"}
         with contextlib.suppress(OSError):
             folder.write_summary(ended)
         raise
 
 
-def _run(config: dict[str, Any], folder: RunFolder, device: torch.device, stop: Stop) -> float | None:
-    checkpoints = Checkpoints(folder.checkpoints, {"configuration": digest(config), "torch": str(torch.__version__)})
+def prepare(settings: Settings) -> torch.device:
+    """Set torch up for a run and return the device it runs on."""
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    device = pick_device(settings.device)
+    if device.type == "cpu":
+        keep_freed_memory()
+    torch.backends.cudnn.deterministic = True  # resuming on a GPU repeats the same sums
+    torch.backends.cudnn.allow_tf32 = False  # precision=float32 is what it says: spikes turn on the last bits
+    return device
+
+
+def train_and_report(settings: Settings, folder: RunFolder, device: torch.device, stop: Stop) -> float | None:
+    """Train to the end, then write the summary and the figures; returns the main predictor's score."""
+    identity = {"configuration": digest(settings), "torch": str(torch.__version__)}
+    checkpoints = Checkpoints(folder.checkpoints, identity)
     saved = checkpoints.load(device)
-    data, method = assemble(config, device)
-    _compare_data(config, folder, data)
+    data, method, setup = assemble(settings, device)
+    _compare_data(settings, folder, data)
     write_json(folder.path / "splits.json", describe(data))
-    session = Session(config, folder, method, data, checkpoints, stop)
-    start = session.restore(saved) if saved else None
-    stop.deferred = True
-    try:
-        train(method, data, session, seed=config["seed"], start=start, autocast=autocast(config, device))
-        session.save()
-    except Interrupted:
-        session.save()
-        raise
-    finally:
-        session.close()
-    stop.deferred = False
-    return finish(config, folder, method, data, session)
+    if setup.shrunk:
+        counts = ", ".join(f"method.{key} {count} → {shrunk}" for key, (count, shrunk) in setup.shrunk.items())
+        log.info("scale=%g: %s", settings.scale, counts)
+    session = Session(settings, folder, method, data, checkpoints, stop, saved)
+    with session.running():
+        train(method, data, session, seed=settings.seed, start=session.start, autocast=session.autocast)
+    return finish(settings, folder, method, data, session)
 
 
-def require_same_data(config: dict[str, Any], folder: RunFolder) -> None:
-    """Raise `CheckpointError` where a run's folder belongs to other data than the configuration names now."""
-    _compare_data(config, folder, load_data(config, torch.device("cpu")))
+def require_same_data(settings: Settings, folder: RunFolder) -> None:
+    """Raise `CheckpointError` where a run's folder belongs to other data than the settings name now."""
+    _compare_data(settings, folder, load_data(settings, torch.device("cpu")))
 
 
-def _compare_data(config: dict[str, Any], folder: RunFolder, data: Data) -> None:
+def _compare_data(settings: Settings, folder: RunFolder, data: Data) -> None:
     """A run's identity holds no paths, so that moved data are found again: what lies there is compared in their place."""
     found = fingerprint(data)
-    if not folder.data.exists():
-        write_json(folder.data, found)
+    if not folder.fingerprint.exists():
+        write_json(folder.fingerprint, found)
         return
-    differing = difference(found, json.loads(folder.data.read_text()))
+    differing = difference(found, json.loads(folder.fingerprint.read_text()))
     if differing:
         raise CheckpointError(
-            f"{folder.path} was trained on other data than dataset.root={config['dataset'].get('root')}: {differing} differ; "
+            f"{folder.path} was trained on other data than dataset.root={settings.dataset.get('root')}: {differing} differ; "
             "use another folder (hydra.run.dir=...) or delete that one"
         )
 
 
-def load_data(config: dict[str, Any], device: torch.device) -> Data:
-    """The data of a configuration."""
-    dataset_config, tasks = config["dataset"], tuple(config["dataset"]["tasks"])
-    dataset = construct({**dataset_config, "tasks": tasks}, cache=cache_folder(config), scale=config["scale"])
+def load_data(settings: Settings, device: torch.device) -> Data:
+    """The data of a run."""
+    node = {**settings.dataset, "tasks": tuple(settings.dataset["tasks"])}
+    dataset = construct(node, settings.plugins, cache=cache_folder(settings), scale=settings.scale)
     return Data(
         dataset,
-        seed=config["seed"],
-        selection=config["selection"],
-        scale=config["scale"],
-        batch_size=config["method"]["batch_size"],
+        seed=settings.seed,
+        selection=settings.selection,
+        scale=settings.scale,
+        batch_size=settings.method["batch_size"],
         device=device,
     )
 
 
-def assemble(config: dict[str, Any], device: torch.device) -> tuple[Data, Method]:
-    """The data and the method of a configuration, fresh from the seed."""
-    data = load_data(config, device)
-    tasks, example = data.dataset.tasks, data.example()
+def assemble(settings: Settings, device: torch.device) -> tuple[Data, Method, Setup]:
+    """The data and the method of a run, fresh from the seed, and what the method was given."""
+    data = load_data(settings, device)
+    tasks = data.dataset.tasks
 
     def build(names: Sequence[str]) -> nn.Module:
         channels = {name: tasks[name].channels for name in names}
-        return construct_model(config["model"], channels, data.input_shape)
+        return construct_model(settings.model, channels, data.input_shape, settings.plugins)
 
-    seed_everything(config["seed"], "initialisation")
-    method: Method = construct(
-        config["method"], build=build, tasks=tasks, sizes=data.sizes(), scale=config["scale"], example=example
+    setup = Setup(
+        build=build,
+        tasks=tasks,
+        sizes=data.sizes(),
+        batch_size=data.batch_size,
+        scale=settings.scale,
+        example=data.example(),
+        given=frozenset(settings.given),
     )
-    return data, method.to(device)
+    seed_everything(settings.seed, "initialisation")
+    return data, construct_method(settings.method, setup, settings.plugins).to(device), setup
 
 
-def cache_folder(config: dict[str, Any]) -> Path:
+def construct_method(node: Mapping[str, Any], setup: Setup, plugins: Collection[str] = ()) -> Method:
+    """The method of a configuration; its `batch_size` is the setup's."""
+    method: Method = construct({key: value for key, value in node.items() if key != "batch_size"}, plugins, setup=setup)
+    return method
+
+
+def cache_folder(settings: Settings) -> Path:
     """Where decoded and generated arrays go: `cache_dir`, else beside the data, else the user's cache folder."""
-    if config["cache_dir"]:
-        return Path(config["cache_dir"])
-    root = config["dataset"].get("root")
+    if settings.cache_dir:
+        return Path(settings.cache_dir)
+    root = settings.dataset.get("root")
     if root and Path(root).is_dir() and os.access(root, os.W_OK):
         return Path(root) / ".runner-cache"
     base = os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME") or "/tmp") / ".cache"
     return Path(base) / "runner"
-
-
-def _public(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration as it is recorded: every value that counts, then those that change no result."""
-    rest = {key: config[key] for key in ("device", "threads", "cache_dir", "reference_run", "reference")}
-    root = {"root": config["dataset"]["root"]} if "root" in config["dataset"] else {}
-    recorded = settings(config)
-    return {**recorded, "dataset": {**recorded["dataset"], **root}, **rest}
