@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from runner import device
-from runner.device import peak_memory, warn_of_slow_precision
+from runner.device import autocast, peak_memory, pick_device, warn_of_slow_precision
+from runner.errors import ConfigurationError
 
 PROGRAM = """
 import sys, torch
@@ -45,3 +46,10 @@ def test_a_precision_that_is_slower_here_says_so(monkeypatch, caplog, precision,
     monkeypatch.setattr(device, "has_bfloat16_units", lambda device: units)
     warn_of_slow_precision(precision, torch.device("cpu"))
     assert ("precision=bfloat16 is slower than float32 here" in caplog.text) == told
+
+
+def test_unknown_words_are_refused_and_never_the_last_branch():
+    with pytest.raises(ConfigurationError, match="device=gpu is not allowed; use auto or cpu or cuda"):
+        pick_device("gpu")
+    with pytest.raises(ConfigurationError, match="precision=float16 is not allowed; use float32 or bfloat16"):
+        autocast("float16", torch.device("cpu"))

@@ -11,21 +11,25 @@ from typing import Literal
 
 import torch
 
-from runner.errors import ConfigurationError
+from runner.errors import ConfigurationError, require_word
 
 log = logging.getLogger("runner")
+Name = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "bfloat16"]
 Autocast = Callable[[], AbstractContextManager]
 
 
-def pick_device(name: str) -> torch.device:
-    """`auto` takes a GPU when there is one; asking for one that is not there is an error."""
+def pick_device(name: Name) -> torch.device:
+    """`auto` takes a GPU when there is one; asking for one that is not there, or for any other, is a `ConfigurationError`."""
+    require_word("device", name, Name)
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError("device=cuda but torch sees no GPU; use device=auto or device=cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def autocast(precision: Literal["float32", "bfloat16"], device: torch.device) -> Autocast:
+def autocast(precision: Precision, device: torch.device) -> Autocast:
     """The context in which predictions and objectives are computed."""
+    require_word("precision", precision, Precision)
     if precision == "float32":
         return contextlib.nullcontext
     return lambda: torch.autocast(device.type, torch.bfloat16)
@@ -47,7 +51,7 @@ def has_bfloat16_units(device: torch.device) -> bool:
     return not x86 or bool(torch.cpu._is_avx512_bf16_supported())
 
 
-def warn_of_slow_precision(precision: str, device: torch.device) -> None:
+def warn_of_slow_precision(precision: Precision, device: torch.device) -> None:
     """Say in the log where computing in `precision` costs more than float32."""
     if precision == "bfloat16" and not has_bfloat16_units(device):
         log.warning("precision=bfloat16 is slower than float32 here: this processor has no units for it")

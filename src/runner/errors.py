@@ -6,31 +6,37 @@ from typing import Any, TypeVar, get_args
 Chosen = TypeVar("Chosen")
 
 
-class ConfigurationError(ValueError):
+class UserError(ValueError):
+    """What a user can mend; `code` is the exit code of the command."""
+
+    code: int
+
+
+class ConfigurationError(UserError):
     """A key, value or combination that cannot run; names the key, the value, what is allowed and the remedy."""
 
     code = 2
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """Data that are missing or broken; names the file, the index, what was found and what was expected."""
 
     code = 3
 
 
-class DivergedError(ValueError):
+class DivergedError(UserError):
     """A loss, gradient, parameter or metric that is not finite; names stage, step and task."""
 
     code = 4
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError):
     """A checkpoint that is damaged or belongs to another run."""
 
     code = 5
 
 
-class BusyError(ValueError):
+class BusyError(UserError):
     """A run folder that another process is writing to."""
 
     code = 7
@@ -38,13 +44,12 @@ class BusyError(ValueError):
 
 def exit_code(error: BaseException) -> int | None:
     """The exit code of an error that a user can mend: the error's own, 6 for disk and permission; None for a bug of ours."""
-    code = getattr(error, "code", None)
-    if isinstance(error, ValueError) and isinstance(code, int):
-        return code
+    if isinstance(error, UserError):
+        return error.code
     return 6 if isinstance(error, OSError) else None
 
 
-def chosen(key: str, word: object, options: Mapping[str, Chosen]) -> Chosen:
+def chosen(key: str, word: object, options: Mapping[Any, Chosen]) -> Chosen:
     """What a word stands for in a closed set; `ConfigurationError` for any other word, never the last branch of an `if`."""
     if word not in options:
         raise ConfigurationError(f"{key}={word} is not allowed; use {' or '.join(options)}")

@@ -83,5 +83,5 @@ def test_steps_that_cannot_be(steps):
 
 
 def test_a_version_by_its_earlier_name():
-    with pytest.raises(ConfigurationError, match="version='head' is now 'released'"):
+    with pytest.raises(ConfigurationError, match="version=head is now version=released"):
         tsslbp({"my_parameters.0": torch.zeros(1)}, {"a": CONVOLUTION}, tau_m=5, tau_s=3, steps=4, version="head")

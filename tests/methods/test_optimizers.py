@@ -60,3 +60,5 @@ def test_a_backbone_rate_for_a_network_that_has_no_backbone_of_its_own_is_refuse
 def test_an_unknown_optimizer_is_refused():
     with pytest.raises(ConfigurationError, match=r"method.optimizer=adamw is not allowed; use adam or sgd"):
         two_rates("adamw", tiny.dense({"depth": 1}), 0.1, None, 0.0)
+    with pytest.raises(ConfigurationError, match=r"method.search_optimizer=adamw is not allowed; use adam or sgd"):
+        two_rates("adamw", tiny.dense({"depth": 1}), 0.1, None, 0.0, key="method.search_optimizer")

@@ -145,17 +145,20 @@ def test_inputs_that_are_neither_images_nor_events_are_refused(shape):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"version": "last"}, r"model\.version='last' is none of released, published"),
-        ({"version": "head"}, r"model\.version='head' is now 'released'"),
-        ({"init": "normal"}, r"model\.init='normal' is none of released, published"),
-        ({"init": "paper"}, r"model\.init='paper' is now 'published'"),
-        ({"dropout_over": "maps"}, r"model\.dropout_over='maps' is none of rows, elements"),
-        ({"gradient_dtype": "float16"}, r"model\.gradient_dtype='float16' is none of float32, bfloat16"),
-        ({"gradient": partial(GradientRule, name="stdp")}, "gradient='stdp' is none of tssl, surrogate, no_intra"),
-        ({"tau_s": {"head": 3.0}}, r"model\.tau_s: version='head' is now 'released'"),
+        ({"version": "last"}, r"model\.version=last is not allowed; use released or published"),
+        ({"version": "head"}, r"model\.version=head is now model\.version=released"),
+        ({"init": "normal"}, r"model\.init=normal is not allowed; use released or published"),
+        ({"init": "paper"}, r"model\.init=paper is now model\.init=published"),
+        ({"dropout_over": "maps"}, r"model\.dropout_over=maps is not allowed; use rows or elements"),
+        ({"gradient_dtype": "float16"}, r"model\.gradient_dtype=float16 is not allowed; use float32 or bfloat16"),
+        (
+            {"gradient": partial(GradientRule, name="stdp")},
+            "gradient=stdp is not allowed; use tssl or surrogate or no_intra",
+        ),
+        ({"tau_s": {"head": 3.0}}, r"model\.tau_s: version=head is now model\.tau_s: version=released"),
         (
             {"tau_m": {"released": 5.0, "publshed": 4.0}},
-            r"model\.tau_m: version='publshed' is none of released, published",
+            r"model\.tau_m: version=publshed is not allowed; use released or published",
         ),
         (
             {"tau_s": {"published": 3.0}},

@@ -45,9 +45,9 @@ def test_kernel_loss_takes_another_train_of_the_right_length():
     torch.testing.assert_close(kernel_loss(psc, labels, tau_s=3.0, version="published", train=[1, 0, 0, 1]), expected)
     with pytest.raises(ConfigurationError, match="the desired train has 3 steps, the network 4: give one per step"):
         kernel_loss(psc, labels, tau_s=3.0, train=[1, 0, 0])
-    with pytest.raises(ConfigurationError, match="version='last' is none of released, published"):
+    with pytest.raises(ConfigurationError, match="version=last is not allowed; use released or published"):
         kernel_loss(psc, labels, tau_s=3.0, version="last")
-    with pytest.raises(ConfigurationError, match="version='paper' is now 'published'"):
+    with pytest.raises(ConfigurationError, match="version=paper is now version=published"):
         desired_train(30, "paper")
 
 

@@ -242,10 +242,10 @@ def test_consuming_gives_the_same_gradient_once():
         ({"tau_m": 0.5}, "tau_m=0.5 must be at least 1 step"),
         ({"tau_s": 0.0}, "tau_s=0.0 must be at least 1 step"),
         ({"threshold": 0.0}, "threshold=0.0 must be above the resting potential 0"),
-        ({"version": "first"}, "version='first' is none of released, published"),
-        ({"version": "head"}, "version='head' is now 'released'"),
-        ({"version": "paper"}, "version='paper' is now 'published'"),
-        ({"gradient": "none"}, "gradient='none' is none of tssl, surrogate, no_intra"),
+        ({"version": "first"}, "version=first is not allowed; use released or published"),
+        ({"version": "head"}, "version=head is now version=released"),
+        ({"version": "paper"}, "version=paper is now version=published"),
+        ({"gradient": "none"}, "gradient=none is not allowed; use tssl or surrogate or no_intra"),
     ],
 )
 def test_constants_out_of_range(wrong, message):

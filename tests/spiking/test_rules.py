@@ -7,7 +7,7 @@ import torch
 from runner.errors import ConfigurationError
 from runner.spiking import GradientRule, Layer, Neuron, cpu, neuron, reference, rules, triton
 from runner.spiking.rules import RULES, Walk, compiled
-from runner.spiking.words import GRADIENTS, VERSIONS, Gradient
+from runner.spiking.words import Gradient, Version
 
 FORMS = [reference, cpu, triton]
 
@@ -20,31 +20,31 @@ def forged(gradient: str) -> Layer:
 
 
 def test_every_name_has_a_row():
-    assert tuple(RULES) == GRADIENTS == get_args(Gradient)
+    assert tuple(RULES) == get_args(Gradient)
 
 
 @pytest.mark.parametrize("name", ["stbp", "TSSL", ""])
 def test_a_rule_of_another_name_is_refused(name):
-    with pytest.raises(ConfigurationError, match=f"gradient='{name}' is none of tssl, surrogate, no_intra"):
+    with pytest.raises(ConfigurationError, match=f"gradient={name} is not allowed; use tssl or surrogate or no_intra"):
         GradientRule(name)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_no_form_takes_an_unknown_rule_for_another(form):
     current = torch.ones(3, 4)
-    with pytest.raises(ConfigurationError, match="gradient='stbp' is none of tssl, surrogate, no_intra"):
+    with pytest.raises(ConfigurationError, match="gradient=stbp is not allowed; use tssl or surrogate or no_intra"):
         form.backward(current, current, torch.tensor(True), forged("stbp"), None, False)
 
 
 @pytest.mark.parametrize("form", [cpu, triton])
 def test_no_compiled_form_says_that_it_knows_an_unknown_rule(form):
-    with pytest.raises(ConfigurationError, match="gradient='stbp' is none of"):
+    with pytest.raises(ConfigurationError, match="gradient=stbp is not allowed"):
         form.takes(forged("stbp"))
 
 
 def test_the_compiled_forms_are_told_apart_what_differs():
     told = {(name, version): compiled(Neuron(tau_m=5, tau_s=3, version=version, gradient=name))
-            for name, version in product(GRADIENTS, VERSIONS)}  # fmt: skip
+            for name, version in product(get_args(Gradient), get_args(Version))}  # fmt: skip
     assert told == {
         ("tssl", "released"): (Walk.RELEASED, True),
         ("tssl", "published"): (Walk.PUBLISHED, True),

@@ -6,6 +6,7 @@ from math import isnan
 import pytest
 import torch
 
+from runner.errors import ConfigurationError
 from runner.tasks.classification import Classification
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
@@ -160,3 +161,16 @@ def test_descending_the_loss_learns_the_labels(task):
     then, now = before.compute(), after.compute()
     for name, higher in task.higher_is_better.items():
         assert now[name] == pytest.approx(100, abs=0) if higher else now[name] < 0.2 * then[name]
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "told"),
+    [
+        (Depth, {"metrics": "own"}, "metrics=own is not allowed; use standard or official"),
+        (Segmentation, {"classes": 2, "metrics": "own"}, "metrics=own is not allowed; use standard or official"),
+        (Normals, {"coding": "rgb"}, "coding=rgb is not allowed; use centred or raw"),
+    ],
+)
+def test_unknown_words_are_refused(kind, settings, told):
+    with pytest.raises(ConfigurationError, match=told):
+        kind(**settings)

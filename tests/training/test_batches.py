@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.toy import Numbers
 
+from runner.errors import ConfigurationError
 from runner.method import Batch
 from runner.training.batches import Data, difference, draw_splits, fingerprint
 
@@ -108,3 +109,8 @@ def test_the_shape_of_a_sample_is_the_batch_s_less_the_samples(dataset, shape):
     data = Data(dataset, seed=0, selection="last", scale=1.0, batch_size=2, device=torch.device("cpu"))
     assert data.input_shape == shape
     assert data.batch("train", 0).inputs.shape[dataset.batch(torch.arange(2), data.device).axis] == 2
+
+
+def test_an_unknown_word_for_what_selects_is_refused():
+    with pytest.raises(ConfigurationError, match="selection=best is not allowed; use validation or test or last"):
+        Data(Numbers(), seed=0, selection="best", scale=1.0, batch_size=4, device=torch.device("cpu"))

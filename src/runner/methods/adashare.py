@@ -88,7 +88,7 @@ class AdaShare(Method):
         rates = (learning_rate, backbone_learning_rate, weight_decay)
         self.optimizers = {
             "weights": two_rates("adam", network, *rates),
-            "search": two_rates(search_optimizer, network, *rates),
+            "search": two_rates(search_optimizer, network, *rates, key="method.search_optimizer"),
             "policy": self.policy.optimizer(),
         }
 

@@ -29,9 +29,14 @@ def _begin_momentum(optimizer: Optimizer, *arguments: Any) -> None:
 
 
 def two_rates(
-    kind: Kind, network: nn.Module, rate: float, backbone_rate: float | None, weight_decay: float
+    kind: Kind,
+    network: nn.Module,
+    rate: float,
+    backbone_rate: float | None,
+    weight_decay: float,
+    key: str = "method.optimizer",
 ) -> Optimizer:
-    """Heads at `rate`, backbone at `backbone_rate` (None: at `rate` too).
+    """Heads at `rate`, backbone at `backbone_rate` (None: at `rate` too); `key` is the setting that `kind` is.
 
     `adam` has betas (0.5, 0.999), `sgd` momentum 0.9 (envs/blockdrop_env.py, define_optimizer, of the official AdaShare).
     Raises ConfigurationError for a backbone rate where the network does not say what its backbone is.
@@ -47,7 +52,7 @@ def two_rates(
         )
     rates = (rate, rate if backbone_rate is None else backbone_rate)
     groups = [{"params": part, "lr": lr} for part, lr in zip((heads, backbone), rates, strict=True)]
-    make = chosen("method.optimizer", kind, {"adam": _adam, "sgd": _sgd})
+    make = chosen(key, kind, {"adam": _adam, "sgd": _sgd})
     return prepared(make(groups, weight_decay))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from math import sqrt
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from runner.models.snn_layers import Convolution, Linear, parse
 from runner.models.spiking import Spiking, SpikingStack, build
 from runner.spiking.dynamics import Neuron, Trace, over_time, trace
 from runner.spiking.rules import GradientRule
-from runner.spiking.words import VERSIONS, Version, check
+from runner.spiking.words import Version, check
 
 GradientDtype = Literal["float32", "bfloat16"]
 DropoutOver = Literal["rows", "elements"]
@@ -54,10 +54,10 @@ class SpikingNetwork(nn.Module):
         input_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
-        check("model.version", version, VERSIONS)
-        check("model.dropout_over", dropout_over, get_args(DropoutOver))
-        check("model.init", version if init is None else init, VERSIONS)
-        check("model.gradient_dtype", gradient_dtype, tuple(GRADIENT_DTYPES))
+        check("model.version", version, Version)
+        check("model.dropout_over", dropout_over, DropoutOver)
+        check("model.init", version if init is None else init, Version)
+        check("model.gradient_dtype", gradient_dtype, GradientDtype)
         self.neuron = Neuron(
             tau_m=_of_version("tau_m", tau_m, version),
             tau_s=_of_version("tau_s", tau_s, version),
@@ -127,7 +127,7 @@ def _of_version(name: str, value: PerVersion, version: Version) -> float:
     if not isinstance(value, Mapping):
         return value
     for word in value:
-        check(f"model.{name}: version", word, VERSIONS)
+        check(f"model.{name}: version", word, Version)
     if version not in value:
         raise ConfigurationError(
             f"model.{name} has no value for version {version}; give a number or {name}: {{{version}: ...}}"

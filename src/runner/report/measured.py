@@ -43,7 +43,7 @@ def network_costs(
     networks: Mapping[str, nn.Module], data: Data, given: Mapping[str, Mapping[str, float]]
 ) -> dict[str, dict[str, float]]:
     """What every network costs, completed by what the method gives; latency where there is another to compare it with."""
-    example, axis = data.example().to(data.device), data.shown("train", 1).axis
+    example, axis = data.example().to(data.device), data.sample_axis
     found = {name: costs(network, example, axis=axis, latency=len(networks) > 1) for name, network in networks.items()}
     return {name: {**found.get(name, {}), **given.get(name, {})} for name in {**found, **given}}
 

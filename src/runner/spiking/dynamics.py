@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from runner.errors import ConfigurationError
-from runner.spiking.words import GRADIENTS, VERSIONS, Gradient, Version, check
+from runner.spiking.words import Gradient, Version, check
 
 POOL_WEIGHT = 1.1  # of every element of a sum pooling, in the authors' code
 
@@ -38,8 +38,8 @@ class Neuron:
                 raise ConfigurationError(f"{name}={value} must be at least 1 step")
         if not self.threshold > 0:
             raise ConfigurationError(f"threshold={self.threshold} must be above the resting potential 0")
-        check("version", self.version, VERSIONS)
-        check("gradient", self.gradient, GRADIENTS)
+        check("version", self.version, Version)
+        check("gradient", self.gradient, Gradient)
 
 
 @dataclass(frozen=True, kw_only=True)

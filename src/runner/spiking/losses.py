@@ -9,7 +9,7 @@ from torch import Tensor
 
 from runner.errors import ConfigurationError
 from runner.spiking.dynamics import psc_filter
-from runner.spiking.words import VERSIONS, Version, check
+from runner.spiking.words import Version, check
 
 # Of fewer than 10 steps; [0, 1, 0, 1, ...] from 10 on.
 _TRAINS: Mapping[Version, tuple[int, ...]] = {"released": (0, 1, 1, 1, 1), "published": (0, 1, 0, 1, 1)}
@@ -18,7 +18,7 @@ _FILTERED: Mapping[Version, int] = {"released": 2, "published": 1}  # how often 
 
 def desired_train(steps: int, version: Version = "released") -> list[int]:
     """The spikes (T,) that the authors want of the true class, repeated and cut to `steps`; other classes want none."""
-    check("version", version, VERSIONS)
+    check("version", version, Version)
     pattern = (0, 1) if steps >= 10 else _TRAINS[version]
     return [pattern[t % len(pattern)] for t in range(steps)]
 
@@ -26,7 +26,7 @@ def desired_train(steps: int, version: Version = "released") -> list[int]:
 @cache
 def desired_psc(train: tuple[float, ...], tau_s: float, version: Version = "released") -> Tensor:
     """The wanted postsynaptic current (T,): the train filtered once (`published`) or twice (`released`, as its code does)."""
-    check("version", version, VERSIONS)
+    check("version", version, Version)
     values = torch.tensor(train, dtype=torch.float32)
     for _ in range(_FILTERED[version]):
         values = psc_filter(values, tau_s)

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from runner.errors import chosen
 from runner.spiking.dynamics import Neuron, Trace, psc_filter
-from runner.spiking.words import GRADIENTS, Gradient, Version, check
+from runner.spiking.words import Gradient, Version, check
 
 SURROGATE_WIDTH = 0.2  # of the logistic function whose derivative stands in for the spike's
 LAYER_RATE = 0.1  # mean spikes per neuron and step above which the published version trusts a layer's spikes
@@ -32,7 +33,7 @@ class GradientRule:
     name: Gradient
 
     def __post_init__(self) -> None:
-        check("gradient", self.name, GRADIENTS)
+        check("gradient", self.name, Gradient)
 
 
 class Walk(IntEnum):
@@ -60,8 +61,7 @@ class Rule(NamedTuple):
 
 def rule_of(neuron: Neuron) -> Rule:
     """The row of a neuron's rule; raises `ConfigurationError` where there is none, so that no other takes its place."""
-    check("gradient", neuron.gradient, tuple(RULES))
-    return RULES[neuron.gradient]
+    return chosen("gradient", neuron.gradient, RULES)
 
 
 def compiled(neuron: Neuron) -> tuple[Walk, bool]:

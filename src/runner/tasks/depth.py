@@ -8,12 +8,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from runner.errors import require_word
 from runner.tasks import Meter, Task, Whole, own
 from runner.tasks.dense import at_least_float32, resize_nearest, weighted_mean
 from runner.tasks.metrics import RunningMean, depth_ratios
 
 SHALLOWEST = 3e-5  # metres; labels up to here mean "unknown" (AdaShare's rule for NYU v2 and CityScapes)
 FACTORS = {"delta_1.25": 1.25, "delta_1.25_2": 1.25**2, "delta_1.25_3": 1.25**3}
+Rules = Literal["standard", "official"]
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"abs": False, "rel": False, **dict.fromkeys(FACTORS, True)})
 
 
@@ -21,10 +23,13 @@ HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"abs": False, "rel": Fa
 class Depth(Task):
     """A distance for every pixel: prediction (B, 1, h, w), target (B, 1, H, W) in metres, 0 = unknown."""
 
-    metrics: Literal["standard", "official"] = "standard"
+    metrics: Rules = "standard"
     channels = 1
     kind = "dense"
     higher_is_better = HIGHER_IS_BETTER
+
+    def __post_init__(self) -> None:
+        require_word("metrics", self.metrics, Rules)
 
     def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
         """|prediction - label| in float32 at least, mean over the valid pixels at the prediction's size."""

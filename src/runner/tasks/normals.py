@@ -8,10 +8,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from runner.errors import require_word
 from runner.tasks import Meter, Task, Whole, own
 from runner.tasks.dense import at_least_float32, resize_nearest, weighted_mean
 from runner.tasks.metrics import AngleMedian, RunningMean, angles, unit_vectors
 
+Coding = Literal["centred", "raw"]
 WITHIN = (11.25, 22.5, 30)  # degrees
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType(
     {"mean": False, "median": False, **{f"within_{limit}": True for limit in WITHIN}}
@@ -28,10 +30,13 @@ class Normals(Task):
     positive octant, so the angles are not angles between normals.
     """
 
-    coding: Literal["centred", "raw"] = "centred"
+    coding: Coding = "centred"
     channels = 3
     kind = "dense"
     higher_is_better = HIGHER_IS_BETTER
+
+    def __post_init__(self) -> None:
+        require_word("coding", self.coding, Coding)
 
     def directions(self, target: Tensor) -> Tensor:
         """Unit vectors that a prediction is compared with, (B, 3, H, W); meaningless where there is no label."""

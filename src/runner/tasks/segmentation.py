@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from runner.errors import require_word
 from runner.tasks import Meter, Task, Whole, own
 from runner.tasks.dense import at_least_float32, resize_nearest, weighted_mean
 from runner.tasks.metrics import RunningMean, confusion_matrix, intersection_over_union
 
+Rules = Literal["standard", "official"]
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"miou": True, "pixel_accuracy": True})
 
 
@@ -23,12 +25,13 @@ class Segmentation(Task):
     classes: int
     ignore: int = 255  # label of pixels that count neither in the loss nor in the metrics
     weights: tuple[float, ...] = ()  # of the classes in the loss; () = all equal
-    metrics: Literal["standard", "official"] = "standard"
+    metrics: Rules = "standard"
     channels: int = field(init=False, repr=False)
     kind = "dense"
     higher_is_better = HIGHER_IS_BETTER
 
     def __post_init__(self) -> None:
+        require_word("metrics", self.metrics, Rules)
         object.__setattr__(self, "channels", self.classes)
 
     def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:

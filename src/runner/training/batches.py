@@ -3,15 +3,17 @@
 import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from runner.datasets import Dataset
+from runner.errors import chosen
 from runner.method import Batch, Order, Split, shuffled
 from runner.seeds import generator
 
+Selected = Literal["validation", "test", "last"]  # what selects: a split, or nothing
 VALIDATION_SHARE = 0.1  # of the training samples, when a validation split selects
 PROBES = 8  # samples of a split that stand for all where two sets of data are compared
 SECOND_SHARE = 0.2  # of the training samples learn the policy where the distribution names no train2 (Sun et al. 2020)
@@ -24,11 +26,12 @@ class Data:
     """
 
     def __init__(
-        self, dataset: Dataset, *, seed: int, selection: str, scale: float, batch_size: int, device: torch.device
+        self, dataset: Dataset, *, seed: int, selection: Selected, scale: float, batch_size: int, device: torch.device
     ) -> None:
         self.dataset, self.seed, self.batch_size, self.device = dataset, seed, batch_size, device
+        splits: dict[str, str | None] = {"validation": "validation", "test": "test", "last": None}
+        self.selection_split = chosen("selection", selection, splits)
         self.splits = draw_splits(dataset.splits, seed, selection, 1.0 if dataset.scaled else scale, batch_size)
-        self.selection_split = {"validation": "validation", "test": "test", "last": None}[selection]
 
     def example(self) -> Tensor:
         """The inputs of a training batch of one sample, on the CPU: (1, C, H, W) or (T, 1, C, H, W)."""
@@ -70,8 +73,8 @@ class Data:
 
     def spread(self, split: str, count: int, size: int) -> Iterator[Batch]:
         """At most `count` samples evenly spaced over the split, as they are measured: of all classes where they lie in order."""
-        for chosen in _evenly(self.splits[split], count).split(size):
-            yield _channels_last(self.dataset.batch(chosen, self.device))
+        for samples in _evenly(self.splits[split], count).split(size):
+            yield _channels_last(self.dataset.batch(samples, self.device))
 
     def shown(self, split: str, count: int) -> Batch:
         """The same samples in one batch, for pictures."""
@@ -91,7 +94,7 @@ def _channels_last(batch: Batch) -> Batch:
 
 
 def draw_splits(
-    given: Mapping[str, Tensor], seed: int, selection: str, scale: float, batch_size: int
+    given: Mapping[str, Tensor], seed: int, selection: Selected, scale: float, batch_size: int
 ) -> dict[str, Tensor]:
     """The splits of a run: the distribution's own, completed by what has to be drawn from the seed.
 
