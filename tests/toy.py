@@ -117,7 +117,6 @@ SETTINGS = Settings(
     baseline_run=None,
     published=None,
     checkpoint_minutes=1e9,
-    plugins=[],
     method={},
     dataset={},
     model={},

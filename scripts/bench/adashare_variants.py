@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from runner.configuration import files
+from runner.configuration.construct import construct_method
 from runner.method import Batch, Method, Setup, Stage
 from runner.methods.adashare import AdaShare
 from runner.models.deeplab import DeepLab
-from runner.run import construct_method
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
 from runner.tasks.segmentation import Segmentation

@@ -17,6 +17,7 @@ from convolutions import Step, alone
 from torch import Tensor, nn
 
 from runner.configuration import files
+from runner.configuration.construct import construct_method
 from runner.device import keep_freed_memory
 from runner.evolution.fold import fold_batch_norm
 from runner.evolution.hypothesis import kels
@@ -24,7 +25,6 @@ from runner.evolution.slim import extract
 from runner.method import Batch, Setup
 from runner.methods.ke import KnowledgeEvolution
 from runner.models.resnet import ResNet
-from runner.run import construct_method
 from runner.tasks.classification import Classification
 from runner.training.loop import freeze_all_but, take_step
 

@@ -12,7 +12,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from runner.configuration.construct import construct, construct_model
+from runner.configuration.construct import construct_method, construct_model
 from runner.configuration.plugins import registered
 from runner.configuration.settings import Settings
 from runner.errors import ConfigurationError, DataError, exit_code
@@ -144,8 +144,7 @@ def restored(folder: RunFolder, settings: Settings, plugins: Collection[str] = (
         example=torch.zeros(recorded["input_shape"]).unsqueeze(recorded["axis"]),
         given=frozenset(settings.given),
     )
-    keys = {key: value for key, value in settings.method.items() if key != "batch_size"}  # that is the setup's
-    method: Method = construct(keys, plugins, setup=setup)
+    method: Method = construct_method(settings.method, setup, plugins)
     method.load_state_dict(Checkpoints(folder.checkpoints, {}).load_best(torch.device("cpu"))["method"])
     return method
 

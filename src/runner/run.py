@@ -4,15 +4,14 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
 from torch import nn
 
-from runner.configuration.construct import construct, construct_model
+from runner.configuration.construct import construct, construct_method, construct_model
 from runner.configuration.identity import digest
 from runner.configuration.settings import Settings
 from runner.device import keep_freed_memory, pick_device, warn_of_slow_precision
@@ -133,13 +132,8 @@ def assemble(settings: Settings, device: torch.device) -> tuple[Data, Method, Se
         given=frozenset(settings.given),
     )
     seed_everything(settings.seed, "initialisation")
-    return data, construct_method(settings.method, setup, settings.plugins).to(device), setup
-
-
-def construct_method(node: Mapping[str, Any], setup: Setup, plugins: Collection[str] = ()) -> Method:
-    """The method of a configuration; its `batch_size` is the setup's."""
-    method: Method = construct({key: value for key, value in node.items() if key != "batch_size"}, plugins, setup=setup)
-    return method
+    method: Method = construct_method(settings.method, setup, settings.plugins)
+    return data, method.to(device), setup
 
 
 def cache_folder(settings: Settings) -> Path:

@@ -12,21 +12,15 @@ from runner.configuration.identity import digest, run_name
 from runner.configuration.settings import Settings
 from runner.errors import CheckpointError
 from runner.rundir.folder import RunFolder
+from tests import toy
 from tests.compose import composed
 from tests.configuration.own import write
 
-SETTINGS = Settings(
+SETTINGS = dataclasses.replace(
+    toy.SETTINGS,
     seed=3,
-    scale=1.0,
     selection="last",
     evaluation_batch=32,
-    evaluation_batches=None,
-    device="cpu",
-    precision="float32",
-    threads=None,
-    cache_dir=None,
-    baseline_run=None,
-    published=None,
     checkpoint_minutes=5.0,
     method={"_target_": "runner.m", "rule": {"_target_": "runner.r", "_rules_": {"width": "float"}, "width": 0.5}},
     dataset={"_about_": "data", "_rules_": {"root": "null | path", "size": "int"}, "root": "/a", "size": 4},

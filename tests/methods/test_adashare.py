@@ -7,7 +7,8 @@ import torch
 from tests import tiny
 from tests.compose import composed, small
 
-from runner.run import assemble, construct_method
+from runner.configuration.construct import construct_method
+from runner.run import assemble
 
 CPU = torch.device("cpu")
 

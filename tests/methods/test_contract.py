@@ -11,9 +11,8 @@ from tests.signatures import assert_settings_fit
 from tests.toy import SETTINGS, StopAt
 
 from runner.configuration import files
-from runner.configuration.construct import locate
+from runner.configuration.construct import construct_method, locate
 from runner.method import budget, main_predictor, points
-from runner.run import construct_method
 from runner.rundir.checkpoint import Checkpoints
 from runner.rundir.folder import RunFolder
 from runner.seeds import seed_everything

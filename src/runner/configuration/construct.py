@@ -41,6 +41,11 @@ def locate(target: str, plugins: Collection[str] = ()) -> Callable[..., Any]:
     return factory
 
 
+def construct_method(node: Mapping[str, Any], setup: Any, plugins: Collection[str] = ()) -> Any:
+    """The `Method` of a configuration's `method`, given its `Setup`; `batch_size` is the setup's."""
+    return construct({key: value for key, value in node.items() if key != "batch_size"}, plugins, setup=setup)
+
+
 def construct_model(
     node: Mapping[str, Any], tasks: Mapping[str, int], input_shape: Sequence[int], plugins: Collection[str] = ()
 ) -> nn.Module:
