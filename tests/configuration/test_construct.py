@@ -69,3 +69,12 @@ def test_what_is_not_there_is_said():
         locate("runner.models.resnet.ResNets")
     with pytest.raises(ConfigurationError, match=r"_target_=runner\.nowhere\.X cannot be loaded: "):
         locate("runner.nowhere.X")
+
+
+def test_a_package_that_raises_when_it_is_imported_is_named_with_what_it_raised(tmp_path, monkeypatch):
+    (tmp_path / "raises_here.py").write_text('raise RuntimeError("no licence found")')
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        ConfigurationError, match=r"_target_=raises_here.Net cannot be loaded: RuntimeError: no licence found"
+    ):
+        locate("raises_here.Net", ["raises_here"])

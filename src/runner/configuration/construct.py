@@ -38,6 +38,10 @@ def locate(target: str, plugins: Collection[str] = ()) -> Callable[..., Any]:
         factory: Callable[..., Any] = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"_target_={target} cannot be loaded: {error}") from error
+    except Exception as error:  # whatever a package of the user's own raises; run.log has its traceback
+        if target.startswith("runner."):
+            raise
+        raise ConfigurationError(f"_target_={target} cannot be loaded: {type(error).__name__}: {error}") from error
     return factory
 
 
