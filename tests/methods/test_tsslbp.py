@@ -5,8 +5,10 @@ The first three as in main.py and functions/loss_f.py of github.com/stonezwr/TSS
 
 import pytest
 import torch
+from tests import tiny
 from tests.compose import small
 
+from runner.configuration.construct import construct_method
 from runner.errors import ConfigurationError
 from runner.run import assemble
 from runner.spiking import count_loss, kernel_loss
@@ -98,3 +100,9 @@ def test_counts_are_in_proportion_to_the_steps_unless_given(tmp_path):
 def test_what_the_loss_does_not_look_at_is_refused(tmp_path, overrides, message):
     with pytest.raises(ConfigurationError, match=message):
         assembled(tmp_path, *overrides)
+
+
+def test_another_kind_of_network_is_refused_in_words():
+    node, dataset = small("tsslbp").method, tiny.Pictures(labels=True)
+    with pytest.raises(ConfigurationError, match="Labels is no SpikingNetwork; choose model=snn_"):
+        construct_method(node, tiny.setup(tiny.Labels, dataset, {"train": 20}))

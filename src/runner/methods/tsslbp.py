@@ -13,6 +13,7 @@ from torch.optim import AdamW
 
 from runner.errors import ConfigurationError, chosen
 from runner.method import Batch, Method, Objective, Predictor, Setup, Stage
+from runner.methods.objectives import penalised
 from runner.methods.optimizers import prepared
 from runner.models.snn import SpikingNetwork
 from runner.spiking import count_loss, kernel_loss, softmax_loss
@@ -41,7 +42,10 @@ class TSSLBP(Method):
     ) -> None:
         super().__init__()
         network = setup.network()
-        assert isinstance(network, SpikingNetwork)
+        if not isinstance(network, SpikingNetwork):
+            raise ConfigurationError(
+                f"method.loss looks at output currents, and {type(network).__name__} is no SpikingNetwork; choose model=snn_..."
+            )
         self.network = network
         losses: dict[str, Loss] = {"kernel": self._kernel_loss, "count": self._count_loss, "softmax": softmax_loss}
         self.loss = chosen("method.loss", loss, losses)
@@ -83,7 +87,8 @@ class TSSLBP(Method):
         currents = self.network.psc(batch.inputs)
         losses = {task: self.loss(psc, batch.targets[task]) for task, psc in currents.items()}
         scalars = {f"loss/{task}": loss.detach() for task, loss in losses.items()}
-        return Objective(torch.stack(list(losses.values())).sum(), scalars, combined=self.combined)
+        total = torch.stack(list(losses.values())).sum()
+        return penalised(Objective(total, scalars, combined=self.combined), self.network)
 
     def _kernel_loss(self, psc: Tensor, labels: Tensor) -> Tensor:
         neuron = self.network.neuron
