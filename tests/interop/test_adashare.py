@@ -10,6 +10,7 @@ import torch
 from runner.interop.official import adashare
 from runner.policies import gumbel
 from tests.formula import official_state
+from tests.rounding import same_draws
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 CASES = ("hard_k8", "soft_k3")
@@ -41,6 +42,7 @@ def assert_near(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -
     assert (found - expected).norm() <= tolerance * expected.norm()
 
 
+@same_draws
 @pytest.mark.parametrize("name", CASES)
 def test_outputs_losses_and_gradients_in_float64(name):
     case = Case(name, torch.float64)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.compose import composed
+from tests.rounding import same_draws
 
 from runner.run import assemble
 from runner.training.loop import train
@@ -53,6 +54,7 @@ def _double(value):
     return value.double() if value.is_floating_point() else value
 
 
+@same_draws
 @pytest.mark.parametrize("case", CASES)
 def test_no_number_of_a_short_run_changes(case, cache):
     settings = composed(*CASES[case]["overrides"], f"cache_dir={cache}")
