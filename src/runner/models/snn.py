@@ -31,7 +31,7 @@ class SpikingNetwork(nn.Module):
     over "elements". `init` (null: the version's own) draws convolutions uniformly within 1 / sqrt(fan_in) ("released") or
     normally with deviation sqrt(2 / fan_in) ("published"), times `weight_scale`; fully connected layers are always drawn the
     second way, unscaled. `gradient_dtype` "bfloat16" sends gradients back through the weights in that type, nearly twice as
-    fast where the processor has it; all else stays as it is.
+    fast where the processor has units for it and as fast as float32 elsewhere; all else stays as it is.
     Raises `ConfigurationError` for a wrong `layers`, shape or T and for unknown words.
     """
 
