@@ -35,7 +35,7 @@ class Labels(nn.Module):
 
 def dense(tasks: Mapping[str, int]) -> nn.Module:
     sizes: dict[str, Any] = {"layers": [1, 1, 1, 1], "widths": [2, 2, 4, 4], "head_width": 2, "bottleneck": False}
-    return DeepLab(**sizes, dropout=0.2, tasks=tasks, input_shape=(3, SIDE, SIDE))
+    return DeepLab(**sizes, dropout=0.2, statistics="per_task", tasks=tasks, input_shape=(3, SIDE, SIDE))
 
 
 def spiking(tasks: Mapping[str, int]) -> nn.Module:

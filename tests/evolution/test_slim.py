@@ -76,7 +76,13 @@ def test_a_slim_network_lies_in_memory_as_the_dense_one():
 
 @pytest.mark.parametrize("bottleneck", [False, True])
 def test_slim_multi_task_network(bottleneck):
-    sizes = {"layers": [1, 2, 1, 1], "widths": [8, 16, 16, 32], "head_width": 12, "dropout": 0.5}
+    sizes = {
+        "layers": [1, 2, 1, 1],
+        "widths": [8, 16, 16, 32],
+        "head_width": 12,
+        "dropout": 0.5,
+        "statistics": "per_task",
+    }
     torch.manual_seed(0)
     tasks = {"segmentation": 5, "depth": 1}
     model = with_statistics(DeepLab(**sizes, bottleneck=bottleneck, tasks=tasks, input_shape=(3, 33, 33)))

@@ -14,6 +14,7 @@ FIRST_OF_STAGE = (2, 4, 6)  # blocks whose shortcut is a convolution
 def small(tasks=2, **changes):
     torch.manual_seed(0)
     settings = {"layers": [2, 2, 2, 2], "widths": [4, 6, 8, 10], "head_width": 7, "bottleneck": False, "dropout": 0.0}
+    settings["statistics"] = "shared"
     channels = {f"task{number}": number + 2 for number in range(tasks)}
     model = DeepLab(**{**settings, **changes}, tasks=channels, input_shape=(3, 33, 33)).double()
     for name, parameter in model.named_parameters():
@@ -205,7 +206,9 @@ def test_weight_steps_leave_the_gates_alone():
 def test_numbers_of_parameters(layers, expected):
     full = {"widths": [64, 128, 256, 512], "head_width": 1024, "bottleneck": False, "dropout": 0.5}
     with torch.device("meta"):
-        model = DeepLab(layers=layers, **full, tasks={"segmentation": 40}, input_shape=(3, 321, 321))
+        model = DeepLab(
+            layers=layers, **full, statistics="per_task", tasks={"segmentation": 40}, input_shape=(3, 321, 321)
+        )
     assert sum(parameter.numel() for parameter in model.backbone_parameters()) == expected
     assert sum(parameter.numel() for parameter in model.head_parameters()) == 23_240_864
 

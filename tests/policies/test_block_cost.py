@@ -15,6 +15,7 @@ def network(layers, *, widths=(64, 128, 256, 512), bottleneck=False):
         head_width=4,
         bottleneck=bottleneck,
         dropout=0.5,
+        statistics="per_task",
         tasks={"segmentation": 2, "depth": 1},
         input_shape=(3, 224, 224),
     )

@@ -29,7 +29,7 @@ def fold_batch_norm(model: nn.Module, example: Any) -> nn.Module:
     for name, module in model.named_modules():
         if isinstance(module, Convolution):
             hooks.append(module.register_forward_hook(partial(uses.made, name)))
-        elif isinstance(module, BatchNorm) and module.running_mean is not None:
+        elif isinstance(module, BatchNorm) and module.running_mean is not None and module.running_mean.dim() == 1:
             hooks.append(module.register_forward_pre_hook(partial(uses.normalized, name)))
     try:
         with evaluation(model), uses:

@@ -39,7 +39,7 @@ def extract(model: nn.Module, masks: Masks, example: Any) -> nn.Module:
                 state[f"{name}.bias"] = state[f"{name}.bias"][outputs]
         else:
             for key, value in model.get_submodule(name).state_dict(prefix=f"{name}.").items():
-                state[key] = value[inputs] if value.dim() else value
+                state[key] = value[..., inputs] if value.dim() else value
     slim = deepcopy(model)
     load(slim, state)
     _compare(model, masks, slim, example)

@@ -27,6 +27,7 @@ def adashare(path_or_state_dict: Source, num_classes: list[int], layers: list[in
         head_width=HEAD_WIDTH,
         bottleneck=bottleneck,
         dropout=0.5,
+        statistics="shared",
         tasks=tasks,
         input_shape=(3, 0, 0),
     )

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from torch import nn
 
 from runner.layers.kinds import BatchNorm
+from runner.layers.task_norm import TaskNorm
 
 
 def momenta(groups: Sequence[Sequence[int]], momentum: float) -> list[float]:
@@ -24,7 +25,8 @@ def momenta(groups: Sequence[Sequence[int]], momentum: float) -> list[float]:
 @contextmanager
 def as_passes(module: nn.Module, groups: Sequence[Sequence[int]], index: int) -> Iterator[None]:
     """Let one forward pass of `module` update its batch-norm statistics as the passes of group `index` would."""
-    norms = [child for child in module.modules() if isinstance(child, BatchNorm)] if module.training else []
+    found = [child for child in module.modules() if isinstance(child, BatchNorm)] if module.training else []
+    norms = [norm for norm in found if not isinstance(norm, TaskNorm)]  # whose statistics all passes share
     before = [norm.momentum for norm in norms]
     for norm, momentum in zip(norms, before, strict=True):
         assert momentum is not None

@@ -5,19 +5,24 @@ github.com/sunxm2357/AdaShare.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from runner.errors import chosen
 from runner.layers.dilated import DilatedConv2d
 from runner.layers.dropout import RectifiedDropout
 from runner.layers.kinds import BatchNorm
 from runner.layers.passes import as_passes
+from runner.layers.task_norm import TaskNorm, alike, for_tasks
 from runner.models import Gated, Heads
 
+Norm = Callable[[int], nn.Module]  # channels -> batch norm
 STRIDES, DILATIONS, ASPP_DILATIONS = (1, 2, 1, 1), (1, 1, 2, 4), (6, 12, 18, 24)
 
 
@@ -27,26 +32,30 @@ class Block(nn.Module):
     The bodies are AdaShare's models/base.py, BasicBlock and Bottleneck.
     """
 
-    def __init__(self, channels: int, width: int, stride: int, dilation: int, *, bottleneck: bool, first: bool) -> None:
+    def __init__(
+        self, channels: int, width: int, stride: int, dilation: int, *, bottleneck: bool, first: bool, norm: Norm
+    ) -> None:
         super().__init__()
         self.out_channels = width * (4 if bottleneck else 1)
         if bottleneck:
             self.body = nn.Sequential(
-                *_conv_norm(channels, width, 1, stride=stride),
+                *_conv_norm(norm, channels, width, 1, stride=stride),
                 nn.ReLU(inplace=True),
-                *_conv_norm(width, width, 3, dilation=dilation),
+                *_conv_norm(norm, width, width, 3, dilation=dilation),
                 nn.ReLU(inplace=True),
-                *_conv_norm(width, self.out_channels, 1),
+                *_conv_norm(norm, width, self.out_channels, 1),
             )
         else:
             self.body = nn.Sequential(
-                *_conv_norm(channels, width, 3, stride=stride, dilation=dilation),
+                *_conv_norm(norm, channels, width, 3, stride=stride, dilation=dilation),
                 nn.ReLU(inplace=True),
-                *_conv_norm(width, width, 3, dilation=dilation),
+                *_conv_norm(norm, width, width, 3, dilation=dilation),
             )
         changes = first and (stride != 1 or channels != self.out_channels or dilation in (2, 4))
         self.shortcut = (
-            nn.Sequential(*_conv_norm(channels, self.out_channels, 1, stride=stride)) if changes else nn.Identity()
+            nn.Sequential(*_conv_norm(norm, channels, self.out_channels, 1, stride=stride))
+            if changes
+            else nn.Identity()
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,12 +64,12 @@ class Block(nn.Module):
 
 
 def _conv_norm(
-    channels: int, width: int, kernel: int, *, stride: int = 1, dilation: int = 1
+    norm: Norm, channels: int, width: int, kernel: int, *, stride: int = 1, dilation: int = 1
 ) -> tuple[nn.Module, nn.Module]:
     if dilation > 1:
-        return DilatedConv2d(channels, width, dilation, bias=False), nn.BatchNorm2d(width)
+        return DilatedConv2d(channels, width, dilation, bias=False), norm(width)
     conv = nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2, bias=False)
-    return conv, nn.BatchNorm2d(width)
+    return conv, norm(width)
 
 
 class Head(nn.Module):
@@ -105,7 +114,8 @@ class DeepLab(Gated):
     """The supernet of AdaShare, and with all blocks executed the network of hard sharing.
 
     `layers` blocks and `widths` channels per stage; `head_width` channels inside the heads. Output stride 8; the stem's pool
-    has ceil mode, so 321 pixels become 41 and 224 become 29.
+    has ceil mode, so 321 pixels become 41 and 224 become 29. `statistics`: the running averages of batch norm are "per_task",
+    each of the path that the task takes, or "shared", blended over all tasks as the official code has them.
     """
 
     def __init__(
@@ -116,13 +126,16 @@ class DeepLab(Gated):
         head_width: int,
         bottleneck: bool,
         dropout: float,
+        statistics: Literal["per_task", "shared"],
         tasks: Mapping[str, int],
         input_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
+        own: Norm = partial(TaskNorm, tasks=len(tasks))
+        norm = chosen("model.statistics", statistics, {"per_task": own, "shared": nn.BatchNorm2d})
         self.stem = nn.Sequential(
             nn.Conv2d(input_shape[0], widths[0], 7, stride=2, padding=3, bias=False),
-            nn.BatchNorm2d(widths[0]),
+            norm(widths[0]),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True),
         )
@@ -130,7 +143,9 @@ class DeepLab(Gated):
         for count, width, stride, dilation in zip(layers, widths, STRIDES, DILATIONS, strict=True):
             for number in range(count):
                 first = number == 0
-                block = Block(channels, width, stride if first else 1, dilation, bottleneck=bottleneck, first=first)
+                block = Block(
+                    channels, width, stride if first else 1, dilation, bottleneck=bottleneck, first=first, norm=norm
+                )
                 blocks.append(block)
                 channels = block.out_channels
         self.blocks = nn.ModuleList(blocks)
@@ -167,17 +182,22 @@ class DeepLab(Gated):
 
         `gates` (tasks, blocks) weigh executing against skipping, x -> g f(x) + (1 - g) shortcut(x), in the order of the
         heads; without gates all tasks share one pass with every block executed. The first `closed` blocks are executed by
-        every task whatever their gates (the curriculum). With gates the batch-norm statistics end up as one pass per task
-        would leave them, except that a block which a fixed gate of 0 skips is not computed at all.
+        every task whatever their gates (the curriculum). A block which a fixed gate of 0 skips is not computed at all, and
+        apart from that shared batch-norm statistics end up as one pass per task would leave them. In evaluation tasks whose
+        statistics differ part, for each reads its own.
         """
-        if gates is None:
+        everyone = tuple(range(len(self.heads)))
+        if gates is None and len(alike(self, everyone)) == 1:
             x = self.stem(inputs)
             for block in self.blocks:
                 x = block(x)
             return self.heads(x)
-        everyone = tuple(range(len(self.heads)))
-        with as_passes(self.stem, [everyone], 0):
-            groups = [_Group(everyone, self.stem(inputs))]
+        if gates is None:
+            gates = torch.ones(len(self.heads), len(self.blocks), dtype=inputs.dtype, device=inputs.device)
+        groups = []
+        for tasks in alike(self.stem, everyone):
+            with _passes(self.stem, [tasks], 0):
+                groups.append(_Group(tasks, self.stem(inputs)))
         values = gates.detach().tolist()
         for number, block in enumerate(self.blocks):
             assert isinstance(block, Block)
@@ -189,19 +209,20 @@ class DeepLab(Gated):
 
 
 def _advance(block: Block, groups: list[_Group], values: list[float], gates: Tensor, *, learned: bool) -> list[_Group]:
-    """Take every group through one block; tasks part where their gates differ."""
+    """Take every group through one block; tasks part where their gates or, in evaluation, their statistics differ."""
+    groups = [_Group(tasks, group.x) for group in groups for tasks in alike(block, group.tasks)]
     executing = [[task for task in group.tasks if learned or values[task] != 0] for group in groups]
     busy = [index for index, tasks in enumerate(executing) if tasks]
     advanced: list[_Group] = []
     for index, group in enumerate(groups):
-        with as_passes(block.shortcut, [other.tasks for other in groups], index):
+        with _passes(block.shortcut, [other.tasks for other in groups], index):
             passed = block.shortcut(group.x)
         skipping = tuple(task for task in group.tasks if task not in executing[index])
         if skipping:
             advanced.append(_Group(skipping, passed))
         if not executing[index]:
             continue
-        with as_passes(block.body, [executing[other] for other in busy], busy.index(index)):
+        with _passes(block.body, [executing[other] for other in busy], busy.index(index)):
             executed = F.relu_(passed + block.body(group.x))
         whole = tuple(task for task in executing[index] if not learned and values[task] == 1)
         if whole:
@@ -210,3 +231,10 @@ def _advance(block: Block, groups: list[_Group], values: list[float], gates: Ten
             if task not in whole:
                 advanced.append(_Group((task,), torch.lerp(passed, executed, gates[task])))
     return advanced
+
+
+@contextmanager
+def _passes(module: nn.Module, groups: Sequence[Sequence[int]], index: int) -> Iterator[None]:
+    """One forward pass of `module` for the tasks of group `index`, out of all groups that take one."""
+    with for_tasks(module, groups[index]), as_passes(module, groups, index):
+        yield

@@ -1,0 +1,82 @@
+"""Batch norm for networks whose tasks take paths of their own: shared weights, running statistics of each task."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class TaskNorm(nn.BatchNorm2d):
+    """Batch norm of maps (B, C, H, W) with `running_mean` and `running_var` (K, C), a row for each of K tasks.
+
+    Statistics of activations that a task never has are no statistics of its path: with one row for all of them a network is
+    measured with a blend. `for_tasks` says whose pass it is; without it all tasks share it. In training the rows of these tasks
+    are updated, in evaluation their row is read, which has to be the same for all of them.
+    """
+
+    def __init__(self, channels: int, tasks: int) -> None:
+        super().__init__(channels)
+        self.register_buffer("running_mean", torch.zeros(tasks, channels))
+        self.register_buffer("running_var", torch.ones(tasks, channels))
+        self.tasks: Sequence[int] = range(tasks)
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Running means and variances, both (K, C)."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        return self.running_mean, self.running_var
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) of the same shape."""
+        rows = self.statistics()
+        if not self.training:
+            mean, variance = (values[self.tasks[0]] for values in rows)
+            return F.batch_norm(x, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
+        mean, variance = (torch.zeros_like(values[0]) for values in rows)
+        result = F.batch_norm(x, mean, variance, self.weight, self.bias, True, 1.0, self.eps)
+        assert self.momentum is not None
+        assert self.num_batches_tracked is not None
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            for old, new in zip(rows, (mean, variance), strict=True):
+                for row in self.tasks if len(self.tasks) < len(old) else (slice(None),):
+                    old[row].lerp_(new, self.momentum)
+        return result
+
+    def _load_from_state_dict(self, state: Mapping[str, Any], prefix: str, *arguments: Any) -> None:
+        """Take one row of statistics, as plain batch norm has, for that of every task."""
+        for name, own in zip(("running_mean", "running_var"), self.statistics(), strict=True):
+            value = state.get(prefix + name)
+            if isinstance(value, Tensor) and value.dim() == 1:
+                state = {**state, prefix + name: value.expand(len(own), -1)}
+        super()._load_from_state_dict(dict(state), prefix, *arguments)
+
+
+@contextmanager
+def for_tasks(module: nn.Module, tasks: Sequence[int]) -> Iterator[None]:
+    """Let forward passes of `module` be those of `tasks` to every `TaskNorm` in it."""
+    norms = [child for child in module.modules() if isinstance(child, TaskNorm)]
+    before = [norm.tasks for norm in norms]
+    for norm in norms:
+        norm.tasks = tasks
+    try:
+        yield
+    finally:
+        for norm, everyone in zip(norms, before, strict=True):
+            norm.tasks = everyone
+
+
+def alike(module: nn.Module, tasks: Sequence[int]) -> list[tuple[int, ...]]:
+    """The tasks in groups that can share a pass of `module`: in training all, in evaluation those of equal statistics."""
+    norms = [child for child in module.modules() if isinstance(child, TaskNorm)]
+    if module.training or not norms or len(tasks) < 2:
+        return [tuple(tasks)]
+    rows = torch.cat([value for norm in norms for value in norm.statistics()], 1)[list(tasks)]
+    groups: dict[int, tuple[int, ...]] = {}  # place of the first of a group -> its tasks
+    for place, task in enumerate(tasks):
+        first = next((other for other in groups if torch.equal(rows[place], rows[other])), place)
+        groups[first] = (*groups.get(first, ()), task)
+    return list(groups.values())
