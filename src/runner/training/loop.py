@@ -46,9 +46,6 @@ def train(
 ) -> None:
     """Descend the method's stages in order from `start`, the position of a restored checkpoint or the beginning."""
     method.train()
-    for optimizer in method.optimizers.values():
-        for group in optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])  # what a schedule's factors multiply
     stages = method.stages()
     for index, stage in enumerate(stages):
         if index < start.stage:
@@ -88,7 +85,7 @@ def take_step(
     optimizer = method.optimizers[stage.optimizer]
     factor = stage.schedule(step / stage.steps)
     for group in optimizer.param_groups:
-        group["lr"] = group["initial_lr"] * factor
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
     with autocast():
         objective = stage.objective(batch)
     optimizer.zero_grad(set_to_none=True)

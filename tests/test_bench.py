@@ -1,0 +1,30 @@
+"""The benchmarks run: one round of our own step each, as their command lines say."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).resolve().parents[1] / "scripts" / "bench"
+
+
+@pytest.mark.parametrize(
+    ("script", "case"),
+    [("adashare", ("--case", "2t_129_a2")), ("ke", ("--case", "train_64")), ("tsslbp", ("--networks", "mnist"))],
+)
+def test_a_round_of_our_own_step(script, case):
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        str(BENCH / f"{script}.py"),
+        *case,
+        "--variants",
+        "ours",
+        "--rounds",
+        "1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert any(line.startswith("ours") for line in done.stdout.splitlines())
