@@ -123,12 +123,11 @@ def test_the_budget_is_what_the_compared_weights_were_trained_on(tmp_path):
 
 def test_every_predictor_that_is_a_network_has_its_costs(tmp_path):
     """3x3 convolutions of 3 channels to 4 or 2, then 1x1 to 3: weights and biases; on 64 pixels of one sample."""
-    summary = finished(tmp_path / "run", asked=settings(tasks=["animal"]), learned={"costs": {"half": {"extra": 1.5}}})
+    summary = finished(tmp_path / "run", asked=settings(tasks=["animal"]))
     costs = summary["costs"]
     assert list(costs) == ["whole", "half"]
     assert costs["whole"]["parameters"] == 4 * 28 + 3 * 5 == summary["parameters"]
     assert costs["half"]["macs"] == 64 * (2 * 27 + 2 * 3)
-    assert costs["half"]["extra"] == 1.5
     assert costs["whole"]["seconds_batch32"] > 0
 
 
@@ -138,11 +137,8 @@ def test_latency_is_measured_where_there_are_networks_to_compare(monkeypatch):
     images = Images(["animal"])
     data = Data(images, seed=0, selection="last", scale=1.0, batch_size=4, device=torch.device("cpu"))
     networks = {"whole": Net(4, {"animal": 3}), "half": Net(2, {"animal": 3})}
-    assert network_costs({"whole": networks["whole"]}, data, {"other": {"macs": 5}}) == {
-        "whole": {},
-        "other": {"macs": 5},
-    }
-    network_costs(networks, data, {})
+    assert network_costs({"whole": networks["whole"]}, data) == {"whole": {}}
+    network_costs(networks, data)
     assert asked == [{"axis": 0, "latency": False}, *[{"axis": 0, "latency": True}] * 2]
 
 

@@ -39,13 +39,10 @@ def networks(method: Method) -> dict[str, nn.Module]:
     return {name: network().eval() for name, network in given.items() if network is not None}
 
 
-def network_costs(
-    networks: Mapping[str, nn.Module], data: Data, given: Mapping[str, Mapping[str, float]]
-) -> dict[str, dict[str, float]]:
-    """What every network costs, completed by what the method gives; latency where there is another to compare it with."""
-    example, axis = data.example().to(data.device), data.sample_axis
-    found = {name: costs(network, example, axis=axis, latency=len(networks) > 1) for name, network in networks.items()}
-    return {name: {**found.get(name, {}), **given.get(name, {})} for name in {**found, **given}}
+def network_costs(networks: Mapping[str, nn.Module], data: Data) -> dict[str, dict[str, float]]:
+    """What every network costs; latency where there is another to compare it with."""
+    example, axis, several = data.example().to(data.device), data.sample_axis, len(networks) > 1
+    return {name: costs(network, example, axis=axis, latency=several) for name, network in networks.items()}
 
 
 def observed(

@@ -42,7 +42,7 @@ def finish(settings: Settings, folder: RunFolder, method: Method, data: Data, se
     context = autocast(settings.precision, data.device)
     spiking = observed(found, main, data, context)
     measured = Measured(pictures(method, main, data, context), spiking[1] if spiking else None)
-    costs = network_costs(found, data, learned.pop("costs", {}))
+    costs = network_costs(found, data)
     summary = {
         **_result(settings, folder, method, data, session),
         **_asked(settings, data),
