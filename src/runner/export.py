@@ -117,6 +117,10 @@ class RecordedTask(Task):
         """None: an exported network is not trained."""
         raise AssertionError("an exported network is not trained")
 
+    def resolved(self, prediction: Tensor, size: Sequence[int]) -> Tensor:
+        """None: what kind of task it was is not known."""
+        raise AssertionError("an exported network's predictions stay as they are")
+
     def meter(self) -> Meter:
         """None: an exported network is not measured."""
         raise AssertionError("an exported network is not measured")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn import metrics as sklearn
-from torch.nn import functional as F
+from tests.tasks.full_size import bilinear
 from torchmetrics import MeanAbsoluteError, MeanAbsolutePercentageError
 
 from runner.tasks.depth import Depth
@@ -14,10 +14,10 @@ def pixels(*values):
 
 
 def random_batches():
-    """Predictions (B, 1, 6, 8), some negative, and targets (B, 1, 24, 32), a fifth unknown."""
+    """Predictions (B, 1, 6, 8), some negative, multiples of 1/256, and targets (B, 1, 24, 32), a fifth unknown."""
     generator = torch.Generator().manual_seed(0)
     for batch in (5, 2, 1):
-        prediction = 3 * torch.randn(batch, 1, 6, 8, generator=generator) + 3
+        prediction = (3 * torch.randn(batch, 1, 6, 8, generator=generator) + 3).mul(256).round() / 256
         target = 6 * torch.rand(batch, 1, 24, 32, generator=generator) + 0.5
         yield prediction, target * (torch.rand(target.shape, generator=generator) < 0.8)
 
@@ -80,7 +80,7 @@ def test_metrics_are_those_of_torchmetrics_and_scikit_learn():
     for prediction, target in random_batches():
         meter.update(prediction, target)
         valid = target > 0
-        full = F.interpolate(prediction, (24, 32))[valid]
+        full = bilinear(prediction, 4)[valid]
         mae.update(full, target[valid])
         mape.update(full, target[valid])
         labels.append(target[valid])

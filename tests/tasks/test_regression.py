@@ -2,7 +2,7 @@ from math import nan
 
 import pytest
 import torch
-from torch.nn import functional as F
+from tests.tasks.full_size import bilinear
 from torchmetrics import MeanAbsoluteError
 
 from runner.tasks.regression import HeatMap
@@ -22,16 +22,25 @@ def test_a_pixel_without_label_gives_no_gradient():
     assert prediction.grad.flatten().tolist() == [0.5, -0.5, 0]
 
 
+def test_a_label_comes_down_by_its_mean_and_officially_as_a_sample():
+    target = torch.zeros(1, 1, 8, 8)
+    target[0, 0, 3, 3] = 1  # between the pixels 0 and 4 that a quarter of the size looks at
+    prediction = torch.zeros(1, 1, 2, 2)
+    # cells of 4 x 4 pixels on pixels 0 and 4, halves of pixels 2 and 6 at the ends of the second: 0 is cut to 0 ... 2
+    assert HeatMap().loss(prediction, target).item() == pytest.approx(1 / 16 / 4)
+    assert HeatMap(metrics="official").loss(prediction, target) == 0
+
+
 def test_error_is_that_of_torchmetrics():
     generator = torch.Generator().manual_seed(0)
     meter, mae, errors = HeatMap().meter(), MeanAbsoluteError(), []
     for batch in (5, 2, 1):
-        prediction = torch.randn(batch, 1, 6, 8, generator=generator)
+        prediction = torch.randn(batch, 1, 6, 8, generator=generator).mul(256).round() / 256  # exact between cells
         target = torch.rand(batch, 1, 24, 32, generator=generator)
         target[torch.rand(target.shape, generator=generator) < 0.2] = nan
         meter.update(prediction, target)
         valid = ~target.isnan()
-        full = F.interpolate(prediction, (24, 32))[valid]
+        full = bilinear(prediction, 4)[valid]
         mae.update(full, target[valid])
         errors.append((full - target[valid]).abs().double())
     assert meter.compute()["error"] == pytest.approx(mae.compute().item(), rel=1e-6)

@@ -1,10 +1,12 @@
 """What every kind of task promises."""
 
+import math
 from dataclasses import FrozenInstanceError
 from math import isnan
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from runner.errors import ConfigurationError
 from runner.tasks.classification import Classification
@@ -18,10 +20,11 @@ DENSE = {
     "segmentation, weighted": Segmentation(classes=5, weights=(1.0, 2.0, 3.0, 4.0, 5.0)),
     "segmentation, void -1": Segmentation(classes=5, ignore=-1, metrics="official"),
     "normals": Normals(),
-    "normals, raw": Normals(coding="raw"),
+    "normals, official": Normals(coding="raw", metrics="official"),
     "depth": Depth(),
     "depth, official": Depth(metrics="official"),
     "heat map": HeatMap(),
+    "heat map, official": HeatMap(metrics="official"),
 }
 ALL = {**DENSE, "classification": Classification(classes=10, smoothing=0.1), "binary": Classification(classes=2)}
 dense = pytest.mark.parametrize("task", DENSE.values(), ids=DENSE)
@@ -132,8 +135,12 @@ def test_meters_leave_autograd_and_inference_mode_aside(task):
     assert meter.compute() == plain.compute()
 
 
-@dense
-def test_labels_come_down_and_predictions_go_up_by_nearest_neighbour(task):
+OFFICIAL = {name: task for name, task in DENSE.items() if task.metrics == "official"}
+STANDARD = {name: task for name, task in DENSE.items() if task.metrics == "standard"}
+
+
+@pytest.mark.parametrize("task", OFFICIAL.values(), ids=OFFICIAL)
+def test_official_labels_come_down_and_predictions_go_up_by_nearest_neighbour(task):
     prediction, target = predicted(task, 2, 4, 5), labelled(task, 2, 12, 15)
     corner = target[..., ::3, ::3]
     assert task.loss(prediction, target) == task.loss(prediction, corner)
@@ -142,6 +149,34 @@ def test_labels_come_down_and_predictions_go_up_by_nearest_neighbour(task):
     meter.update(prediction, target)
     full.update(repeated, target)
     assert meter.compute() == full.compute()
+
+
+@pytest.mark.parametrize("task", STANDARD.values(), ids=STANDARD)
+def test_what_is_measured_is_what_is_resolved(task):
+    """A meter finds a resolved prediction as good as the prediction itself."""
+    prediction, target = predicted(task, 2, 4, 5), labelled(task, 2, 12, 15)
+    found = task.resolved(prediction, (12, 15))
+    full = F.one_hot(found, task.channels).movedim(-1, 1).float() if isinstance(task, Segmentation) else found
+    assert found.shape == target.shape
+    assert found.dtype == target.dtype
+    meter, whole = task.meter(), task.meter()
+    meter.update(prediction, target)
+    whole.update(full, target)
+    assert meter.compute() == pytest.approx(whole.compute(), rel=1e-6)
+
+
+@pytest.mark.parametrize("task", STANDARD.values(), ids=STANDARD)
+def test_a_cell_lies_on_its_pixel(task):
+    """What a cell says is said at pixel i H / h: no half cell off."""
+    prediction = predicted(task, 1, 4, 5)
+    at_cells = task.resolved(prediction, (12, 15))[..., ::3, ::3]
+    torch.testing.assert_close(at_cells, task.resolved(prediction, (4, 5)))
+
+
+def test_a_label_is_resolved_to_probabilities():
+    (probabilities,) = Classification(classes=3).resolved(torch.tensor([[0.0, 1.0, 2.0]]), (5, 5))
+    e = math.e
+    assert probabilities.tolist() == pytest.approx([1 / (1 + e + e * e), e / (1 + e + e * e), e * e / (1 + e + e * e)])
 
 
 @every

@@ -18,12 +18,12 @@ SHOWN_IMAGES = 4
 
 
 class Pictures(NamedTuple):
-    """A few test images, what is true of them and what was predicted, on the CPU."""
+    """A few test images, what is true of them and what was predicted, as it was measured, on the CPU."""
 
     images: Tensor  # (B, C, H, W)
     targets: Mapping[str, Tensor]
     predictions: Mapping[str, Tensor]
-    class_names: Mapping[str, tuple[str, ...]]
+    class_names: Mapping[str, tuple[str, ...]]  # numbers where there are none
 
 
 class Measured(NamedTuple):
@@ -66,9 +66,11 @@ def pictures(method: Method, predictor: str, data: Data, autocast: Autocast) -> 
     method.eval()
     with autocast():
         predicted = method.predictors()[predictor].predict(batch.inputs)
+    tasks, size = data.dataset.tasks, batch.inputs.shape[-2:]
+    numbered = {name: tuple(map(str, range(task.channels))) for name, task in tasks.items()}
     return Pictures(
         batch.inputs.cpu(),
         {name: value.cpu() for name, value in batch.targets.items()},
-        {name: value.float().cpu() for name, value in predicted.items()},
-        data.dataset.class_names,
+        {name: tasks[name].resolved(value.float(), size).cpu() for name, value in predicted.items()},
+        {**numbered, **data.dataset.class_names},
     )

@@ -1,7 +1,7 @@
 """Kinds of tasks: what is predicted, the loss that trains it and the metrics that judge it; one file per kind."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -43,6 +43,14 @@ class Task(ABC):
 
         A mean over valid elements divides by `whole` of their count, so that the mean of the losses of equal parts of a batch
         is the loss of the whole batch where `whole` gives the parts' mean count.
+        """
+
+    @abstractmethod
+    def resolved(self, prediction: Tensor, size: Sequence[int]) -> Tensor:
+        """What a prediction says for pictures of `size` (H, W), in the form and unit of the task's targets.
+
+        It is what the metrics compare with the targets: classes (B, H, W) int64, numbers or directions (B, C, H, W). Of a
+        label task the probabilities of the classes (B, classes), whatever the size.
         """
 
     @abstractmethod

@@ -1,6 +1,6 @@
 """Classification of whole images: cross-entropy with label smoothing, top-1 and top-5 accuracy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -37,6 +37,10 @@ class Classification(Task):
         Label smoothing is due to Szegedy et al. 2016; with s = 0 this is cross-entropy.
         """
         return F.cross_entropy(at_least_float32(prediction), target, label_smoothing=self.smoothing)
+
+    def resolved(self, prediction: Tensor, size: Sequence[int]) -> Tensor:
+        """Probabilities (B, classes)."""
+        return at_least_float32(prediction).softmax(1)
 
     def meter(self) -> "ClassificationMeter":
         """A fresh accumulator."""

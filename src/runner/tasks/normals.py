@@ -1,6 +1,6 @@
 """Surface normals: cosine loss, angular errors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from runner.errors import require_word
 from runner.tasks import Meter, Task, Whole, own
-from runner.tasks.dense import at_least_float32, resize_nearest, weighted_mean
+from runner.tasks.dense import Rules, at_least_float32, resize_bilinear, resize_nearest, weighted_mean
 from runner.tasks.metrics import AngleMedian, RunningMean, angles, unit_vectors
 
 Coding = Literal["centred", "raw"]
@@ -31,12 +31,14 @@ class Normals(Task):
     """
 
     coding: Coding = "centred"
+    metrics: Rules = "standard"
     channels = 3
     kind = "dense"
     higher_is_better = HIGHER_IS_BETTER
 
     def __post_init__(self) -> None:
         require_word("coding", self.coding, Coding)
+        require_word("metrics", self.metrics, Rules)
 
     def directions(self, target: Tensor) -> Tensor:
         """Unit vectors that a prediction is compared with, (B, 3, H, W); meaningless where there is no label."""
@@ -50,6 +52,13 @@ class Normals(Task):
         label = resize_nearest(target, prediction.shape[-2:])
         cosine = (unit_vectors(at_least_float32(prediction)) * self.directions(label)).sum(1)
         return weighted_mean(1 - cosine, labelled(label), whole)
+
+    def resolved(self, prediction: Tensor, size: Sequence[int]) -> Tensor:
+        """Unit vectors in the coding, (B, 3, H, W); zero where the prediction has no direction."""
+        vectors = unit_vectors(prediction.float())
+        if self.metrics == "official" or vectors.shape[-2:] == tuple(size):
+            return resize_nearest(vectors, size)
+        return unit_vectors(resize_bilinear(vectors, size))
 
     def meter(self) -> "NormalsMeter":
         """A fresh accumulator of angular errors."""
@@ -65,7 +74,7 @@ class NormalsMeter(Meter):
     """Angle between prediction and label: `mean`, `median` in degrees, `within_t` = percentage of angles <= t degrees.
 
     All of them over all labelled pixels of the split, every pixel the same; the prediction is brought to the label's
-    size by nearest neighbour; the median is exact to 1e-6 (`AngleMedian`). A prediction of length 0 is 90 degrees off.
+    size (`Normals.resolved`); the median is exact to 1e-6 (`AngleMedian`). A prediction of length 0 is 90 degrees off.
     """
 
     def __init__(self, task: Normals) -> None:
@@ -76,7 +85,7 @@ class NormalsMeter(Meter):
     @torch.inference_mode()
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Take in a batch: prediction (B, 3, h, w), target (B, 3, H, W)."""
-        predicted = resize_nearest(unit_vectors(prediction.float()), target.shape[-2:])
+        predicted = self._task.resolved(prediction, target.shape[-2:])
         valid = labelled(target)
         angle = angles(predicted, self._task.directions(target))
         total = torch.where(valid, angle, 0).sum(dtype=torch.float64)

@@ -1,9 +1,8 @@
 """Semantic segmentation: cross-entropy, mean intersection over union, pixel accuracy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,10 +10,9 @@ from torch.nn import functional as F
 
 from runner.errors import require_word
 from runner.tasks import Meter, Task, Whole, own
-from runner.tasks.dense import at_least_float32, resize_nearest, weighted_mean
+from runner.tasks.dense import Rules, at_least_float32, resize_bilinear, resize_nearest, weighted_mean
 from runner.tasks.metrics import RunningMean, confusion_matrix, intersection_over_union
 
-Rules = Literal["standard", "official"]
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"miou": True, "pixel_accuracy": True})
 
 
@@ -47,13 +45,20 @@ class Segmentation(Task):
         losses = F.cross_entropy(at_least_float32(prediction), label, ignore_index=self.ignore, reduction="none")
         return weighted_mean(losses, weight, whole)
 
+    def resolved(self, prediction: Tensor, size: Sequence[int]) -> Tensor:
+        """Classes, (B, H, W) int64: of the bilinear scores, or under the official rules the nearest cell's."""
+        if self.metrics == "official" or prediction.shape[-2:] == tuple(size):
+            return resize_nearest(prediction.argmax(1), size)
+        # one picture after the other: scores of all classes at full size would not fit the processor's caches
+        return torch.stack([resize_bilinear(scores, size).argmax(0) for scores in prediction.float()])
+
     def meter(self) -> "SegmentationMeter":
         """A fresh accumulator; `metrics` says by which rules."""
         return SegmentationMeter(self)
 
 
 class SegmentationMeter(Meter):
-    """`miou` and `pixel_accuracy` in percent; the predicted class is brought to the label's size by nearest neighbour.
+    """`miou` and `pixel_accuracy` in percent of the classes at the label's size (`Segmentation.resolved`).
 
     Standard: one confusion matrix over all valid pixels of the split; miou is the mean IoU over the classes that occur
     in label or prediction, pixel_accuracy the share of valid pixels that are right.
@@ -70,7 +75,7 @@ class SegmentationMeter(Meter):
     @torch.inference_mode()
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Take in a batch: prediction (B, classes, h, w), target (B, H, W)."""
-        predicted = resize_nearest(prediction.argmax(1), target.shape[-2:])
+        predicted = self._task.resolved(prediction, target.shape[-2:])
         confusion = confusion_matrix(predicted, target, target != self._task.ignore, self._task.classes)
         self._confusion = self._confusion.to(confusion.device) + confusion
         if self._task.metrics == "official":

@@ -28,14 +28,15 @@ def everything(count=3, height=60, width=80, classes=40):
         "scene": torch.arange(count) % 3,
     }
     channels = {"segmentation": classes, "normals": 3, "depth": 1, "edges": 1, "keypoints": 1}
-    guesses = {task: draw(number, 9, 11) for task, number in channels.items()}
+    guesses = {task: draw(number, height, width) for task, number in channels.items()}
+    guesses["segmentation"] = guesses["segmentation"].argmax(1)
     return draw(3, height, width), targets, {**guesses, "scene": torch.eye(3)[(torch.arange(count) + 1) % 3]}
 
 
 @pytest.mark.parametrize(
     ("tasks", "names"),
     [
-        (["segmentation"], {}),
+        (["segmentation"], {"segmentation": [str(number) for number in range(40)]}),
         (["normals"], NAMES),
         (["depth"], NAMES),
         (["segmentation", "normals", "depth", "edges", "keypoints", "scene"], NAMES),
@@ -89,8 +90,8 @@ def test_long_names_are_cut_to_three_lines():
 
 def test_the_picture_shows_the_classes(picture):
     target = torch.zeros(1, 40, 40, dtype=torch.int64)
-    guess = F.one_hot(torch.full((1, 8, 8), 2), 3).permute(0, 3, 1, 2).float()
-    predictions(torch.rand(1, 3, 40, 40), {"segmentation": target}, {"segmentation": guess}, {}, picture.path)
+    guess, names = torch.full((1, 40, 40), 2), {"segmentation": ["wall", "floor", "table"]}
+    predictions(torch.rand(1, 3, 40, 40), {"segmentation": target}, {"segmentation": guess}, names, picture.path)
     pixels, (truth, _, found) = picture.pixels(), np.rint(255 * categorical(3)).astype(int)
     third = pixels.shape[1] // 3
     middle = pixels.shape[0] // 2

@@ -125,7 +125,7 @@ def default_crop(size: tuple[int, int]) -> tuple[int, int]:
 def _tasks(classes: int, metrics: Metrics, normals: NormalCoding) -> dict[str, Task]:
     return {
         "segmentation": Segmentation(classes=classes, metrics=metrics),
-        "normals": Normals(coding=normals),
+        "normals": Normals(coding=normals, metrics=metrics),
         "depth": Depth(metrics=metrics),
     }
 

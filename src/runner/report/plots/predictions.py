@@ -28,8 +28,9 @@ _FIELDS = {"depth": ("cividis", " (m)"), "heat map": ("magma", "")}  # colours a
 def predictions(images: Tensor, targets: Tensors, predictions: Tensors, class_names: Names, path: Path) -> None:
     """A row per image (B, C, H, W): the input, then ground truth and prediction of every dense task.
 
-    Label tasks are written under the input: ✓ and the class, or ✗, the predicted and the true class. Predictions are as
-    the network gives them, at their own resolution. Classes of tasks without `class_names` are shown by their numbers.
+    Label tasks are written under the input: ✓ and the class, or ✗, the predicted and the true class. Predictions are what was
+    measured, `Task.resolved`: classes (B, H, W), numbers and directions (B, C, H, W), probabilities (B, classes). Classes of
+    label tasks without `class_names` are shown by their numbers.
     Inputs are stretched to their range of brightness; a scalar field has one colour scale for all images, that of the
     labelled pixels.
     """
@@ -57,7 +58,8 @@ def predictions(images: Tensor, targets: Tensors, predictions: Tensors, class_na
             for row, (line, shade) in enumerate(texts[number]):
                 _note(axes, line, shade, row)
         for position, task in enumerate(dense):
-            _dense(figure, sheet, 1 + 2 * position, task, kinds[task], targets[task], predictions[task])
+            count = len(class_names.get(task, ()))
+            _dense(figure, sheet, 1 + 2 * position, task, kinds[task], targets[task], predictions[task], count)
         if legend:
             sheet.legend(figure, legend)
 
@@ -95,20 +97,19 @@ def _note(axes: Axes, text: str, shade: str, row: int = 0) -> None:
 
 
 def _dense(
-    figure: Figure, sheet: Sheet, column: int, task: str, found: Kind, target: Tensor, prediction: Tensor
+    figure: Figure, sheet: Sheet, column: int, task: str, found: Kind, target: Tensor, prediction: Tensor, classes: int
 ) -> None:
-    """Fill the columns of ground truth and prediction."""
-    given, guess = target.cpu().numpy(), prediction.detach().double().cpu().numpy()
+    """Fill the columns of ground truth and prediction; a segmentation has so many classes."""
     if found == "segmentation":
-        classes = prediction.shape[1]
-        pictures = class_colors(given, classes), class_colors(guess.argmax(1), classes)
+        pictures = class_colors(target.cpu().numpy(), classes), class_colors(prediction.cpu().numpy(), classes)
     elif found == "normals":
-        pictures = normal_colors(given), normal_colors(guess)
+        pictures = normal_colors(target.cpu().numpy()), normal_colors(prediction.double().cpu().numpy())
     else:
-        field = np.where(given[:, 0] > 0, given[:, 0], np.nan) if found == "depth" else given[:, 0]
+        given, guess = target[:, 0].cpu().numpy(), prediction[:, 0].double().cpu().numpy()
+        field = np.where(given > 0, given, np.nan) if found == "depth" else given
         colors, unit = _FIELDS[found]
         scale = field_scale(field, colors)
-        pictures = field_colors(field, scale), field_colors(guess[:, 0], scale)
+        pictures = field_colors(field, scale), field_colors(guess, scale)
         label = f"{task}{unit}{', grey: no label' if np.isnan(field).any() else ''}"
         bar = figure.colorbar(scale, cax=sheet.scale(figure, column), orientation="horizontal", label=label)
         bar.outline.set_visible(False)
@@ -123,10 +124,10 @@ def _dense(
 
 def _legend(task: str, targets: Tensors, predictions: Tensors, class_names: Names) -> list[Patch]:
     """A swatch for every class that occurs in the ground truth or the prediction of a segmentation, and for void."""
-    target, classes = targets[task], predictions[task].shape[1]
+    target, names = targets[task], class_names[task]
+    classes = len(names)
     known = (target >= 0) & (target < classes)
-    present = {*target[known].unique().tolist(), *predictions[task].argmax(1).unique().tolist()}
-    names = class_names.get(task, [str(number) for number in range(classes)])
+    present = {*target[known].unique().tolist(), *predictions[task].unique().tolist()}
     colors = categorical(classes)
     handles = [Patch(color=colors[number], label=names[number]) for number in sorted(present)]
     return handles if bool(known.all()) else [*handles, Patch(color=VOID, label="no label")]
