@@ -23,11 +23,13 @@ def test_a_pixel_without_label_gives_no_gradient():
 
 
 def test_a_label_comes_down_by_its_mean_and_officially_as_a_sample():
-    target = torch.zeros(1, 1, 8, 8)
-    target[0, 0, 3, 3] = 1  # between the pixels 0 and 4 that a quarter of the size looks at
-    prediction = torch.zeros(1, 1, 2, 2)
-    # cells of 4 x 4 pixels on pixels 0 and 4, halves of pixels 2 and 6 at the ends of the second: 0 is cut to 0 ... 2
-    assert HeatMap().loss(prediction, target).item() == pytest.approx(1 / 16 / 4)
+    target = torch.zeros(1, 1, 5, 5)
+    target[0, 0, 1, 2] = (
+        1  # between the pixels 0, 2 and 4 on which the cells lie, and no pixel floor(5 i / 3) = 0, 1, 3
+    )
+    prediction = torch.zeros(1, 1, 3, 3)
+    # half of the pixel in the cell on (0, 2), three pixels large within the image, half in that on (2, 2), four pixels large
+    assert HeatMap().loss(prediction, target).item() == pytest.approx((0.5 / 3 + 0.5 / 4) / 9)
     assert HeatMap(metrics="official").loss(prediction, target) == 0
 
 

@@ -154,8 +154,8 @@ def test_official_labels_come_down_and_predictions_go_up_by_nearest_neighbour(ta
 @pytest.mark.parametrize("task", STANDARD.values(), ids=STANDARD)
 def test_what_is_measured_is_what_is_resolved(task):
     """A meter finds a resolved prediction as good as the prediction itself."""
-    prediction, target = predicted(task, 2, 4, 5), labelled(task, 2, 12, 15)
-    found = task.resolved(prediction, (12, 15))
+    prediction, target = predicted(task, 2, 4, 5), labelled(task, 2, 16, 20)
+    found = task.resolved(prediction, (16, 20))
     full = F.one_hot(found, task.channels).movedim(-1, 1).float() if isinstance(task, Segmentation) else found
     assert found.shape == target.shape
     assert found.dtype == target.dtype
@@ -167,10 +167,13 @@ def test_what_is_measured_is_what_is_resolved(task):
 
 @pytest.mark.parametrize("task", STANDARD.values(), ids=STANDARD)
 def test_a_cell_lies_on_its_pixel(task):
-    """What a cell says is said at pixel i H / h: no half cell off."""
+    """What a cell says is said at its pixel and nowhere else, and learns what is there."""
     prediction = predicted(task, 1, 4, 5)
-    at_cells = task.resolved(prediction, (12, 15))[..., ::3, ::3]
+    at_cells = task.resolved(prediction, (16, 20))[..., ::4, ::4]
     torch.testing.assert_close(at_cells, task.resolved(prediction, (4, 5)))
+    target = labelled(task, 1, 16, 20)
+    if not isinstance(task, HeatMap):
+        assert task.loss(prediction, target) == task.loss(prediction, target[..., ::4, ::4])
 
 
 def test_a_label_is_resolved_to_probabilities():

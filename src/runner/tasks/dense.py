@@ -1,9 +1,11 @@
 """What dense predictions share: the sizes of labels and predictions brought together, averages over valid pixels.
 
-Shapes: B batch, C channels, H x W pixels of the label, h x w cells of the prediction. Cell i of a convolutional network with
-padding is centred on pixel i H / h, not in the middle of the pixels i H / h ... (i + 1) H / h.
+Shapes: B batch, C channels, H x W pixels of the label, h x w cells of the prediction. Cell i lies on pixel i s, where the
+stride s is the largest power of two with (h - 1) s <= H: so it is in every network of convolutions and pools of stride 2 that
+are padded on both sides (321 pixels and 41 cells, 64 and 9 or 8: s = 8). A network of another geometry resizes by itself.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -30,18 +32,30 @@ def resize_nearest(values: Tensor, size: Sequence[int]) -> Tensor:
     return values
 
 
-def resize_bilinear(values: Tensor, size: Sequence[int]) -> Tensor:
-    """Resize (..., h, w) of floating type to (..., H, W) = `size`: linear between the cells, which lie on pixels i H / h.
+def stride(cells: int, pixels: int) -> float:
+    """Pixels from one cell of a prediction to the next: the largest power of two with (`cells` - 1) stride <= `pixels`."""
+    return math.ldexp(1.0, math.frexp(pixels / max(1, cells - 1))[1] - 1)
 
-    Beyond the last cell its value goes on.
-    """
+
+def sample(values: Tensor, size: Sequence[int]) -> Tensor:
+    """Bring (..., H, W) of any type down to (..., h, w) = `size`: the pixel that each cell lies on, the last one beyond it."""
+    for dim in (-2, -1):
+        have, wanted = values.shape[dim], size[dim]
+        if have != wanted:
+            places = (torch.arange(wanted, device=values.device) * stride(wanted, have)).long()
+            values = values.index_select(dim, places.clamp(max=have - 1))
+    return values
+
+
+def resize_bilinear(values: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize (..., h, w) of floating type to (..., H, W) = `size`: linear between cells; beyond the last its value goes on."""
     for dim in (-1, -2):
         have, wanted = values.shape[dim], size[dim]
         if have != wanted:
-            place = torch.arange(wanted, device=values.device) * have
-            lower = place // wanted
+            place = torch.arange(wanted, device=values.device) / stride(have, wanted)
+            lower = place.long().clamp(max=have - 1)
             upper = (lower + 1).clamp(max=have - 1)
-            share = ((place % wanted).to(values.dtype) / wanted).unflatten(0, (-1, 1) if dim == -2 else (1, -1))
+            share = (place - lower).to(values.dtype).unflatten(0, (-1, 1) if dim == -2 else (1, -1))
             values = torch.lerp(values.index_select(dim, lower), values.index_select(dim, upper), share)
     return values
 
@@ -49,8 +63,8 @@ def resize_bilinear(values: Tensor, size: Sequence[int]) -> Tensor:
 def resize_mean(values: Tensor, size: Sequence[int]) -> Tensor:
     """Bring (..., H, W) of floating type down to (..., h, w) = `size`: the mean of what is not nan in a cell.
 
-    Cell (i, j) is H / h by W / w pixels large and centred on pixel (i H / h, j W / w); pixels that it covers in part count in
-    part. nan where a cell has nothing else.
+    A cell is as large as the stride, about the pixel that it lies on; pixels that it covers in part count in part. nan where a
+    cell has nothing else.
     """
     if values.shape[-2:] == tuple(size):
         return values
@@ -63,12 +77,17 @@ def resize_mean(values: Tensor, size: Sequence[int]) -> Tensor:
 
 def _cover(pixels: int, cells: int, like: Tensor) -> Tensor:
     """(cells, pixels): how much of the pixel lies in the cell."""
-    size = pixels / cells
-    pixel = torch.arange(pixels, device=like.device, dtype=torch.float64)
-    cell = torch.arange(cells, device=like.device, dtype=torch.float64).unsqueeze(1) * size
+    size = stride(cells, pixels)
+    pixel = torch.arange(pixels, device=like.device, dtype=like.dtype)
+    cell = torch.arange(cells, device=like.device, dtype=like.dtype).unsqueeze(1) * size
     last = torch.minimum(pixel + 0.5, cell + size / 2)
     first = torch.maximum(pixel - 0.5, cell - size / 2)
-    return (last - first).clamp(min=0).to(like.dtype)
+    return (last - first).clamp(min=0)
+
+
+def brought_down(target: Tensor, size: Sequence[int], rules: Rules) -> Tensor:
+    """A label (..., H, W) at the size of a prediction: where its cells lie; by nearest neighbour under the official rules."""
+    return sample(target, size) if rules == "standard" else resize_nearest(target, size)
 
 
 def resized(prediction: Tensor, size: Sequence[int], rules: Rules) -> Tensor:

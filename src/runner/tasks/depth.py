@@ -9,7 +9,7 @@ from torch import Tensor
 
 from runner.errors import require_word
 from runner.tasks import Meter, Task, Whole, own
-from runner.tasks.dense import Rules, at_least_float32, resize_nearest, resized, weighted_mean
+from runner.tasks.dense import Rules, at_least_float32, brought_down, resized, weighted_mean
 from runner.tasks.metrics import RunningMean, depth_ratios
 
 SHALLOWEST = 3e-5  # metres; labels up to here mean "unknown" (AdaShare's rule for NYU v2 and CityScapes)
@@ -31,7 +31,7 @@ class Depth(Task):
 
     def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
         """|prediction - label| in float32 at least, mean over the valid pixels at the prediction's size."""
-        label = resize_nearest(target, prediction.shape[-2:])
+        label = brought_down(target, prediction.shape[-2:], self.metrics)
         return weighted_mean((at_least_float32(prediction) - label).abs(), label > SHALLOWEST, whole)
 
     def resolved(self, prediction: Tensor, size: Sequence[int]) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from runner.errors import require_word
 from runner.tasks import Meter, Task, Whole, own
-from runner.tasks.dense import Rules, at_least_float32, resize_bilinear, resize_nearest, weighted_mean
+from runner.tasks.dense import Rules, at_least_float32, brought_down, resize_bilinear, resize_nearest, weighted_mean
 from runner.tasks.metrics import AngleMedian, RunningMean, angles, unit_vectors
 
 Coding = Literal["centred", "raw"]
@@ -49,7 +49,7 @@ class Normals(Task):
 
     def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
         """1 - cos(prediction, label) in float32 at least, mean over the valid pixels at the prediction's size."""
-        label = resize_nearest(target, prediction.shape[-2:])
+        label = brought_down(target, prediction.shape[-2:], self.metrics)
         cosine = (unit_vectors(at_least_float32(prediction)) * self.directions(label)).sum(1)
         return weighted_mean(1 - cosine, labelled(label), whole)
 

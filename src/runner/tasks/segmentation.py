@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from runner.errors import require_word
 from runner.tasks import Meter, Task, Whole, own
-from runner.tasks.dense import Rules, at_least_float32, resize_bilinear, resize_nearest, weighted_mean
+from runner.tasks.dense import Rules, at_least_float32, brought_down, resize_bilinear, resize_nearest, weighted_mean
 from runner.tasks.metrics import RunningMean, confusion_matrix, intersection_over_union
 
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"miou": True, "pixel_accuracy": True})
@@ -37,7 +37,7 @@ class Segmentation(Task):
 
         With `weights` the mean is weighted by the label's class: sum w_y (-log p_y) / sum w_y.
         """
-        label = resize_nearest(target, prediction.shape[-2:])
+        label = brought_down(target, prediction.shape[-2:], self.metrics)
         valid = label != self.ignore
         weight = valid
         if self.weights:
