@@ -1,5 +1,6 @@
 """What holds for every file in conf/dataset, on small files in the official layout (see `tests.datasets.layouts`)."""
 
+import dataclasses
 import inspect
 import json
 import pkgutil
@@ -149,6 +150,21 @@ def test_what_is_said_of_the_data_is_plain(case: Case) -> None:
         assert isinstance(names, tuple)
         assert all(isinstance(name, str) for name in names)
         assert len(names) == case.data.tasks[task].channels
+
+
+def test_pictures_are_prepared_as_what_is_measured(case: Case) -> None:
+    inputs, preparation = case.data.batch(case.data.splits["test"][:1], CPU).inputs, case.data.preparation
+    if case.content["_input_"] != "images":
+        assert preparation is None
+        return
+    assert preparation is not None
+    assert inputs.shape == (1, len(preparation.mean), *preparation.size)
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (preparation.mean, preparation.std))
+    colours = (inputs[0] * std + mean).clamp(0, 1)
+    colours = colours.flip(0) if preparation.channels == "BGR" else colours
+    # the whole of a picture as it was measured; photographs are cropped, tests of their own compare them with their files
+    whole = dataclasses.replace(preparation, shorter_side=None)
+    torch.testing.assert_close(whole(colours), inputs, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("seed", [None, 1])

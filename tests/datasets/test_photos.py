@@ -15,6 +15,7 @@ from runner.datasets.flowers import Flowers102, read_matrices
 from runner.datasets.image_folder import ImageFolder
 from runner.datasets.photos import IMAGENET
 from runner.errors import ConfigurationError, DataError
+from runner.preparation import colours_of
 from tests.datasets.layouts.photo_files import CUB, cub, flowers, folders, photo
 
 CPU = torch.device("cpu")
@@ -39,6 +40,15 @@ def test_image_folder_reads_classes_by_name(tmp_path: Path) -> None:
     assert batch.targets["class"].tolist() == [1, 0]
     assert batch.inputs.shape == (2, 3, 16, 16)
     assert batch.inputs.is_contiguous()
+
+
+@pytest.mark.parametrize("sides", [(30, 40), (60, 31), (16, 16), (9, 12)])
+def test_a_file_is_prepared_as_it_is_measured(tmp_path: Path, sides: tuple[int, int]) -> None:
+    root = folders(tmp_path / "photos")
+    photo(root / "test" / "oak" / "7.jpeg", *sides, 5)
+    dataset = build(ImageFolder, root, tmp_path / "cache", stored=100)
+    found = dataset.preparation(colours_of(root / "test" / "oak" / "7.jpeg"))
+    torch.testing.assert_close(found, dataset.batch(torch.tensor([3]), CPU).inputs, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation"])

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from runner.rundir.storage import write_atomically
+from runner.rundir.storage import whole_folder, write_atomically
 
 
 def test_replaces(tmp_path):
@@ -42,3 +42,60 @@ def test_one_input_output_error_is_retried(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", failing_once)
     write_atomically(tmp_path / "file", b"content")
     assert (tmp_path / "file").read_bytes() == b"content"
+
+
+def content(folder):
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_takes_the_place_of_another_as_a_whole(tmp_path):
+    folder = tmp_path / "deep" / "folder"
+    for text in ("one", "two"):
+        with whole_folder(folder) as fresh:
+            (fresh / text).write_text(text)
+            assert content(tmp_path / "deep").keys() >= {f"{fresh.name}/{text}"}
+        assert content(tmp_path) == {f"deep/folder/{text}": text}
+
+
+def interrupted(folder):
+    with whole_folder(folder) as fresh:
+        (fresh / "file").write_text("new")
+        raise KeyboardInterrupt
+
+
+def test_a_folder_that_is_not_finished_leaves_the_old_one_and_nothing_else(tmp_path):
+    with whole_folder(tmp_path / "old") as fresh:
+        (fresh / "file").write_text("old")
+    for folder in (tmp_path / "old", tmp_path / "new" / "er"):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(folder)
+    assert content(tmp_path) == {"old/file": "old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_the_old_folder_comes_back_where_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    folder, rename = tmp_path / "folder", os.replace
+    with whole_folder(folder) as fresh:
+        (fresh / "file").write_text("old")
+
+    def failing(source, target):
+        if source.name.endswith(".tmp"):
+            raise OSError(errno.EIO, "Input/output error")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(OSError, match="Input/output error"), whole_folder(folder) as fresh:
+        (fresh / "file").write_text("new")
+    assert content(tmp_path) == {"folder/file": "old"}
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
+def test_a_folder_has_the_users_permissions(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        with whole_folder(tmp_path / "folder") as fresh:
+            write_atomically(fresh / "file", b"content")
+    finally:
+        os.umask(before)
+    modes = [path.stat().st_mode & 0o777 for path in (tmp_path / "folder", tmp_path / "folder" / "file")]
+    assert modes == [0o777 & ~mask, 0o666 & ~mask]

@@ -9,6 +9,7 @@ from torch import Generator, Tensor, device
 
 from runner.errors import ConfigurationError
 from runner.method import Batch
+from runner.preparation import Preparation
 from runner.tasks import Task
 
 
@@ -25,6 +26,7 @@ class Dataset(ABC):
     scaled: ClassVar[bool] = False  # whether the dataset itself applied `scale`, having made only so many samples
     about: Mapping[str, Any]
     class_names: Mapping[str, tuple[str, ...]]  # of the tasks that have classes
+    preparation: Preparation | None = None  # of a picture as its inputs are evaluated; None: they come from no pictures
     classes: Mapping[str, Tensor] = MappingProxyType({})  # label task -> (N,) int64, the class of every sample number
 
     def labels(self, task: str) -> Tensor:

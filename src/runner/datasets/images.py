@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from runner.datasets import Dataset, crops
 from runner.method import Batch
+from runner.preparation import Preparation
 from runner.tasks.classification import Classification
 
 Normalisation = Literal["official", "own"]  # statistics of the released TSSL-BP code, or those of the data's pixels
@@ -51,6 +52,10 @@ class LabelledImages(Dataset):
         self.tasks = {"class": Classification(classes=len(classes))}
         self.class_names: Mapping[str, tuple[str, ...]] = {"class": classes}
         self.splits = consecutive({name: len(split.labels) for name, split in splits.items()})
+        height, width = self._images.shape[2:]
+        self.preparation = Preparation(
+            size=(height, width), mean=colours.mean, std=colours.std, channels="L" if len(colours.mean) == 1 else "RGB"
+        )
         self.about = {**about, "mean": list(colours.mean), "std": list(colours.std)}
 
     def batch(self, samples: Tensor, device: torch.device, generator: Generator | None = None) -> Batch:

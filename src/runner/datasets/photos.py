@@ -18,6 +18,7 @@ from runner.datasets.images import Colours, consecutive
 from runner.datasets.sources import digest, read_bytes, state_of_files
 from runner.errors import DataError
 from runner.method import Batch
+from runner.preparation import Preparation
 from runner.tasks.classification import Classification
 
 IMAGENET = Colours((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -66,6 +67,9 @@ class LabelledPhotos(Dataset):
         self.tasks = {"class": Classification(classes=len(classes))}
         self.class_names: Mapping[str, tuple[str, ...]] = {"class": classes}
         self.splits = consecutive({split: len(photos.labels) for split, photos in splits.items()})
+        self.preparation = Preparation(
+            size=(size, size), mean=IMAGENET.mean, std=IMAGENET.std, shorter_side=round(size * EVALUATION_RESIZE)
+        )
         colours = {"mean": list(IMAGENET.mean), "std": list(IMAGENET.std)}
         self.about = {**about, "size": size, "stored shorter side": self._stored, **colours}
 

@@ -22,6 +22,7 @@ from runner.datasets.scenes.recipes import ROOM_TYPES
 from runner.datasets.scenes.render import STORED, render
 from runner.errors import require_word
 from runner.method import Batch
+from runner.preparation import Preparation
 from runner.tasks import Task
 from runner.tasks.classification import Classification
 from runner.tasks.depth import Depth
@@ -83,6 +84,8 @@ class Rooms(Dataset):
         self.tasks = {name: available[name] for name in tasks}
         self.class_names = {"segmentation": CATEGORIES, "scene": ROOM_TYPES}
         self.classes = {"scene": decode("scene", self._gather("scene", torch.arange(sum(counts.values()))))}
+        mean, std = (tuple(value / 255 for value in values) for values in (_MEAN, _STD))
+        self.preparation = Preparation(size=(size, size), mean=mean, std=std)
         self.about: Mapping[str, Any] = {
             "source": "generated: ray-cast rooms with exact ground truth",
             "depth": "along the optical axis, metres",
@@ -90,8 +93,8 @@ class Rooms(Dataset):
             "size": size,
             "seed": seed,
             "augmentation": augment,
-            "mean": [value / 255 for value in _MEAN],
-            "std": [value / 255 for value in _STD],
+            "mean": list(mean),
+            "std": list(std),
         }
 
     def batch(self, samples: Tensor, device: torch.device, generator: Generator | None = None) -> Batch:

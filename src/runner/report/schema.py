@@ -36,6 +36,10 @@ class Network(TypedDict):
     kinds: dict[str, str]  # task -> "label" (one prediction an image), "dense" (one a pixel)
     input_shape: list[int]  # of one sample
     axis: int  # of a batch of inputs along which the samples lie
+    preparation: (
+        dict[str, Any] | None
+    )  # of a picture for evaluation, `runner.preparation`; null where inputs are no pictures
+    definitions: dict[str, dict[str, Any] | None]  # task -> its class and settings, `runner.tasks.record`
     class_names: dict[str, list[str]]
     metrics: dict[
         str, dict[str, bool]

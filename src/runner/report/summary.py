@@ -23,6 +23,7 @@ from runner.report.series import flat, series
 from runner.report.tables import show
 from runner.rundir.folder import RunFolder
 from runner.tasks import Task
+from runner.tasks.record import definition
 from runner.training.batches import Data
 from runner.training.session import Session
 
@@ -107,7 +108,7 @@ def _result(settings: Settings, folder: RunFolder, method: Method, data: Data, s
 
 def _asked(settings: Settings, data: Data) -> dict[str, Any]:
     """What the run was asked for, and what it is about."""
-    tasks = data.dataset.tasks
+    tasks, preparation = data.dataset.tasks, data.dataset.preparation
     return {
         "choices": settings.choices,
         "seed": settings.seed,
@@ -120,6 +121,8 @@ def _asked(settings: Settings, data: Data) -> dict[str, Any]:
             "kinds": {name: task.kind for name, task in tasks.items()},
             "input_shape": list(data.input_shape),
             "axis": data.sample_axis,
+            "preparation": preparation.recorded() if preparation is not None else None,
+            "definitions": {name: definition(task) for name, task in tasks.items()},
             "class_names": {name: list(names) for name, names in data.dataset.class_names.items()},
             "metrics": {name: dict(task.higher_is_better) for name, task in tasks.items()},
         },

@@ -1,11 +1,13 @@
-"""Files that are either whole or absent: temporary file, fsync, rename, fsync of the folder."""
+"""Files and folders that are either whole or absent: a temporary one, fsync, rename, fsync of the folder around it."""
 
 import errno
 import json
 import math
 import os
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +71,39 @@ def without_nan(value: Any) -> Any:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON, atomically."""
     write_atomically(path, (json.dumps(without_nan(content), indent=2) + "\n").encode())
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A new folder to write into, which takes the place of `path` when the context ends well; otherwise nothing is left of it.
+
+    What was at `path` stays there until then; it comes back where the new one cannot take its place.
+    """
+    path = path.resolve()
+    made = [parent for parent in path.parents if not parent.exists()]
+    temporary, before = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("tmp", "before"))
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        sync_folder(temporary)
+        _take_place(temporary, path, before)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        for parent in made:  # the innermost first
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+    sync_folder(path.parent)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _take_place(new: Path, path: Path, before: Path) -> None:
+    if not path.exists():
+        os.replace(new, path)
+        return
+    os.replace(path, before)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(before, path)
+        raise

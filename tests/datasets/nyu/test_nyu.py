@@ -9,6 +9,7 @@ import yaml
 from runner.datasets.nyu import NYU
 from runner.datasets.nyu.dataset import default_crop
 from runner.errors import ConfigurationError, DataError
+from runner.preparation import colours_of
 
 Make = Callable[..., NYU]
 CPU = torch.device("cpu")
@@ -51,6 +52,19 @@ def test_frames_have_no_class(adashare_root: Path, make: Make) -> None:
     message = "samples have no class in task 'depth', nor in any other of this dataset; use a dataset with a label task"
     with pytest.raises(ConfigurationError, match=f"^{message}$"):
         make(adashare_root).labels("depth")
+
+
+@pytest.mark.parametrize("augment", ["standard", "official", "none"])
+@pytest.mark.parametrize("resolution", [None, [12, 20]])
+def test_a_frame_is_prepared_as_it_is_measured(
+    adashare_root: Path, make: Make, augment: str, resolution: list[int] | None
+) -> None:
+    data = make(adashare_root, augment=augment, resolution=resolution)
+    found = data.preparation(colours_of(adashare_root / "img" / "0003.png"))
+    measured = data.batch(torch.tensor([3]), CPU).inputs
+    # Pillow resizes in whole grey levels, columns and then rows: half of one off each time; 57 are the unit but in "official"
+    limit = (1 if augment == "official" else 1 / 57) if resolution else 0
+    torch.testing.assert_close(found, measured, atol=limit + 1e-4, rtol=0)
 
 
 def test_variants_reach_the_tasks(adashare_root: Path, make: Make) -> None:

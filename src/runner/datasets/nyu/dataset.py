@@ -17,6 +17,7 @@ from runner.datasets.nyu.labelled import FRAMES, MAPPING, SPLITS, LabelledMat
 from runner.datasets.nyu.mtan import PARTS, MtanArrays
 from runner.errors import ConfigurationError, DataError, require_word
 from runner.method import Batch
+from runner.preparation import Preparation
 from runner.tasks import Task
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
@@ -82,6 +83,7 @@ class NYU(Dataset):
         self.class_names: Mapping[str, tuple[str, ...]] = {"segmentation": source.classes}
         available = _tasks(len(source.classes), metrics, normals)
         self.tasks = {name: available[name] for name in tasks}
+        self.preparation = _preparation(self._size, augment == "official")
         self.about = self._describe(source, derived)
 
     def _describe(self, source: Source, derived: bool) -> dict[str, Any]:
@@ -139,6 +141,16 @@ def _target(name: str, stored: Tensor) -> Tensor:
         case "depth":
             return stored[:, None]
     raise AssertionError(name)
+
+
+def _preparation(size: tuple[int, int], official: bool) -> Preparation:
+    """What `_normalise` does, of colours in [0, 1]."""
+    if official:
+        return Preparation(
+            size=size, channels="BGR", mean=tuple(value / 255 for value in _OFFICIAL_MEAN), std=(1 / 255,) * 3
+        )
+    mean, std = (tuple(value / 255 for value in values) for values in (_IMAGENET_MEAN, _IMAGENET_STD))
+    return Preparation(size=size, mean=mean, std=std)
 
 
 def _normalise(images: Tensor, official: bool) -> Tensor:

@@ -1,0 +1,64 @@
+"""The command `python -m runner.export RUN`: writes a network of a finished run for use elsewhere."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from runner.errors import exit_code
+from runner.export.run import Run
+from runner.export.write import Written, export
+from runner.report.words import short
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command takes."""
+    made = argparse.ArgumentParser(prog="python -m runner.export", description=__doc__)
+    made.add_argument("run", type=Path, help="folder of a finished run")
+    made.add_argument("--predictor", help="which of the run's networks; by default its main one")
+    made.add_argument("--output", type=Path, help="folder to write or replace; by default RUN/export/PREDICTOR")
+    made.add_argument("--list", action="store_true", help="only say which networks the run has")
+    made.add_argument("--plugins", nargs="*", default=(), help="packages beside the runner whose classes the run used")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        if options.list:
+            run = Run(options.run, options.plugins)
+            for name in run.networks:
+                print(f"{name} (main, exported by default)" if name == run.main else name)
+        else:
+            _show(export(options.run, options.predictor, options.output, options.plugins))
+    except (ValueError, OSError) as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        print(f"runner: {error}", file=sys.stderr)
+        return code
+    return 0
+
+
+def _show(written: Written) -> None:
+    console = Console()
+    files = ", ".join(sorted(path.name for path in written.folder.iterdir()))
+    console.print(f"{written.predictor}: {written.folder} ({files})", highlight=False, soft_wrap=True)
+    if written.others:
+        others = ", ".join(written.others)
+        console.print(f"other networks of this run, by --predictor: {others}", highlight=False, soft_wrap=True)
+    table = Table(title="for one sample", title_justify="left")
+    for column in ("", "MACs", "parameters", "bytes", "latency"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, cost in written.costs.items():
+        amounts = (f"{cost[key]:,}" for key in ("macs", "parameters", "bytes"))
+        table.add_row(name.replace("_", " "), *amounts, f"{short(1000 * cost['seconds'])} ms")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
