@@ -27,4 +27,5 @@ def test_a_round_of_our_own_step(script, case):
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
+    assert any(unit in done.stdout.splitlines()[0] for unit in ("avx", "asimd", "no vector units known"))
     assert any(line.startswith("ours") for line in done.stdout.splitlines())

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from turns import in_turn, table
+from turns import in_turn, processor, table
 
 DEFAULT = (
     *(f"2t_129_{kind}" for kind in ("warm", "w2", "w8", "a2", "a8", "retrain")),
@@ -57,6 +57,7 @@ def main() -> None:
     clock, threads = (time.process_time, 1) if options.cpu_time else (time.perf_counter, options.threads)
     import adashare_variants
 
+    print(processor())
     for name in options.case:
         builders = {variant: partial(adashare_variants.BUILDERS[variant], case(name)) for variant in options.variants}
         timings = in_turn(builders, rounds=options.rounds, warmup=2, threads=threads, clock=clock)

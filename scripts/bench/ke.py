@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from turns import Timing, in_turn, table
+from turns import Timing, in_turn, processor, table
 
 DEFAULT = ("train_64", "train_128", "slim_50_b1", "slim_50_b32", "slim_80_b1", "slim_80_b32")
 VARIANTS = {
@@ -79,6 +79,7 @@ def main() -> None:
     clock, threads = (time.process_time, 1) if options.cpu_time else (time.perf_counter, options.threads)
     import ke_variants
 
+    print(processor())
     for name in options.case:
         chosen = case(name)
         builders = {

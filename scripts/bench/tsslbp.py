@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from turns import in_turn, table
+from turns import in_turn, processor, table
 
 VARIANTS = ("official", "ours", "floor", "spikingjelly", "snntorch", "norse")
 
@@ -62,6 +62,7 @@ def main() -> None:
     import tsslbp_variants
 
     known = tsslbp_variants.BUILDERS | tsslbp_peers.BUILDERS
+    print(processor())
     for name in options.networks:
         network = NETWORKS[name]
         network = network._replace(batch=options.batch or network.batch)

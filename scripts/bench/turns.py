@@ -5,6 +5,8 @@ machine that is not quiet, trust ratios of minima.
 """
 
 import multiprocessing
+import os
+import platform
 import statistics
 import sys
 import time
@@ -31,6 +33,18 @@ class Timing(NamedTuple):
     def middle(self) -> float:
         """The median step in ms."""
         return statistics.median(self.milliseconds)
+
+
+def processor() -> str:
+    """The processor's name, and which of the vector units that speeds turn on it has."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = set(facts.get("flags", facts.get("Features", "")).split())
+    units = [unit for unit in ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd") if unit in flags]
+    held = [
+        f"{name}={os.environ[name]}" for name in ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA") if name in os.environ
+    ]
+    return ", ".join([facts.get("model name", platform.machine()), " ".join(units) or "no vector units known", *held])
 
 
 def in_turn(

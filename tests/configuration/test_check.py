@@ -137,8 +137,10 @@ def test_what_a_model_must_provide_comes_with_models_that_do():
     assert "choose model=deeplab_resnet101|deeplab_resnet18" in refused("method=adashare", "model=resnet18")
 
 
-def test_tasks_are_all_that_the_model_can_predict():
-    assert composed().dataset["tasks"] == ["segmentation", "normals", "depth", "edges", "keypoints"]
+def test_tasks_are_all_that_the_model_can_predict_or_those_that_the_data_set_names():
+    assert composed("dataset=nyu").dataset["tasks"] == ["segmentation", "normals", "depth"]
+    assert composed().dataset["tasks"] == ["segmentation", "normals", "depth"]  # but for edges and keypoints
+    assert composed("dataset.tasks=[edges]").dataset["tasks"] == ["edges"]
     assert composed("method=ke").dataset["tasks"] == ["scene"]
 
 

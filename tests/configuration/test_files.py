@@ -160,6 +160,13 @@ WRONG = {
 }
 
 
+def test_a_default_task_has_to_be_offered(tmp_path):
+    own = write(tmp_path, dataset__x="defaults: [rooms, _self_]\n_default_tasks_: [segmentatoin]\n")
+    files.search([own])
+    told = "x.yaml: _default_tasks_ names 'segmentatoin', which it does not offer; did you mean 'segmentation'?"
+    assert told in files.faults("dataset")["x"]
+
+
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_file_is_named_with_what_is_missing_and_breaks_nothing_else(tmp_path, case):
     content, told = WRONG[case]

@@ -49,7 +49,8 @@ def test_old_recipes(old):
 
 def test_all_recipes_that_moved_have_their_old_names():
     moved = {name for name in files.options("experiment") if not name.startswith("tsslbp/") or "published" in name}
-    assert moved == set(renamed.RECIPES.values())
+    later = {name for name in moved if name.startswith("adashare/nyu_medium/")}
+    assert moved - later == set(renamed.RECIPES.values())
     assert len(renamed.RECIPES) == 9 + 14 + 3
 
 

@@ -8,6 +8,7 @@ from tests import tiny
 from tests.compose import composed, small
 
 from runner.configuration.construct import construct_method
+from runner.method import budget
 from runner.run import assemble
 
 CPU = torch.device("cpu")
@@ -92,14 +93,26 @@ def test_a_scaled_recipe_follows_progress():
 
 def test_phases_never_shrink_below_two_and_given_ones_not_at_all():
     node = composed().method
-    for given, expected in ((frozenset(), (2, 2)), (frozenset({"num_cycles"}), (14, 2))):
+    for given, expected in ((frozenset(), (2, 2)), (frozenset({"num_cycles"}), (12, 2))):
         setup = tiny.setup(tiny.dense, tiny.Pictures(labels=False), {"train": 16, "train1": 12, "train2": 4})
         setup = dataclasses.replace(setup, scale=0.01, given=given)
         method = construct_method(node, setup)
         assert (method.num_cycles, len(method.retraining.policies)) == expected
-        assert setup.shrunk["warmup_steps"] == (200, 2)
+        assert setup.shrunk["warmup_steps"] == (150, 2)
         assert ("num_cycles" in setup.shrunk) == ("num_cycles" not in given)
         assert "num_draws" not in setup.shrunk
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.3, 0.01])
+def test_what_it_is_compared_with_has_the_same_budget_by_default(scale):
+    """Samples that a retrained network, a network of hard sharing and a single task's have seen."""
+    samples = []
+    for method in ("adashare", "hard_sharing", "single_task"):
+        node = composed(f"method={method}").method
+        setup = tiny.setup(tiny.dense, tiny.Pictures(labels=False), {"train": 16, "train1": 12, "train2": 4})
+        made = construct_method(node, dataclasses.replace(setup, scale=scale))
+        samples.append(budget(made.stages(), node["batch_size"]).samples)
+    assert samples == [round(300 * scale) * 16] * 3
 
 
 def test_each_draw_is_recorded_with_fresh_weights(cache):

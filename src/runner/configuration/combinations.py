@@ -86,11 +86,15 @@ def _datasets(needed: set[str], provided: set[str]) -> str:
 
 
 def choose_tasks(root: Root) -> None:
-    """Fill in `dataset.tasks` with all that the model can predict where it is null; refuse tasks that there cannot be."""
+    """Fill in `dataset.tasks` where it is null and refuse tasks that there cannot be.
+
+    Null are all tasks that the model can predict, or those among the dataset's `_default_tasks_` where it names some.
+    """
     dataset, choices = root["dataset"], root["choices"]
     offers: dict[str, str] = dataset["_offers_"]
     possible = [task for task, kind in offers.items() if kind in _provided(root)]
-    tasks = possible if dataset["tasks"] is None else dataset["tasks"]
+    default = [task for task in possible if task in dataset.get("_default_tasks_", possible)]
+    tasks = default if dataset["tasks"] is None else dataset["tasks"]
     for task in tasks:
         if task not in offers:
             raise ConfigurationError(

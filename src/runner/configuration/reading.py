@@ -18,6 +18,7 @@ SHAPES: dict[str, tuple[type, ...]] = {  # what a file may say beside its keys
     "_requires_": (list, dict),
     "_input_": (str,),
     "_offers_": (dict,),
+    "_default_tasks_": (list,),
     "_selection_": (str,),
     "_baseline_": (str, NoneType),
     "_neutral_": (dict,),
@@ -152,6 +153,11 @@ def require_complete(group: str, path: Path, content: Mapping[str, Any], parts: 
     _require_rules(path, keys, content["_rules_"])
     for key in sorted(keys & set(parts)):
         raise FaultError(f"{path}: '{key}' is the name of a choice; write `defaults: [{key}: OPTION, _self_]`")
+    for task in content.get("_default_tasks_", ()):
+        if task not in content["_offers_"]:
+            raise FaultError(
+                f"{path}: _default_tasks_ names '{task}', which it does not offer{_nearest(task, content['_offers_'])}"
+            )
     for meta in ("_neutral_", "_small_"):
         for key in content.get(meta, {}):
             if key.partition(".")[0] not in {*keys, *content.get(PARTS, {})}:

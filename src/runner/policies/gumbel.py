@@ -24,9 +24,10 @@ class GumbelPolicy(Policy):
     """AdaShare's policy: two logits for every task and block, sampled through the Gumbel softmax.
 
     `initial`, `skip_logit` as in `initial_logits`. `sampling` gives the relaxed weights ("soft") or rounded ones with their
-    gradient ("straight_through") at `temperature * temperature_decay^cycle`. `sparsity` and `sharing` name the regularisers;
-    the papers' sharing is scaled to pull as hard as the official code's at alpha = 0.5. Adam at `learning_rate` trains the
-    logits; its `weight_decay` pulls them to 0, alpha to 0.5.
+    gradient ("straight_through") at `temperature * temperature_decay^cycle`. `sparsity` and `sharing` name the regularisers.
+    The paper's pull at alpha = 0.5 as hard as the official code's, sharing as hard as that for two tasks, whatever the number
+    of tasks: a published weight for K tasks times K - 1 is the same here (five tasks, 0.005: 0.02). Adam at `learning_rate`
+    trains the logits; its `weight_decay` pulls them to 0, alpha to 0.5.
     """
 
     def __init__(
@@ -168,10 +169,17 @@ def sharing_paper(alpha: Tensor) -> Tensor:
     return _pairwise(alpha, weights)
 
 
-def _sharing_paper_scaled(logits: Tensor) -> Tensor:
-    """`sharing_paper` of alpha with layer weights that add up to the official code's: sum of l / L against sum of (L - l) / L."""
-    blocks = logits.shape[1]
-    return (blocks + 1) / (blocks - 1) * sharing_paper(execute_probability(logits))
+def _sharing_of_a_task(logits: Tensor) -> Tensor:
+    """The paper's sharing, to weigh as in the official code and with two tasks: 2 (L + 1) / (L - 1) / (K - 1) `sharing_paper`.
+
+    The layer weights of the official code sum to (L + 1) / 2, the paper's to (L - 1) / 2. Of a difference of alpha at 0.5 a
+    step down the gradient moves the logit of executing by 1/4 and that of skipping by as much the other way, half of what one
+    of a difference of logits moves. A task stands in K - 1 pairs: with their sum it would be pulled harder the more tasks there
+    are, while its own loss stays.
+    """
+    tasks, blocks = logits.shape[:2]
+    scale = 2 * (blocks + 1) / max(1, blocks - 1) / max(1, tasks - 1)
+    return scale * sharing_paper(execute_probability(logits))
 
 
 def _pairwise(values: Tensor, weights: Tensor) -> Tensor:
@@ -197,4 +205,4 @@ SPARSITY: Mapping[str, Callable[[Tensor, int], Tensor]] = {
     "official": sparsity_official,
     "depth_weighted": sparsity_depth_weighted,
 }
-SHARING: Mapping[str, Callable[[Tensor], Tensor]] = {"paper": _sharing_paper_scaled, "official": sharing_official}
+SHARING: Mapping[str, Callable[[Tensor], Tensor]] = {"paper": _sharing_of_a_task, "official": sharing_official}
