@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from runner.errors import exit_code
+from runner.export.formats import Format
 from runner.export.run import Run
 from runner.export.write import Written, export
 from runner.report.words import short
@@ -21,6 +22,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--predictor", help="which of the run's networks; by default its main one")
     made.add_argument("--output", type=Path, help="folder to write or replace; by default RUN/export/PREDICTOR")
     made.add_argument("--list", action="store_true", help="only say which networks the run has")
+    made.add_argument("--onnx", action="store_true", help="write model.onnx beside it")
+    made.add_argument("--pt2", action="store_true", help="write model.pt2 beside it, a program of torch.export's")
     made.add_argument("--plugins", nargs="*", default=(), help="packages beside the runner whose classes the run used")
     return made
 
@@ -34,7 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name in run.networks:
                 print(f"{name} (main, exported by default)" if name == run.main else name)
         else:
-            _show(export(options.run, options.predictor, options.output, options.plugins))
+            asked: dict[Format, bool] = {"onnx": options.onnx, "pt2": options.pt2}
+            _show(
+                export(
+                    options.run,
+                    options.predictor,
+                    options.output,
+                    options.plugins,
+                    [each for each in asked if asked[each]],
+                )
+            )
     except (ValueError, OSError) as error:
         code = exit_code(error)
         if code is None:

@@ -60,12 +60,13 @@ class Exported:
         return preparation(colours)
 
     def postprocess(
-        self, predictions: Mapping[str, Tensor], size: tuple[int, int] | None = None
+        self, predictions: Mapping[str, Tensor | NDArray[Any]], size: tuple[int, int] | None = None
     ) -> dict[str, NDArray[Any]]:
         """What the predictions of one picture say, in the tasks' units: {task: array}.
 
         Of dense tasks at the picture's `size` (H, W), by default that of the picture that `preprocess` saw last: class numbers
         (H, W) int64, unit normals (H, W, 3), metres or a heat map (H, W). Of label tasks the classes' probabilities (classes,).
+        Predictions of the network in another form, as arrays, will do as well.
         """
         for task, prediction in predictions.items():
             require_known(self.tasks[task])
@@ -83,7 +84,7 @@ class Exported:
                     "the network saw the centre of the picture alone; its maps are not of all of it"
                 )
         return {
-            task: seen(self.tasks[task], prediction.detach().cpu(), evaluated, size or evaluated)
+            task: seen(self.tasks[task], torch.as_tensor(prediction).detach().cpu(), evaluated, size or evaluated)
             for task, prediction in predictions.items()
         }
 

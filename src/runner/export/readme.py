@@ -1,10 +1,13 @@
 """The README.md of an exported network."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from runner.export.compared import ONE_PASS, PASSES, SINGLE, Costs
+from runner.export.formats import Format
 from runner.tasks import Task
 from runner.tasks.classification import Classification
 from runner.tasks.depth import Depth
@@ -56,9 +59,33 @@ there once for each, for its statistics are each task's own.
 _WITHOUT = """
 ## Without `runner`
 
-`safetensors.torch.load_file("model.safetensors")` gives the tensors by name, in the sizes of this network; `config.json` has the
-architecture that they belong to{gates}, the tasks with their classes, and what is known of the data.
+{formats}`safetensors.torch.load_file("model.safetensors")` gives the tensors by name, in the sizes of this network; `config.json`
+has the architecture that they belong to{gates}, the tasks with their classes, and what is known of the data.
 """
+_ONNX = """`model.onnx` has the input `inputs` and an output of each task's name; `net.postprocess` takes them too:
+
+```python
+import numpy
+import onnxruntime
+
+session = onnxruntime.InferenceSession("{folder}/model.onnx")
+inputs = numpy.zeros({shape}, numpy.float32)  # or more along axis {axis}, prepared as above
+names = [output.name for output in session.get_outputs()]
+predictions = dict(zip(names, session.run(None, {{"inputs": inputs}})))
+```
+
+"""
+_PT2 = """`model.pt2` is a program of torch's own:
+
+```python
+import torch
+
+program = torch.export.load("{folder}/model.pt2").module()
+predictions = program(torch.zeros({shape}))  # or more along axis {axis}, prepared as above -> {{task: prediction}}
+```
+
+"""
+_FORMATS: Mapping[Format, str] = {"onnx": _ONNX, "pt2": _PT2}
 _TITLES = {
     ONE_PASS: "this network, one pass for all tasks",
     PASSES: "the same, a pass per task",
@@ -66,8 +93,10 @@ _TITLES = {
 }
 
 
-def described(content: Mapping[str, Any], folder: Path, tasks: Mapping[str, Task], threads: int) -> str:
-    """The text for an export's config.json; `tasks` are those that it makes."""
+def described(
+    content: Mapping[str, Any], folder: Path, tasks: Mapping[str, Task], formats: Collection[Format] = ()
+) -> str:
+    """The text for an export's config.json; `tasks` are those that it makes, `formats` lie beside it."""
     costs: Mapping[str, Costs] = content["costs"]
     own, shape = costs[ONE_PASS], tuple(content["evaluated"])
     start = _START.format(
@@ -78,23 +107,27 @@ def described(content: Mapping[str, Any], folder: Path, tasks: Mapping[str, Task
         bytes=f"{own['bytes']:,}",
     )
     preparation = content.get("preparation")
-    usage = (_PICTURES if preparation else _NO_PICTURES).format(folder=folder.name, shape=shape, axis=content["axis"])
-    answers = "".join(f"- `{name}`: {answer(task, content)}\n" for name, task in tasks.items())
+    place = {"folder": folder.name, "shape": shape, "axis": content["axis"]}
+    usage = (_PICTURES if preparation else _NO_PICTURES).format(**place)
+    answers = "".join(f"- `{name}`: {answer(task)}\n" for name, task in tasks.items())
     return "".join(
         (
             start,
             usage,
             f"{answers}\n",
             _prepared(preparation) if preparation else "",
-            _COSTS.format(threads=threads),
+            _COSTS.format(threads=torch.get_num_threads()),
             *(_row(_TITLES[name], cost) for name, cost in costs.items()),
             _COMPARED.format(folded=f"{own['folded_parameters']:,}") if len(costs) > 1 else "",
-            _WITHOUT.format(gates=", the policy (`gates`, a row for each task)" if "gates" in content else ""),
+            _WITHOUT.format(
+                formats="".join(_FORMATS[each].format(**place) for each in formats),
+                gates=", the policy (`gates`, a row for each task)" if "gates" in content else "",
+            ),
         )
     )
 
 
-def answer(task: Task, content: Mapping[str, Any]) -> str:
+def answer(task: Task) -> str:
     """What `postprocess` gives for a task, in words."""
     match task:
         case Segmentation():

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from runner.errors import ConfigurationError
 from runner.export.compared import ONE_PASS, Costs, compared, cost
 from runner.export.extra import needed
+from runner.export.formats import WRITERS, Format, program
 from runner.export.network import DESCRIPTION, WEIGHTS, Exported, for_inference, stored
 from runner.export.readme import described
 from runner.export.run import Run
@@ -31,14 +32,20 @@ class Written(NamedTuple):
 
 
 def export(
-    run: Path, predictor: str | None = None, output: Path | None = None, plugins: Collection[str] = ()
+    run: Path,
+    predictor: str | None = None,
+    output: Path | None = None,
+    plugins: Collection[str] = (),
+    formats: Collection[Format] = (),
 ) -> Written:
     """Write model.safetensors, config.json and README.md of one of a run's networks, by default of the main predictor's.
 
+    `formats` adds model.onnx ("onnx") and a program of torch.export's, model.pt2 ("pt2").
+
     `output` is by default export/PREDICTOR in the run's folder. It appears as a whole, in place of an earlier export, or not at
     all. `plugins` are the packages beside the runner whose classes may be used. Raises `DataError` where `run` is no finished
-    run, `ConfigurationError` where the predictor is no network of its own, where `output` holds anything else, or where a
-    package is missing.
+    run, `ConfigurationError` where the predictor is no network of its own, where it cannot be written in one of the `formats`,
+    where `output` holds anything else, or where a package is missing.
     """
     safetensors = needed("safetensors.torch", "export")
     source = Run(run, plugins)
@@ -49,15 +56,24 @@ def export(
     weights = safetensors.save({key: value.detach().contiguous() for key, value in tensors.items()})
     network = for_inference(trained)
     content = {**contents(source, name), **kind, "costs": _costs(source, trained, tensors, len(weights))}
+    text = described(content, folder, Exported(network, content, plugins).tasks, formats)
     files = {
         WEIGHTS: weights,
         DESCRIPTION: (json.dumps(content, indent=2) + "\n").encode(),
-        README: described(content, folder, Exported(network, content, plugins).tasks, torch.get_num_threads()).encode(),
+        README: text.encode(),
+        **_in_other_formats(source, network, formats),
     }
     with whole_folder(folder) as fresh:
         for file, data in files.items():
             write_atomically(fresh / file, data)
     return Written(folder, name, tuple(other for other in source.networks if other != name), content["costs"])
+
+
+def _in_other_formats(source: Run, network: nn.Module, formats: Collection[Format]) -> dict[str, bytes]:
+    if not formats:
+        return {}
+    traced = program(network, source.evaluated(), source.summary["network"]["axis"])
+    return {f"model.{each}": WRITERS[each](traced) for each in formats}
 
 
 def contents(source: Run, predictor: str) -> dict[str, Any]:
@@ -89,8 +105,9 @@ def _require_replaceable(folder: Path) -> None:
     """Raise `ConfigurationError` where a folder holds anything that an export would not have written."""
     if not folder.exists():
         return
+    ours = {WEIGHTS, DESCRIPTION, README, *(f"model.{each}" for each in WRITERS)}
     found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else [folder.name]
-    strangers = [name for name in found if name not in (WEIGHTS, DESCRIPTION, README)]
+    strangers = [name for name in found if name not in ours]
     if strangers:
         raise ConfigurationError(
             f"--output {folder} holds {strangers[0]}, which no export has written; name another folder"

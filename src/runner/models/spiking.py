@@ -75,7 +75,8 @@ class Spiking(nn.Module):
         """The weighted sums (T, B, ...), or (B, ...) of constant values."""
         values, time = signals.values, signals.steps is None
         folded = values.flatten(0, 1) if time else values
-        mostly_zero = time and not torch.is_autocast_enabled(values.device.type)
+        own_operations = not torch.is_autocast_enabled(values.device.type) and not torch.compiler.is_exporting()
+        mostly_zero = time and own_operations
         if isinstance(self.spec, Convolution):
             current = self._weigh_maps(self.spec, folded, mostly_zero)
         elif mostly_zero:

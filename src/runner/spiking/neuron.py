@@ -52,6 +52,8 @@ def spiking_layer(current: Tensor, layer: Layer, *, scale: Tensor | None = None,
     over time. `consume` allows the way back to write the gradient over `current`: only for a tensor that nobody else looks
     at, and for one backward pass. Returns postsynaptic currents, or spikes, (T, B, ...).
     """
+    if torch.compiler.is_exporting():  # to a form without gradients
+        return _backend(current, layer).forward(current, layer, scale)[0]
     if layer.pool > 1:
         left_over = current.shape[-2] % layer.pool + current.shape[-1] % layer.pool
         if left_over or _backend(current, layer) is reference:
@@ -67,10 +69,15 @@ def psc_filter(values: Tensor, tau_s: float) -> Tensor:
     """
     if not tau_s >= 1:
         raise ConfigurationError(f"tau_s={tau_s} must be at least 1 step")
-    return _PscFilter.apply(values if values.is_floating_point() else values.float(), tau_s)
+    values = values if values.is_floating_point() else values.float()
+    if torch.compiler.is_exporting():
+        return _backend(values).psc_filter(values, tau_s, False)
+    return _PscFilter.apply(values, tau_s)
 
 
 def _backend(values: Tensor, layer: Layer | None = None) -> ModuleType:
+    if torch.compiler.is_exporting():
+        return reference  # made of torch's operations, the only ones that it sees
     compiled = (module for module in (cpu, triton) if module.available(values))
     return next((module for module in compiled if layer is None or module.takes(layer)), reference)
 
