@@ -17,10 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from runner.configuration import files
-from runner.configuration.construct import construct_method
+from runner.configuration.construct import construct_method, construct_model
 from runner.method import Batch, Method, Setup, Stage
 from runner.methods.adashare import AdaShare
-from runner.models.deeplab import DeepLab
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
 from runner.tasks.segmentation import Segmentation
@@ -34,12 +33,6 @@ POLICIES = (  # two published, one like them (main block of AdaShare's models/de
     (1, 1, 1, 0, 1, 1, 1, 1),
 )
 Step = Callable[[], object]
-
-
-def settings(path: str) -> dict[str, Any]:
-    """An option of conf, "model/resnet18", with what it inherits and without the keys that only the configuration reads."""
-    group, _, name = path.partition("/")
-    return {key: value for key, value in files.options(group)[name].items() if key[0] != "_"}
 
 
 def pixels(case: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -69,9 +62,7 @@ def _method(case: Any) -> Method:
 
     def build(names: Sequence[str]) -> nn.Module:
         channels = {name: tasks[name].channels for name in names}
-        shape = (3, case.crop, case.crop)
-        model: nn.Module = DeepLab(**settings("model/deeplab_resnet18"), tasks=channels, input_shape=shape)
-        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return construct_model(files.options("model")["deeplab_resnet18"], channels, (3, case.crop, case.crop))
 
     node = {
         **files.options("method")["adashare"],

@@ -40,9 +40,9 @@ def data(case: Any) -> tuple[Tensor, Tensor]:
 
 
 def settings(path: str) -> dict[str, Any]:
-    """An option of conf, "model/resnet18", with what it inherits and without the keys that only the configuration reads."""
+    """An option of conf, "model/resnet18", with what it inherits and without the keys that its class does not take."""
     group, _, name = path.partition("/")
-    return {key: value for key, value in files.options(group)[name].items() if key[0] != "_"}
+    return {key: value for key, value in files.options(group)[name].items() if key[0] != "_" and key != "weights"}
 
 
 class _Unobserved:

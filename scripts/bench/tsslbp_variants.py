@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from runner.configuration.construct import construct
+from runner.configuration.construct import construct_model
 from runner.device import keep_freed_memory
 from runner.models.snn import SpikingNetwork
 from runner.models.snn_layers import Convolution, Linear, Spec, parse
@@ -70,7 +70,8 @@ def build(network: Any, gradient_dtype: str = "float32") -> SpikingNetwork:
     """The runner's network, its initial weights times the row's gains."""
     node = settings(network) | {"gradient_dtype": gradient_dtype, "steps": None if network.events else network.steps}
     shape = (network.steps, *network.shape) if network.events else network.shape
-    model: SpikingNetwork = construct(node, tasks={"label": CLASSES}, input_shape=shape)
+    model = construct_model(node, {"label": CLASSES}, shape)
+    assert isinstance(model, SpikingNetwork)
     with torch.no_grad():
         for weight, gain in zip(model.parameters(), network.gains or itertools.repeat(1.0), strict=False):
             weight.mul_(gain)

@@ -142,11 +142,24 @@ class Predictor(NamedTuple):
     network: Callable[[], nn.Module] | None = None  # gives the network of its own that it is, which can be exported
 
 
+class StartingWeights(ABC):
+    """Weights of elsewhere from which the networks of a run start."""
+
+    @abstractmethod
+    def put_into(self, network: nn.Module) -> None:
+        """Replace what of a freshly drawn network they have, in place; `Setup.build` has done so."""
+
+    @abstractmethod
+    def report(self) -> Mapping[str, Any]:
+        """What they were and what became of them, as `runner.report.schema.Weights`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setup:
     """Everything that is given to a method beside its own settings."""
 
     build: Callable[[Sequence[str]], nn.Module]  # a network for the named tasks, drawn from torch's global generator
+    weights: StartingWeights | None = None  # that `build` has put into it: for who draws a network's weights afresh
     tasks: Mapping[str, Task]
     sizes: Mapping[str, int]  # split -> number of samples
     batch_size: int
@@ -156,7 +169,10 @@ class Setup:
     shrunk: dict[str, tuple[int, int]] = field(default_factory=dict)  # key -> count as configured and as shrunk
 
     def network(self) -> nn.Module:
-        """A fresh network for all tasks; allowed in a stage's `begin` too, where the generator depends on the position."""
+        """A network for all tasks, fresh but for the weights of elsewhere.
+
+        Allowed in a stage's `begin` too, where the generator depends on the position.
+        """
         return self.build(list(self.tasks))
 
     def phases(self, key: str, count: int) -> int:

@@ -16,8 +16,10 @@ from runner.configuration.identity import digest
 from runner.configuration.settings import Settings
 from runner.device import keep_freed_memory, pick_device, warn_of_slow_precision
 from runner.errors import CheckpointError
+from runner.interop.pretrained import starting_weights
 from runner.method import Method, Setup
 from runner.report.baseline import find_baseline
+from runner.report.sections.weights import weights_in_words
 from runner.report.summary import finish
 from runner.rundir.checkpoint import Checkpoints
 from runner.rundir.folder import RunFolder
@@ -74,10 +76,12 @@ def train_and_report(settings: Settings, folder: RunFolder, device: torch.device
     if setup.shrunk:
         counts = ", ".join(f"method.{key} {count} → {shrunk}" for key, (count, shrunk) in setup.shrunk.items())
         log.info("scale=%g: %s", settings.scale, counts)
+    if setup.weights is not None and saved is None:
+        log.info("%s", weights_in_words(setup.weights.report()))
     session = Session(settings, folder, method, data, checkpoints, stop, saved)
     with session.running():
         train(method, data, session, seed=settings.seed, start=session.start, autocast=session.autocast)
-    return finish(settings, folder, method, data, session)
+    return finish(settings, folder, method, data, session, setup.weights)
 
 
 def require_same_data(settings: Settings, folder: RunFolder) -> None:
@@ -114,16 +118,21 @@ def load_data(settings: Settings, device: torch.device) -> Data:
 
 
 def assemble(settings: Settings, device: torch.device) -> tuple[Data, Method, Setup]:
-    """The data and the method of a run, fresh from the seed, and what the method was given."""
+    """The data and the method of a run, fresh from the seed and with the weights of elsewhere, and what the method was given."""
+    weights = starting_weights(settings)  # first: what is wrong with the file is said at once
     data = load_data(settings, device)
     tasks = data.dataset.tasks
 
     def build(names: Sequence[str]) -> nn.Module:
         channels = {name: tasks[name].channels for name in names}
-        return construct_model(settings.model, channels, data.input_shape, settings.plugins)
+        network = construct_model(settings.model, channels, data.input_shape, settings.plugins)
+        if weights is not None:
+            weights.put_into(network)
+        return network
 
     setup = Setup(
         build=build,
+        weights=weights,
         tasks=tasks,
         sizes=data.sizes(),
         batch_size=data.batch_size,

@@ -51,6 +51,15 @@ def test_a_model_lies_with_channels_last(package):
     assert network.input_shape == (2, 8, 8)
 
 
+def test_weights_that_are_a_file_are_not_the_networks_to_read(package):
+    """Of another rule they are a setting of its own, as any other."""
+    named = {**NODE, "weights": "resnet18.pth", "_rules_": {"weights": "null | file"}}
+    assert construct_model(named, {"class": 3}, [2, 8, 8], [package]).tasks == {"class": 3}
+    for rules in ({"weights": "null | path"}, {}):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'weights'"):
+            construct_model({**named, "_rules_": rules}, {"class": 3}, [2, 8, 8], [package])
+
+
 def test_only_what_is_admitted_is_imported(package):
     for node in (NODE, {"_target_": "runner.models.resnet.ResNet", "head": NODE["head"]}):
         with pytest.raises(

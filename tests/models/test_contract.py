@@ -70,7 +70,9 @@ def case(request):
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_the_file_holds_what_the_network_takes(name):
     content = MODELS[name]
-    assert_settings_fit(content, locate(content["_target_"]), given={"tasks", "input_shape"})
+    assert_settings_fit(content, locate(content["_target_"]), given={"tasks", "input_shape"}, elsewhere={"weights"})
+    assert (content["weights"], content["_neutral_"]["weights"]) == (None, None)
+    assert content["_rules_"]["weights"] == "null | file"
     assert {"label", "dense"} & set(content["_provides_"])
     assert {"images", "events"} & set(content["_provides_"])
 

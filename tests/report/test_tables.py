@@ -48,6 +48,13 @@ SUMMARY: dict[str, Any] = {
         "levels": {"long": {"run": "long-run", "metrics": {"label/top1": 59.0}}},
         "left_out": {"short": "budget 80 samples, here 240"},
     },
+    "weights": {
+        "file": "r18.pth",
+        "sha256": "0",
+        "loaded": 100,
+        "fresh": ["fc.label.bias", "fc.label.weight"],
+        "unused": ["fc.bias", "fc.weight", "aux.weight"],
+    },
     "highest": {
         "label/top1": {"value": 59.25, "stage": "generation02", "step": 90, "measurements": 4, "batches": None}
     },
@@ -94,6 +101,13 @@ def test_points_have_a_row_each_with_what_was_published_of_them_and_other_runs(c
     assert "generation02 58 22.51" in lines  # undefined there, published here
     assert "long 59" in lines
     assert "not compared: short (budget 80 samples, here 240)" in lines
+
+
+def test_what_weights_of_elsewhere_gave_is_one_line(capsys, monkeypatch):
+    lines = printed(capsys, monkeypatch)
+    assert "weights: 100 of 102 tensors from r18.pth; fresh: fc (2); unused: fc (2), aux (1)" in lines
+    whole = {**SUMMARY["weights"], "fresh": [], "unused": []}
+    assert "weights: 100 of 100 tensors from r18.pth" in printed(capsys, monkeypatch, weights=whole)
 
 
 def test_many_runs_that_are_not_compared_are_counted(capsys, monkeypatch):

@@ -7,7 +7,7 @@ from typing import Any
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
-from runner.configuration import combinations, files, plugins, renamed
+from runner.configuration import combinations, contents, files, plugins, renamed
 from runner.configuration.hints import nearest_word, unknown_key
 from runner.configuration.reading import PARTS
 from runner.configuration.rules import NoMatchError, admit, beside, describe, neighbours, show
@@ -45,7 +45,7 @@ def checked(config: DictConfig, hydra: HydraConf) -> Settings:
     root["plugins"] = plugins.used(root[group] for group in files.GROUPS)
     given = _given(hydra.overrides.task, root["method"]) if root["scale"] < 1 else ()
     keys = {key: value for key, value in root.items() if key[0] != "_"}
-    return Settings(**keys, given=given, neutral=root.get("_neutral_", {}))
+    return Settings(**keys, given=given, neutral=root.get("_neutral_", {}), sha256=contents.sums(root))
 
 
 def _given(overrides: Iterable[str], method: Mapping[str, Any]) -> tuple[str, ...]:

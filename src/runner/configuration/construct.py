@@ -53,6 +53,11 @@ def construct_method(node: Mapping[str, Any], setup: Any, plugins: Collection[st
 def construct_model(
     node: Mapping[str, Any], tasks: Mapping[str, int], input_shape: Sequence[int], plugins: Collection[str] = ()
 ) -> nn.Module:
-    """The network of a configuration's `model` for tasks (name -> channels) and inputs of a shape, channels last in memory."""
-    model: nn.Module = construct(node, plugins, tasks=tasks, input_shape=tuple(input_shape))
+    """The network of a configuration's `model` for tasks (name -> channels) and inputs of a shape, channels last in memory.
+
+    It is drawn afresh: `weights`, where its rule says that it is a file, is for who puts them into it.
+    """
+    given = {key for key, rule in node.get("_rules_", {}).items() if "file" in rule.split(" | ")} & {"weights"}
+    own = {key: value for key, value in node.items() if key not in given}
+    model: nn.Module = construct(own, plugins, tasks=tasks, input_shape=tuple(input_shape))
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -1,11 +1,11 @@
 """The small language in which conf/ says what a key may hold, and the check of a value against it.
 
 A rule is one or more alternatives joined by ` | `. An alternative is `null`, `bool`, `str`, `path` (a string that does not
-count for a run's identity), `int` or `float` with an optional range (`int >= 1`, `float > 0`, `float in [0, 1)`),
-`list of ...`, `exactly 2 of ...` (a list), `map of ...` or `map by task of ...` over all alternatives that follow, or a
-literal word or whole number (`true` and `false` are booleans). An end of a range may be the name of a key beside this one,
-`int in [0, epochs)`, and an alternative may hold only beside a value of another key, `true with split=wels`; `beside` fills
-both in.
+count for a run's identity), `file` (the path of a file that counts by its content, wherever it lies), `int` or `float` with an
+optional range (`int >= 1`, `float > 0`, `float in [0, 1)`), `list of ...`, `exactly 2 of ...` (a list), `map of ...` or
+`map by task of ...` over all alternatives that follow, or a literal word or whole number (`true` and `false` are booleans). An
+end of a range may be the name of a key beside this one, `int in [0, epochs)`, and an alternative may hold only beside a value of
+another key, `true with split=wels`; `beside` fills both in.
 """
 
 import math
@@ -69,14 +69,14 @@ def _admit_scalar(alternative: str, value: Any) -> Any:
         return None
     if alternative == "bool" and isinstance(value, bool):
         return value
-    if alternative in ("str", "path") and isinstance(value, str):
+    if alternative in ("str", "path", "file") and isinstance(value, str):
         return value
     number = _NUMBER.fullmatch(alternative)
     if number:
         return _admit_number(number, value)
     if isinstance(value, (bool, int)) and show(value) == alternative:
         return value
-    if alternative == value and alternative not in ("null", "bool", "true", "false", "str", "path"):
+    if alternative == value and alternative not in ("null", "bool", "true", "false", "str", "path", "file"):
         return value
     raise NoMatchError
 
@@ -101,7 +101,7 @@ def _admit_number(rule: re.Match[str], value: Any) -> int | float:
 
 def describe(rule: str) -> str:
     """A rule in words for an error message."""
-    return rule.replace(" | ", " or ").replace("path", "a path")
+    return rule.replace(" | ", " or ").replace("path", "a path").replace("file", "a file")
 
 
 def show(value: Any) -> str:

@@ -40,6 +40,9 @@ class Settings:
     ] = ()  # the method's keys that were given a whole number on the command line; none where scale is 1
     plugins: dict[str, str] = field(default_factory=dict)  # other people's packages that are used -> version
     neutral: dict[str, Any] = field(default_factory=dict)  # key of this class -> value at which it changes nothing
+    sha256: dict[str, str] = field(
+        default_factory=dict
+    )  # setting that names a file, "model.weights" -> SHA-256 of the file
 
     def recorded(self) -> dict[str, Any]:
         """Plain values for config.yaml, from which `from_recorded` makes the same settings and the same identity."""
@@ -64,5 +67,5 @@ def _recorded(node: Mapping[str, Any]) -> dict[str, Any]:
     """A node's values; of what it says of itself, that which makes it and decides what of it counts for the identity."""
     values = {key: _recorded(value) if isinstance(value, dict) else value for key, value in node.items()}
     kept = {key: value for key, value in values.items() if key[0] != "_" or key in ("_target_", "_neutral_")}
-    paths = {key: rule for key, rule in node.get("_rules_", {}).items() if "path" in rule.split(" | ")}
+    paths = {key: rule for key, rule in node.get("_rules_", {}).items() if {"path", "file"} & {*rule.split(" | ")}}
     return copy.deepcopy({**kept, "_rules_": paths} if paths else kept)

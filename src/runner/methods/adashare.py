@@ -36,7 +36,8 @@ class _Cycle:
 class AdaShare(Method):
     """Warm-up; cycles of weight updates on train1 and policy updates on train2; retraining from fresh weights per draw.
 
-    The network is used for the search and then, with new weights, for each draw in turn. `kept` is the policy as it was at the
+    The network is used for the search and then, with new weights, for each draw in turn; weights of elsewhere are where both
+    begin. `kept` is the policy as it was at the
     search's best evaluation.
     """
 
@@ -74,7 +75,7 @@ class AdaShare(Method):
         self.policy = policy(**size)
         self.kept = copy.deepcopy(self.policy)
         self.from_best = chosen("method.policy_from", policy_from, {"last": False, "best": True})
-        self.retraining = Retraining(**size, draws=setup.phases("num_draws", num_draws))
+        self.retraining = Retraining(**size, draws=setup.phases("num_draws", num_draws), weights=setup.weights)
         self.warmup_steps = setup.steps("warmup_steps", warmup_steps)
         self.num_cycles = setup.phases("num_cycles", num_cycles)
         self.weight_steps = setup.steps("weight_steps", weight_steps) if weight_steps else setup.epoch("train1")

@@ -7,6 +7,7 @@ Cross-entropy and label smoothing are baselines of Knowledge Evolution (Taha et 
 from collections.abc import Mapping, Sequence
 from typing import Unpack
 
+from runner.errors import ConfigurationError
 from runner.evolution import hypothesis, slim
 from runner.layers.initial import initial_draw, initialize
 from runner.method import Method, Predictor, Setup, Stage
@@ -21,6 +22,11 @@ class Classifier(Method):
 
     def __init__(self, *, setup: Setup, epochs: int, slim_rate: float | None, **recipe: Unpack[Recipe]) -> None:
         super().__init__()
+        if slim_rate is not None and setup.weights is not None:
+            raise ConfigurationError(
+                f"method.slim_rate={slim_rate} trains the slim network from scratch, and model.weights are of the dense one; "
+                "leave one of the two out"
+            )
         self.network = setup.network()
         if slim_rate is not None:
             masks = hypothesis.kels(self.network, setup.example, slim_rate)

@@ -21,6 +21,8 @@ from runner.methods.states import Named
 class KnowledgeEvolution(Method):
     """Trains the whole dense network in every generation; between two, weights outside the mask are drawn anew.
 
+    Weights of elsewhere are where the first generation begins; what is drawn anew is drawn at random.
+
     Predictors: `dense`; `fit`, its reset weights zeroed; `reset`, its fit weights zeroed; with KELS `slim`, the fit-hypothesis
     as a network of its own. Masks are buffers; `magnitudes` (generations, layers, 2) holds mean |w| inside and outside them.
     """

@@ -1,4 +1,8 @@
-"""Training drawn policies from fresh weights, one after the other: the last part of AdaShare and of what searches like it."""
+"""Training drawn policies from fresh weights, one after the other: the last part of AdaShare and of what searches like it.
+
+Fresh are the weights that a network begins with: drawn anew, and where weights of elsewhere were given, those. AdaShare's
+re-train.py goes back to the network as it was constructed, and on DomainNet that is one of ImageNet's weights.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -7,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner.method import Batch, Objective, Predictor, Stage
+from runner.method import Batch, Objective, Predictor, Stage, StartingWeights
 from runner.models import Gated
 from runner.models.composed import Executed
 
@@ -15,14 +19,16 @@ from runner.models.composed import Executed
 class Retraining(nn.Module):
     """What has been drawn and what is being trained, for `draws` policies of K tasks and L blocks in turn.
 
-    Buffers: `policies` (draws, K, L); `gates` (K, L), those of the network as it is.
+    `weights` are those of elsewhere, the setup's, from which every one of them starts. Buffers: `policies` (draws, K, L);
+    `gates` (K, L), those of the network as it is.
     """
 
     gates: Tensor
     policies: Tensor
 
-    def __init__(self, tasks: int, blocks: int, draws: int) -> None:
+    def __init__(self, tasks: int, blocks: int, draws: int, weights: StartingWeights | None) -> None:
         super().__init__()
+        self.weights = weights
         self.register_buffer("gates", torch.ones(tasks, blocks))
         self.register_buffer("policies", torch.ones(draws, tasks, blocks))
 
@@ -44,6 +50,8 @@ class Retraining(nn.Module):
             self.gates.copy_(draw())
             self.policies[number].copy_(self.gates)
             network.reset_parameters()
+            if self.weights is not None:
+                self.weights.put_into(network)
             restart()
 
         return [

@@ -131,6 +131,7 @@ class DeepLab(Gated):
         input_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
+        self.layers = tuple(layers)
         own: Norm = partial(TaskNorm, tasks=len(tasks))
         norm = chosen("model.statistics", statistics, {"per_task": own, "shared": nn.BatchNorm2d})
         self.stem = nn.Sequential(

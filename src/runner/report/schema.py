@@ -46,6 +46,16 @@ class Network(TypedDict):
     ]  # task -> metrics that count, the one that stands for all first -> higher is better
 
 
+class Weights(TypedDict):
+    """The weights of elsewhere that the networks started from; counters of batch norms are left out."""
+
+    file: str  # as it was named
+    sha256: str
+    loaded: int  # tensors of the networks that it gave
+    fresh: list[str]  # those that it did not: drawn from the seed
+    unused: list[str]  # tensors of the file that have no place in the networks
+
+
 class Budget(TypedDict):
     """Training samples, each as often as an optimizer step used it; see `runner.method.budget`."""
 
@@ -173,6 +183,7 @@ class Summary(TypedDict):
     published: dict[str, float] | None  # figures of a recipe
     data: dict[str, Any]  # sizes of the splits, and what a reader has to know of the data
     network: Network
+    weights: NotRequired[Weights]
     budget: Budget
     costs: dict[str, dict[str, float]]  # predictor that is a network of its own -> see `runner.models.cost.costs`
     parameters: int  # of the main predictor's network; those that the last stage trains where it is none of its own

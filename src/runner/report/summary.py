@@ -14,7 +14,7 @@ from runner import __version__
 from runner.configuration.identity import digest
 from runner.configuration.settings import Settings
 from runner.device import autocast, peak_memory
-from runner.method import Method, budget, main_predictor
+from runner.method import Method, StartingWeights, budget, main_predictor
 from runner.report import figures, schema
 from runner.report.baseline import find_baseline, relative
 from runner.report.comparison import neighbours
@@ -34,7 +34,14 @@ SELECTION = {
 }
 
 
-def finish(settings: Settings, folder: RunFolder, method: Method, data: Data, session: Session) -> float:
+def finish(
+    settings: Settings,
+    folder: RunFolder,
+    method: Method,
+    data: Data,
+    session: Session,
+    weights: StartingWeights | None = None,
+) -> float:
     """Write summary.json and the figures, print the closing table, return the main predictor's score."""
     peak = peak_memory(data.device)
     learned = _learned(method, session)
@@ -47,6 +54,7 @@ def finish(settings: Settings, folder: RunFolder, method: Method, data: Data, se
     summary = {
         **_result(settings, folder, method, data, session),
         **_asked(settings, data),
+        **({"weights": dict(weights.report())} if weights is not None else {}),
         "costs": costs,
         "parameters": costs.get(main, {}).get("parameters", _trained_parameters(method)),
         **({"spikes": spiking[0]} if spiking else {}),
