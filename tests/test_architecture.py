@@ -17,6 +17,7 @@ FLOORS = [  # from the ground up; a room imports from its own floor's rooms only
     {"interop", "training", "methods"},
     {"report"},
     {"run", "export", "sweep"},
+    {"predict"},
     {"__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -53,7 +53,7 @@ class Preparation:
 
     def __call__(self, colours: Tensor) -> Tensor:
         """What a network takes, (1, C, h, w), of the `colours` (1 to 4, H, W) of one picture, as `colours_of` gives them."""
-        values = _in_order(colours, self.channels)
+        values = in_order(colours, self.channels)
         size = self.size if self.shorter_side is None else _in_proportion(values.shape[1:], self.shorter_side)
         if values.shape[1:] != size:
             values = F.interpolate(values[None], size, mode="bilinear", antialias=True)[0]
@@ -69,7 +69,7 @@ def _in_proportion(size: tuple[int, ...], shorter: int) -> tuple[int, int]:
     return height, width
 
 
-def _in_order(colours: Tensor, channels: Channels) -> Tensor:
+def in_order(colours: Tensor, channels: Channels) -> Tensor:
     """Grey, grey and opacity, colours, or colours and opacity (1 to 4, H, W) as `channels`; what is transparent is white."""
     if len(colours) in (2, 4):
         colours, opacity = colours[:-1], colours[-1:]

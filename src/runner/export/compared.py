@@ -1,6 +1,8 @@
 """What an exported network costs, and what the same predictions cost without a policy compiled in."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
 
 import torch
 from torch import Tensor, nn
@@ -12,21 +14,13 @@ from runner.models.deeplab import DeepLab
 
 Costs = dict[str, float]
 ONE_PASS, PASSES, SINGLE = "one_pass", "pass_per_task", "single_task_networks"
-_REPEATS = 3  # passes that are timed, of which the fastest counts
+_ROUNDS, _ENOUGH = 5, 20.0  # turns in which latencies are measured, and seconds after which no further one begins
 
 
-def cost(networks: Sequence[nn.Module], example: Tensor, axis: int = 0) -> Costs:
-    """Parameters, bytes, multiply-accumulates and seconds of one picture through all of some networks."""
-    return {
-        "macs": sum(macs(network, example) for network in networks),
-        "parameters": sum(parameters(network) for network in networks),
-        "bytes": _bytes(tensor for network in networks for tensor in network.state_dict().values()),
-        "seconds": sum(seconds(network, example, 1, axis, _REPEATS) for network in networks),
-    }
-
-
-def _bytes(tensors: Iterable[Tensor]) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+def cost(network: nn.Module, example: Tensor, axis: int = 0) -> Mapping[str, Costs]:
+    """Multiply-accumulates, parameters, bytes and seconds of `network` for one sample, which lies along `axis` of `example`."""
+    (taken,) = _seconds([[network]], example, axis)
+    return {ONE_PASS: {"macs": macs(network, example), **_size([network]), "seconds": taken}}
 
 
 def compared(
@@ -48,20 +42,40 @@ def compared(
     tasks, everything = list(whole.heads), torch.ones(1, len(whole.blocks))
     paths = [compiled(whole, executed.gates, [task]) for task in range(len(tasks))]
     fresh = [made for task in tasks if isinstance(made := build([task]), DeepLab)]
-    one = cost([network], example)
+    single = [compiled(made, everything) for made in fresh]
+    own: Costs = {
+        "parameters": sum(value.numel() for name, value in whole.named_parameters() if name in kept),
+        "bytes": _bytes(kept.values()),
+        "folded_parameters": parameters(network),
+    }
+    groups: dict[str, tuple[Sequence[nn.Module], Costs]] = {
+        ONE_PASS: ([network], own),
+        PASSES: (paths, _size([whole])),
+        SINGLE: (single, _size(fresh)),
+    }
+    taken = _seconds([networks for networks, _ in groups.values()], example)
     return {
-        ONE_PASS: {
-            **one,
-            "parameters": sum(value.numel() for name, value in whole.named_parameters() if name in kept),
-            "bytes": _bytes(kept.values()),
-            "folded_parameters": one["parameters"],
-        },
-        PASSES: {**cost(paths, example), **_trained([whole])},
-        SINGLE: {**cost([compiled(made, everything) for made in fresh], example), **_trained(fresh)},
+        name: {"macs": sum(macs(each, example) for each in networks), **size, "seconds": seconds}
+        for (name, (networks, size)), seconds in zip(groups.items(), taken, strict=True)
     }
 
 
-def _trained(networks: Sequence[nn.Module]) -> Costs:
-    """Parameters and bytes of networks as they were trained."""
-    tensors = [tensor for network in networks for tensor in network.state_dict().values()]
+def _size(networks: Sequence[nn.Module]) -> Costs:
+    tensors = (tensor for network in networks for tensor in network.state_dict().values())
     return {"parameters": sum(parameters(network) for network in networks), "bytes": _bytes(tensors)}
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _seconds(groups: Sequence[Sequence[nn.Module]], example: Tensor, axis: int = 0) -> list[float]:
+    """Seconds of one sample through all networks of each group: the least of several turns, which a busy machine slows alike."""
+    fastest, end = [inf] * len(groups), time.monotonic() + _ENOUGH
+    for turn in range(_ROUNDS):
+        if turn > 0 and time.monotonic() > end:
+            break
+        for number, networks in enumerate(groups):
+            taken = sum(seconds(network, example, 1, axis, repeats=1) for network in networks)
+            fastest[number] = min(fastest[number], taken)
+    return fastest

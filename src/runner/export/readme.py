@@ -87,8 +87,8 @@ predictions = program(torch.zeros({shape}))  # or more along axis {axis}, prepar
 """
 _FORMATS: Mapping[Format, str] = {"onnx": _ONNX, "pt2": _PT2}
 _TITLES = {
-    ONE_PASS: "this network, one pass for all tasks",
-    PASSES: "the same, a pass per task",
+    ONE_PASS: "this network",
+    PASSES: "the same in a pass per task",
     SINGLE: "single-task networks, one per task",
 }
 

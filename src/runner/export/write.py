@@ -97,7 +97,7 @@ def _costs(source: Run, trained: nn.Module, tensors: Mapping[str, Tensor], size:
         if isinstance(network, Compiled) and isinstance(trained, Executed):
             found = compared(network, trained, tensors, source.build, example)
         else:
-            found = {ONE_PASS: cost([network], example, axis)}
+            found = cost(network, example, axis)
     return {**found, ONE_PASS: {**found[ONE_PASS], "bytes": size}}
 
 

@@ -22,7 +22,7 @@ Names = Mapping[str, Sequence[str]]
 _WRAPPER = TextWrapper(CHARACTERS, max_lines=3, placeholder=" …", subsequent_indent="   ", break_on_hyphens=False)
 _ACROSS = 6  # images in a row where nothing stands beside them
 _RIGHT, _WRONG = color(2), color(1)
-_FIELDS = {"depth": ("cividis", " (m)"), "heat map": ("magma", "")}  # colours and unit
+FIELDS = {"depth": ("cividis", " (m)"), "heat map": ("magma", "")}  # colours and unit
 
 
 def predictions(images: Tensor, targets: Tensors, predictions: Tensors, class_names: Names, path: Path) -> None:
@@ -40,11 +40,11 @@ def predictions(images: Tensor, targets: Tensors, predictions: Tensors, class_na
     texts = [_label_lines(number, labels, targets, predictions, class_names) for number in range(len(images))]
     classes = [task for task in dense if kinds[task] == "segmentation"]
     legend = [handle for task in classes for handle in _legend(task, targets, predictions, class_names)]
+    rows = len(images) if dense else -(-len(images) // _ACROSS)
     sheet = Sheet(
-        rows=len(images) if dense else -(-len(images) // _ACROSS),
         columns=1 + 2 * len(dense) if dense else min(len(images), _ACROSS),
-        tile=TILE * images.shape[-2] / images.shape[-1],
-        text=LINE * max(map(len, texts)),
+        tiles=[TILE * images.shape[-2] / images.shape[-1]] * rows,
+        texts=[LINE * max(map(len, texts))] * rows,
         title=0.42 if dense else 0.07,
         scales=SCALE if len(dense) > len(classes) else 0.0,
         swatches=len(legend),
@@ -56,7 +56,7 @@ def predictions(images: Tensor, targets: Tensors, predictions: Tensors, class_na
             axes.imshow(stretched(image.double().cpu().numpy()), aspect="auto")
             axes.set_title("input" if dense and number == 0 else "")
             for row, (line, shade) in enumerate(texts[number]):
-                _note(axes, line, shade, row)
+                note(axes, line, shade, row)
         for position, task in enumerate(dense):
             count = len(class_names.get(task, ()))
             _dense(figure, sheet, 1 + 2 * position, task, kinds[task], targets[task], predictions[task], count)
@@ -89,7 +89,7 @@ def _label_lines(
     return lines
 
 
-def _note(axes: Axes, text: str, shade: str, row: int = 0) -> None:
+def note(axes: Axes, text: str, shade: str, row: int = 0) -> None:
     """Small text under an image, in the given row."""
     offset = (0, -2 - 72 * LINE * row)
     place: dict[str, Any] = {"xycoords": "axes fraction", "xytext": offset, "textcoords": "offset points", "va": "top"}
@@ -107,7 +107,7 @@ def _dense(
     else:
         given, guess = target[:, 0].cpu().numpy(), prediction[:, 0].double().cpu().numpy()
         field = np.where(given > 0, given, np.nan) if found == "depth" else given
-        colors, unit = _FIELDS[found]
+        colors, unit = FIELDS[found]
         scale = field_scale(field, colors)
         pictures = field_colors(field, scale), field_colors(guess, scale)
         label = f"{task}{unit}{', grey: no label' if np.isnan(field).any() else ''}"
@@ -119,7 +119,7 @@ def _dense(
             axes.imshow(image, extent=(0, 1, 0, 1), aspect="auto")
             axes.set_title(f"{task}\n{of}" if row == 0 else "")
             if found == "normals" and offset == 0 and row == len(images) - 1:
-                _note(axes, "red right, green up, blue towards the camera", MUTED)
+                note(axes, "red right, green up, blue towards the camera", MUTED)
 
 
 def _legend(task: str, targets: Tensors, predictions: Tensors, class_names: Names) -> list[Patch]:

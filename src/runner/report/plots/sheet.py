@@ -1,4 +1,4 @@
-"""A sheet of images of one size in rows and columns, with room for text under each and for scales and a legend below."""
+"""A sheet of images in rows and columns, with room for text under each and for scales and a legend below."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +21,9 @@ _SWATCH_COLUMN, _SWATCH_ROW = 1.5, 0.165  # inches
 class Sheet:
     """Where everything lies, in inches."""
 
-    rows: int
     columns: int
-    tile: float  # height of an image
-    text: float  # height of the text under every image
+    tiles: Sequence[float]  # heights of the images of every row
+    texts: Sequence[float]  # heights of the texts under them
     title: float  # above the first row
     scales: float  # below the last row
     swatches: int  # in the legend
@@ -37,7 +36,11 @@ class Sheet:
     @property
     def height(self) -> float:
         """Of the whole sheet."""
-        return self.title + self.rows * (self.tile + self.text + _GAP) + self.scales + self._legend
+        return self.title + self._down(len(self.tiles)) + self.scales + self._legend
+
+    def _down(self, row: int) -> float:
+        """From the top of the first row to that of another."""
+        return sum(self.tiles[:row]) + sum(self.texts[:row]) + row * _GAP
 
     @property
     def _swatch_columns(self) -> int:
@@ -49,14 +52,14 @@ class Sheet:
 
     def panel(self, figure: Figure, row: int, column: int) -> Axes:
         """An empty image."""
-        bottom = self.height - self.title - row * (self.tile + self.text + _GAP) - self.tile
-        axes = self._axes(figure, column, bottom, TILE, self.tile)
+        bottom = self.height - self.title - self._down(row) - self.tiles[row]
+        axes = self._axes(figure, column, bottom, TILE, self.tiles[row])
         axes.set_axis_off()
         return axes
 
-    def scale(self, figure: Figure, column: int) -> Axes:
-        """Room for a colour scale under the two columns from `column` on."""
-        width = 2 * TILE - 0.4  # leaves room for the numbers at the ends
+    def scale(self, figure: Figure, column: int, columns: int = 2) -> Axes:
+        """Room for a colour scale under the columns from `column` on."""
+        width = columns * TILE - 0.4  # leaves room for the numbers at the ends
         return self._axes(figure, column, self._legend + self.scales - 0.12, width, 0.09, indent=0.2)
 
     def legend(self, figure: Figure, handles: Sequence[Any]) -> None:
