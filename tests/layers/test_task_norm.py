@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from runner.errors import ConfigurationError
 from runner.layers.task_norm import TaskNorm, alike, for_tasks
 
 
@@ -66,3 +67,13 @@ def test_statistics_of_a_plain_batch_norm_become_those_of_every_task():
     assert torch.equal(norm.running_var, other.running_var.expand(2, 3))
     again.load_state_dict(norm.state_dict())
     assert torch.equal(again.running_mean, norm.running_mean)
+
+
+def test_a_pass_of_tasks_whose_statistics_differ_is_refused():
+    norm = TaskNorm(3, tasks=2)
+    with for_tasks(norm, (1,)):
+        norm(batch(1))
+    with pytest.raises(
+        ConfigurationError, match=r"statistics differ; let the network take one for each group that .*alike gives"
+    ):
+        norm.eval()(batch(2))

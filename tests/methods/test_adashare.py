@@ -80,15 +80,18 @@ def test_paper_and_official_sharing_have_the_same_sum_of_layer_weights(cache):
 
 
 def test_a_scaled_recipe_follows_progress():
-    """Half the cycles are as far apart as two of the whole recipe's, in curriculum and temperature."""
-    node = composed("method.num_cycles=40", "method.curriculum_speed=3").method
+    """Fewer cycles lie as far apart as they have to, to begin and to end, in curriculum and temperature, where all would."""
+    node = composed("method.num_cycles=39", "method.curriculum_speed=3").method
     dataset = tiny.Pictures(labels=False)
     sizes = {"train": 16, "train1": 12, "train2": 4}
-    whole, half = (construct_method(node, tiny.setup(tiny.dense, dataset, sizes, scale=scale)) for scale in (1, 0.5))
-    assert (whole.num_cycles, half.num_cycles) == (40, 20)
+    whole, half, two = (
+        construct_method(node, tiny.setup(tiny.dense, dataset, sizes, scale=scale)) for scale in (1, 20 / 39, 0.01)
+    )
+    assert (whole.num_cycles, half.num_cycles, two.num_cycles) == (39, 20, 2)
     for cycle in (0, 5, 17, 19):
         assert half._cycle(cycle).closed == whole._cycle(2 * cycle).closed
         assert half._cycle(cycle).completed == whole._cycle(2 * cycle).completed
+    assert [two._cycle(cycle).closed for cycle in (0, 1)] == [len(two.network.blocks) - 1, 0]
 
 
 def test_phases_never_shrink_below_two_and_given_ones_not_at_all():

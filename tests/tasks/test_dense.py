@@ -42,15 +42,15 @@ def test_resize_nearest_is_torch_nearest_at_the_sizes_in_use(size, wanted):
         (17, 64, 4),
         (7, 28, 4),
         (5, 5, 1),
-        (1, 7, 4),
         (3, 16, 8),
+        (17, 8, 0.5),
     ],
 )
 def test_stride_is_that_of_networks(cells, pixels, expected):
     assert stride(cells, pixels) == expected
 
 
-@pytest.mark.parametrize("pixels", [16, 24, 33, 64, 65, 240, 321])
+@pytest.mark.parametrize("pixels", [16, 24, 31, 33, 63, 64, 65, 239, 240, 319, 321])
 def test_cells_of_the_network_lie_where_the_stride_says(pixels):
     """A path of positive weights sees its pixel in the middle: seen in the gradient of a cell of the network itself."""
     size = {"layers": (1, 1, 1, 1), "widths": (1, 1, 1, 1), "head_width": 1, "bottleneck": False, "dropout": 0.0}
@@ -73,11 +73,18 @@ def test_cells_of_the_network_lie_where_the_stride_says(pixels):
     )
 
 
+@pytest.mark.parametrize("step", [2, 4, 8, 16, 32])
+def test_stride_is_that_of_networks_that_round_up_or_down(step):
+    for pixels in range(2 * step, 700):
+        assert stride(-(-pixels // step), pixels) == stride(pixels // step, pixels) == step
+
+
 def test_sample_by_hand():
     values = torch.arange(10).reshape(2, 5)
-    # cells on columns 0, 2, 4; on columns 0, 4 and, beyond the last, 8
+    # cells on columns 0, 2, 4; on columns 0, 2, 4 of seven, 0, 4, 8 of nine and of eight, whose last one is 7
     assert sample(values, (2, 3)).tolist() == [[0, 2, 4], [5, 7, 9]]
     assert sample(torch.arange(7).expand(1, 7), (1, 3)).tolist() == [[0, 2, 4]]
+    assert sample(torch.arange(9).expand(1, 9), (1, 3)).tolist() == [[0, 4, 8]]
     assert sample(torch.arange(8).expand(1, 8), (1, 3)).tolist() == [[0, 4, 7]]
     assert sample(values, (2, 5)) is values
 

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from runner.errors import ConfigurationError
+
 
 class TaskNorm(nn.BatchNorm2d):
     """Batch norm of maps (B, C, H, W) with `running_mean` and `running_var` (K, C), a row for each of K tasks.
@@ -33,6 +35,7 @@ class TaskNorm(nn.BatchNorm2d):
         """(B, C, H, W) of the same shape."""
         rows = self.statistics()
         if not self.training:
+            self._require_one_path(rows)
             mean, variance = (values[self.tasks[0]] for values in rows)
             return F.batch_norm(x, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
         mean, variance = (torch.zeros_like(values[0]) for values in rows)
@@ -45,6 +48,17 @@ class TaskNorm(nn.BatchNorm2d):
                 for row in self.tasks if len(self.tasks) < len(old) else (slice(None),):
                     old[row].lerp_(new, self.momentum)
         return result
+
+    def _require_one_path(self, rows: tuple[Tensor, Tensor]) -> None:
+        """Raise `ConfigurationError` where the tasks of a pass have statistics of their own: there is none that is right."""
+        own = list(self.tasks)
+        if len(own) == 1 or rows[0].is_meta:
+            return
+        if not all(torch.equal(row[own], row[own[:1]].expand(len(own), -1)) for row in rows):
+            raise ConfigurationError(
+                "a pass is shared by tasks whose batch-norm statistics differ; let the network take one for each group that "
+                "runner.layers.task_norm.alike gives, within for_tasks, or set model.statistics=shared"
+            )
 
     def _load_from_state_dict(self, state: Mapping[str, Any], prefix: str, *arguments: Any) -> None:
         """Take one row of statistics, as plain batch norm has, for that of every task."""

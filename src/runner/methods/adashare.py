@@ -63,7 +63,7 @@ class AdaShare(Method):
         learning_rate: float,
         backbone_learning_rate: float | None,
         weight_decay: float,
-        decay_steps: int,
+        decay_steps: int | None,
         decay_factor: float,
         loss_weights: dict[str, float],
     ) -> None:
@@ -81,11 +81,13 @@ class AdaShare(Method):
         self.weight_steps = setup.steps("weight_steps", weight_steps) if weight_steps else setup.epoch("train1")
         self.policy_steps = setup.steps("policy_steps", policy_steps) if policy_steps else setup.epoch("train2")
         self.retrain_steps = setup.steps("retrain_steps", retrain_steps)
-        self.cycle_size = num_cycles / self.num_cycles  # cycles of the unshrunk recipe that one of ours stands for
+        # cycles of the unshrunk recipe from one of ours to the next: the last comes when as many went before as there
+        self.cycle_size = (num_cycles - 1) / max(1, self.num_cycles - 1)
         self.curriculum_speed = curriculum_speed if curriculum else None
         self.search_evaluations, self.retrain_evaluations = search_evaluations, retrain_evaluations
-        self.warmup_schedule = step_decay(warmup_steps, decay_steps, decay_factor)
-        self.retrain_schedule = step_decay(retrain_steps, decay_steps, decay_factor)
+        every = decay_steps or retrain_steps / 3
+        self.warmup_schedule = step_decay(warmup_steps, every, decay_factor)
+        self.retrain_schedule = step_decay(retrain_steps, every, decay_factor)
         rates = (learning_rate, backbone_learning_rate, weight_decay)
         self.optimizers = {
             "weights": two_rates("adam", network, *rates),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 
-def step_decay(steps: int, every: int, factor: float) -> Callable[[float], float]:
+def step_decay(steps: int, every: float, factor: float) -> Callable[[float], float]:
     """factor^floor(step / every), where progress 1 is `steps` steps of the unshrunk recipe."""
     return lambda progress: float(factor ** math.floor(progress * steps / every + 1e-9))
 

@@ -29,14 +29,14 @@ class Supervised(Method):
         learning_rate: float,
         backbone_learning_rate: float | None,
         weight_decay: float,
-        decay_steps: int,
+        decay_steps: int | None,
         decay_factor: float,
         loss_weights: dict[str, float],
     ) -> None:
         super().__init__()
         self.tasks, self.loss_weights, self.evaluations = setup.tasks, loss_weights, evaluations
         self.steps = setup.steps("steps", steps)
-        self.schedule = step_decay(steps, decay_steps, decay_factor)
+        self.schedule = step_decay(steps, decay_steps or steps / 3, decay_factor)
         teams = {name: [name] for name in setup.tasks} if separate else {"shared": list(setup.tasks)}
         self.trained = Separate({name: setup.build(team) for name, team in teams.items()})
         self.optimizers = {

@@ -1,8 +1,9 @@
 """What dense predictions share: the sizes of labels and predictions brought together, averages over valid pixels.
 
 Shapes: B batch, C channels, H x W pixels of the label, h x w cells of the prediction. Cell i lies on pixel i s, where the
-stride s is the largest power of two with (h - 1) s <= H: so it is in every network of convolutions and pools of stride 2 that
-are padded on both sides (321 pixels and 41 cells, 64 and 9 or 8: s = 8). A network of another geometry resizes by itself.
+stride s is the smallest power of two with (h + 1) s > H: so it is in networks of convolutions and pools of stride 2 centred on
+every second pixel, whether they round up or down (321 pixels and 41 cells, 64 and 9 or 8, 63 and 7, 8 or 9: s = 8; from 16
+pixels on). A network of another geometry resizes by itself.
 """
 
 import math
@@ -33,8 +34,8 @@ def resize_nearest(values: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def stride(cells: int, pixels: int) -> float:
-    """Pixels from one cell of a prediction to the next: the largest power of two with (`cells` - 1) stride <= `pixels`."""
-    return math.ldexp(1.0, math.frexp(pixels / max(1, cells - 1))[1] - 1)
+    """Pixels from one cell of a prediction to the next: the smallest power of two with (`cells` + 1) stride > `pixels`."""
+    return math.ldexp(1.0, math.frexp(pixels / (cells + 1))[1])
 
 
 def sample(values: Tensor, size: Sequence[int]) -> Tensor:
