@@ -211,6 +211,17 @@ def test_the_figures_of_a_run_are_there(finished):
     assert set(finished.summary()["figures"]) == {path.name for path in finished.figures.iterdir()}
 
 
+def test_where_its_weights_began_is_nobodys_business(finished, tmp_path):
+    state = Run(finished.path).network()[1].state_dict()
+    torch.save(state, tmp_path / "begin.pt")
+    run = finished_run(tmp_path, "cross_entropy", "model=mobilenet_v2", f"model.weights={tmp_path / 'begin.pt'}")
+    (tmp_path / "begin.pt").unlink()
+    export(run.path, output=tmp_path / "out")
+    assert str(tmp_path) not in (tmp_path / "out" / "config.json").read_text()
+    inputs = images(run)
+    assert torch.equal(load(tmp_path / "out")(inputs)["scene"], predicted(run, "trained", inputs)["scene"])
+
+
 def test_its_readme_works_as_printed(adashare, tmp_path, monkeypatch):
     export(adashare.path, output=tmp_path / "out")
     from PIL import Image

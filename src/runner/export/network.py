@@ -98,10 +98,12 @@ class Exported:
                 "the run of this network did not record how pictures become its inputs (an older version of the runner made "
                 f"it); give net(inputs) batches of ({shape}), prepared as config.json says under data"
             )
-        kind = "recordings of events (T, C, H, W)" if len(self.content["input_shape"]) == 4 else "inputs"
-        raise ConfigurationError(
-            f"this network takes no pictures but {kind} of ({shape}); give net(inputs) batches of them"
+        reason = (
+            "this network takes no pictures but recordings of events (T, C, H, W)"
+            if len(self.content["input_shape"]) == 4
+            else "the dataset of this network's run does not say how pictures become its inputs (Dataset.preparation)"
         )
+        raise ConfigurationError(f"{reason}; give net(inputs) batches of ({shape})")
 
 
 def load(folder: str | Path, plugins: Collection[str] = ()) -> Exported:

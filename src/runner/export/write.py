@@ -78,11 +78,12 @@ def _in_other_formats(source: Run, network: nn.Module, formats: Collection[Forma
 
 def contents(source: Run, predictor: str) -> dict[str, Any]:
     """What config.json holds of a network of a run, but for its form and its costs."""
-    summary = source.summary
+    summary, model = source.summary, source.settings.recorded()["model"]
+    files = {key for key, rule in model.get("_rules_", {}).items() if "file" in rule.split(" | ")}  # that it began with
     return {
         "run": source.folder.path.resolve().name,
         "predictor": predictor,
-        "model": source.settings.recorded()["model"],
+        "model": {key: value for key, value in model.items() if key not in files},
         **summary["network"],
         "evaluated": list(source.evaluated().shape),
         "data": summary["data"],
