@@ -13,10 +13,12 @@ from torch import nn
 
 from runner.export import export, load
 from runner.export.__main__ import main
+from runner.export.network import for_inference, stored
 from runner.export.run import Run
 from runner.layers.kinds import BatchNorm
 from runner.models.compiled import Compiled
-from runner.models.composed import Separate
+from runner.models.composed import Executed, Separate
+from runner.models.deeplab import DeepLab
 from runner.rundir.checkpoint import Checkpoints
 from tests.export.runs import finished_run, images, without
 
@@ -236,3 +238,31 @@ def test_its_readme_works_as_printed(adashare, tmp_path, monkeypatch):
         "normals": (30, 50, 3),
         "depth": (30, 50),
     }
+
+
+class Doubled(DeepLab):
+    """Somebody's own network, which does something else with the same parts."""
+
+    def forward(self, *arguments, **others):
+        return {task: 2 * prediction for task, prediction in super().forward(*arguments, **others).items()}
+
+
+def test_a_network_of_another_class_is_not_taken_for_ours():
+    size = {"layers": (1, 1, 1, 1), "widths": (2, 2, 2, 2), "head_width": 2, "bottleneck": False, "dropout": 0.0}
+    whole = Doubled(**size, statistics="per_task", tasks={"depth": 1}, input_shape=(3, 16, 16)).eval()
+    executed = Executed(whole, torch.ones(1, 4))
+    assert for_inference(executed) is executed
+    assert stored(executed)[0] == {"form": "executed"}
+
+
+def test_a_run_from_before_a_key_is_exported_as_it_was(tmp_path):
+    """What it had is the key's neutral value."""
+    run = finished_run(tmp_path, "hard_sharing", "dataset.tasks=[depth]", "model.statistics=shared")
+    inputs = images(run)
+    expected = predicted(run, "trained", inputs)
+    config = yaml.safe_load(run.config.read_text())
+    for key in ("statistics", "weights", "_neutral_"):
+        config["model"].pop(key)
+    run.config.write_text(yaml.safe_dump(config))
+    export(run.path, None, tmp_path / "out")
+    assert torch.equal(load(tmp_path / "out")(inputs)["depth"], expected["depth"])

@@ -8,6 +8,7 @@ from torch import nn
 
 from runner.errors import ConfigurationError, DataError
 from runner.export import Exported, export, load
+from runner.export.resolve import seen
 from runner.tasks.classification import Classification
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
@@ -158,3 +159,15 @@ def test_other_peoples_tasks_need_their_package_admitted():
     with pytest.raises(ConfigurationError, match=r"plugins=\[tests\]"):
         Exported(nn.Identity(), content)
     assert Exported(nn.Identity(), content, ["tests"]).tasks["depth"].offset == 2.0
+
+
+def test_a_direction_counts_alike_whatever_its_length():
+    """One cell looks right, the next down and a hundred times as long: between them lies their middle, at any size."""
+    cells = torch.zeros(1, 3, 1, 2)
+    cells[0, 0, 0, 0], cells[0, 1, 0, 1] = 1, 100
+    measured, other = (seen(Normals(), cells, (1, 8), size) for size in ((1, 8), (1, 16)))
+    np.testing.assert_allclose(measured[0, 2], np.array([1, 1, 0]) / np.sqrt(2), atol=1e-6)
+    # pixels 4 and 5 of sixteen lie a quarter of a pixel before and behind pixel 2 of eight, a half and a sixteenth of the way
+    share = np.array([7, 9]) / 16
+    expected = np.stack([1 - share, share, 0 * share], -1)
+    np.testing.assert_allclose(other[0, 4:6], expected / np.linalg.norm(expected, axis=-1, keepdims=True), atol=1e-6)

@@ -129,7 +129,7 @@ def stored(network: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
     match network:
         case Separate():
             return {"form": "separate"}, network.state_dict()
-        case Executed(network=DeepLab() as whole):
+        case Executed(network=DeepLab() as whole) if type(whole) is DeepLab:
             unused = never_executed(whole, network.gates)
             kept = {name: value for name, value in whole.state_dict().items() if name not in unused}
             return {"form": "compiled", "gates": network.gates.int().tolist()}, kept
@@ -140,7 +140,7 @@ def stored(network: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def for_inference(network: nn.Module) -> nn.Module:
     """A trained network as it is exported: its policy compiled in, if it is one that executes a policy."""
-    if isinstance(network, Executed) and isinstance(network.network, DeepLab):
+    if isinstance(network, Executed) and type(network.network) is DeepLab:  # another class may compute something else
         return compiled(network.network, network.gates)
     return network
 

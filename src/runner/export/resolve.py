@@ -22,7 +22,7 @@ def seen(task: Task, prediction: Tensor, evaluated: Sequence[int], size: Sequenc
     if task.kind == "label" or tuple(size) == tuple(evaluated):
         found = task.resolved(prediction.float(), size)[0]
     else:
-        strips = _strips(prediction.float(), evaluated, size)
+        strips = _strips(task.between_cells(prediction.float()), evaluated, size)
         found = torch.cat([task.resolved(strip, strip.shape[-2:])[0] for strip in strips], -2)
     if found.dim() == 3:
         found = found[0] if len(found) == 1 else found.permute(1, 2, 0)

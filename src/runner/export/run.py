@@ -1,6 +1,7 @@
 """A finished run as a source of networks; needs no data."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from runner.configuration import files
 from runner.configuration.construct import construct_method, construct_model
 from runner.configuration.plugins import registered
 from runner.configuration.settings import Settings
@@ -31,7 +33,7 @@ class Run:
         if not self.folder.finished():
             raise DataError(f"{path} holds no finished run; give the folder that the runner printed at its end")
         self.summary: Mapping[str, Any] = self.folder.summary()
-        self.settings = Settings.from_recorded(yaml.safe_load(self.folder.config.read_text()))
+        self.settings = _completed(Settings.from_recorded(yaml.safe_load(self.folder.config.read_text())))
         strangers = sorted(self.settings.plugins.keys() - set(plugins) - registered())
         if strangers:
             raise ConfigurationError(
@@ -88,3 +90,14 @@ class Run:
         if preparation is not None:
             shape = [*shape[:-2], *preparation["size"]]
         return torch.zeros(shape).unsqueeze(network["axis"])
+
+
+def _completed(settings: Settings) -> Settings:
+    """An older run's settings with the keys that came later, at the values that change nothing."""
+
+    def whole(group: str, node: Mapping[str, Any]) -> dict[str, Any]:
+        option = files.options(group).get(settings.choices[group], {})
+        later = {key: value for key, value in option.get("_neutral_", {}).items() if key in option}
+        return {**later, **node}
+
+    return replace(settings, method=whole("method", settings.method), model=whole("model", settings.model))

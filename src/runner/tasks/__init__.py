@@ -45,6 +45,10 @@ class Task(ABC):
         is the loss of the whole batch where `whole` gives the parts' mean count.
         """
 
+    def between_cells(self, prediction: Tensor) -> Tensor:
+        """The prediction in the form whose values may be interpolated: as it is, unless its length says nothing."""
+        return prediction
+
     @abstractmethod
     def resolved(self, prediction: Tensor, size: Sequence[int]) -> Tensor:
         """What a prediction says for pictures of `size` (H, W), in the form and unit of the task's targets.

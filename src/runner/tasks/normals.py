@@ -53,9 +53,13 @@ class Normals(Task):
         cosine = (unit_vectors(at_least_float32(prediction)) * self.directions(label)).sum(1)
         return weighted_mean(1 - cosine, labelled(label), whole)
 
+    def between_cells(self, prediction: Tensor) -> Tensor:
+        """Unit vectors: a longer one does not count for more."""
+        return unit_vectors(prediction)
+
     def resolved(self, prediction: Tensor, size: Sequence[int]) -> Tensor:
         """Unit vectors in the coding, (B, 3, H, W); zero where the prediction has no direction."""
-        vectors = unit_vectors(prediction.float())
+        vectors = self.between_cells(prediction.float())
         if self.metrics == "official" or vectors.shape[-2:] == tuple(size):
             return resize_nearest(vectors, size)
         return unit_vectors(resize_bilinear(vectors, size))
