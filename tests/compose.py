@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from runner.configuration import arguments, files
+from runner.configuration import arguments, composition, files
 from runner.configuration.check import checked
 from runner.configuration.messages import explain, root_cause
 from runner.configuration.rules import show
@@ -18,12 +17,8 @@ from runner.errors import ConfigurationError
 def composed(*overrides: str, config_dir: Path | None = None) -> Settings:
     """The settings of these overrides; `config_dir` is a folder of further options, as after --config-dir."""
     OmegaConf.register_new_resolver("run_name", lambda mode: "run", replace=True)
-    OmegaConf.register_new_resolver("help_text", lambda: "help", replace=True)
     others = [f"--config-dir={config_dir}"] if config_dir else []
-    read = [argument for argument in arguments.read([*others, *overrides]) if argument[0] != "-"]
-    searched = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
-    with initialize_config_dir(str(files.folder()), version_base="1.3"):
-        config = compose("config", [*searched, *read], return_hydra_config=True)
+    config = composition.composed(arguments.read([*others, *overrides]).overrides)
     return checked(config, config.hydra)
 
 

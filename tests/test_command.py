@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from runner import __version__ as version
 from tests.compose import smallness
 
 HARD = (*smallness("hard_sharing"), "threads=1")
@@ -186,3 +187,62 @@ def test_moved_data_are_found_again_and_other_data_are_refused(tmp_path, runner)
         "run was trained on other data than dataset.root=other: the samples differ; use another folder"
         in refused.stderr
     )
+
+
+def test_the_version_is_the_runners(runner):
+    assert runner("--version", check=0).stdout == f"runner {version}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (("-m", "seed=0,1", "+x=1"), "runner: unknown key 'x'; see --help\n"),
+        (("-m", "method=hard_sharing,single_task", "method.stepz=4"), "did you mean 'method.steps'?\n"),
+        (("-m", "seed=0,1", "hydra/launcher=submitit_local"), 'is not installed; pip install "runner[submitit]"\n'),
+        (("-m", "seed=0,1", "--cfg", "job"), "leave out -m and give every key one value\n"),
+        (("-m", "experiment=nothing/*"), "|tsslbp/*\n"),
+    ],
+)
+def test_a_sweep_of_which_no_job_can_run_ends_with_2_in_one_line_before_any_folder(tmp_path, runner, typed, told):
+    done = runner(*typed, check=2)
+    assert done.stderr.endswith(told)
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_settings_of_the_swept_methods_alone_may_be_given(tmp_path, runner):
+    """Hydra composes the default method first, which has no steps."""
+    small = [override for override in HARD if not override.startswith("method=")]
+    runner("-m", "method=hard_sharing,single_task", *small, check=0)
+    assert {path.name.partition("-")[0] for path in folders(tmp_path)} == {"hard_sharing", "single_task"}
+
+
+def test_a_job_typed_twice_is_one_run(runner):
+    done = runner("-m", *HARD, "seed=0,0", check=0)
+    assert "the same run as job 0" in done.stdout
+    assert "over seeds" not in done.stdout
+
+
+def test_what_ends_before_its_data_are_known_leaves_no_folder(tmp_path, runner):
+    runner("method=ke", "dataset=cub200", "dataset.root=~/no such birds", check=3)
+    runner("method=tsslbp", "model.layers=8C5-Q2", "dataset.train=24", "dataset.test=8", check=2)
+    assert not list((tmp_path / "outputs").iterdir())
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").touch()
+    runner("method=ke", "dataset=cub200", "dataset.root=nowhere", "hydra.run.dir=mine", check=3)
+    assert (tmp_path / "mine" / "notes").exists()
+
+
+def test_a_change_of_folder_changes_no_path(tmp_path, runner):
+    (tmp_path / "data").mkdir()
+    done = runner("hydra.job.chdir=true", "method=cross_entropy", "dataset=image_folder", "dataset.root=data", check=3)
+    assert f"{tmp_path / 'data'} holds nothing" in done.stderr
+    done = runner("-m", "hydra.job.chdir=true", *HARD, "seed=3,4", check=0)
+    assert "sweep: 2 jobs, 0 not finished" in done.stdout
+
+
+def test_run_folders_of_any_name(tmp_path, runner):
+    for name in ("2024", "한글 [a], b=c"):
+        done = runner(*HARD, f"hydra.run.dir=out/{name}", check=0)
+        assert (tmp_path / "out" / name / "summary.json").exists()
+        assert f"out/{name}" in done.stderr

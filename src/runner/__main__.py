@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hydra
@@ -16,12 +16,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from runner import errors, sweep
-from runner.configuration import arguments, files, usage
+from runner import __version__, errors, sweep
+from runner.configuration import arguments, files, showing, usage
 from runner.configuration.check import checked
+from runner.configuration.composition import composed
 from runner.configuration.identity import digest, run_name
 from runner.configuration.messages import explain, root_cause
-from runner.errors import ConfigurationError
+from runner.errors import ConfigurationError, DataError
 from runner.rundir.folder import RunFolder
 from runner.training.signals import Interrupted, Stop
 
@@ -48,6 +49,9 @@ def job(config: DictConfig) -> float | None:
         return _job(config, RunFolder(folder))
     except Exception as error:  # kept from Hydra, which would print it in its own way
         _ended.append(report(error))
+        with contextlib.suppress(OSError):
+            if isinstance(root_cause(error), (ConfigurationError, DataError)):
+                RunFolder(folder).forget()
         with contextlib.suppress(OSError), (folder / "run.log").open("a") as run_log:
             traceback.print_exception(error, file=run_log)
         return None
@@ -76,13 +80,24 @@ def main() -> None:
     """Entry point of `python -m runner` and of the console script `runner`."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `exit_code` instead of Hydra's own printing
     OmegaConf.register_new_resolver("run_name", _name, replace=True)
-    OmegaConf.register_new_resolver("help_text", usage.text, replace=True)
-    try:
-        sys.argv = ["runner", *arguments.read(sys.argv[1:])]
-    except ConfigurationError as error:
-        sys.exit(report(error))
-    entry = hydra.main(config_path=str(files.folder()), config_name="config", version_base="1.3")(job)
-    sys.exit(exit_code(entry))
+    sys.exit(exit_code(lambda: _answer(sys.argv[1:])))
+
+
+def _answer(typed: Sequence[str]) -> None:
+    """Do what was typed: say something of the runner or of a configuration, or run it."""
+    command = arguments.read(typed)
+    flags = command.flags
+    if flags.version:
+        print(f"runner {__version__}")
+    elif flags.help:
+        named = command.options()
+        print(usage.of_options(composed(command.overrides), named) if named else usage.text())
+    elif flags.cfg == "job":
+        config = composed(command.overrides)
+        print(showing.text(checked(config, config.hydra), flags.package), end="")
+    else:
+        sys.argv = ["runner", *command.for_hydra()]
+        hydra.main(config_path=str(files.folder()), config_name="config", version_base="1.3")(job)()
 
 
 def exit_code(entry: Callable[[], object]) -> int:
@@ -96,6 +111,8 @@ def exit_code(entry: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         sweep.close()
         return 130
+    except sweep.NothingToRunError as nothing:
+        return report(nothing.error)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except Exception as error:

@@ -8,10 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.conf import HydraConf
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from runner.configuration.check import checked
+from runner.errors import ConfigurationError
 from runner.rundir.folder import RunFolder
 
 log = logging.getLogger("runner")
@@ -19,18 +24,52 @@ _failures = 0
 _outcomes: Path | None = None  # of the sweep that runs in this process
 
 
+class NothingToRunError(BaseException):
+    """No job of a sweep can run; no `Exception`, of which Hydra makes a warning where a callback raises it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class SweepReport(Callback):
     """Collects how every job of a sweep ended, also of jobs in other processes, and shows it at the end."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Name this sweep's list of outcomes; jobs in other processes inherit the name."""
+        """Name this sweep's list of outcomes, from the root; jobs in other processes inherit the name.
+
+        Raises `NothingToRunError` where not one job has a configuration that can run.
+        """
         global _outcomes
-        os.environ["RUNNER_SWEEP"] = f".sweep-{os.getpid()}.jsonl"
-        _outcomes = Path(config.hydra.sweep.dir) / os.environ["RUNNER_SWEEP"]
+        _require_a_job(config)
+        _outcomes = Path(config.hydra.sweep.dir).absolute() / f".sweep-{os.getpid()}.jsonl"
+        os.environ["RUNNER_SWEEP"] = str(_outcomes)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print one row a job and one a configuration, and remember whether any job failed."""
         close()
+
+
+def _require_a_job(config: DictConfig) -> None:
+    """Refuse a sweep whose every job has a configuration that cannot run, before a folder is made for it.
+
+    Where some can, the others fail each in a folder of its own. A sweeper that draws from intervals finds out by itself.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    overrides = OverridesParser.create(loader).parse_overrides(list(config.hydra.overrides.task))
+    if not all(each.is_discrete_sweep() for each in overrides if each.is_sweep_override()):
+        return
+    first: ConfigurationError | None = None
+    for job in BasicSweeper.split_arguments(overrides, max_batch_size=1):
+        composed = loader.load_sweep_config(config, list(job[0]))
+        try:
+            checked(composed, composed.hydra)
+        except ConfigurationError as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise NothingToRunError(first)
 
 
 def close() -> None:
@@ -68,11 +107,13 @@ def _show(outcomes: dict[int, dict[str, Any]]) -> None:
     table = Table()
     for column in ("job", "overrides", "outcome", "folder"):
         table.add_column(column, overflow="fold")
-    runs = []
+    runs, first = [], {entry["folder"]: entry["job"] for entry in reversed(jobs)}
     for entry in jobs:
         own = [override for override in entry["overrides"] if override not in common]
-        table.add_row(str(entry["job"]), "\n".join(own), entry["outcome"], Path(entry["folder"]).name)
-        if entry["outcome"] == "finished":
+        again = first[entry["folder"]] != entry["job"] and entry["outcome"] == "finished"
+        outcome = f"the same run as job {first[entry['folder']]}" if again else entry["outcome"]
+        table.add_row(str(entry["job"]), "\n".join(own), outcome, Path(entry["folder"]).name)
+        if entry["outcome"] == "finished" and not again:
             seedless = "\n".join(override for override in own if not override.startswith("seed="))
             runs.append((seedless, RunFolder(Path(entry["folder"])).summary()))
     console.print(table)
@@ -82,8 +123,9 @@ def _show(outcomes: dict[int, dict[str, Any]]) -> None:
 
 def guard(run: Callable[[], float | None], folder: Path, hydra: HydraConf) -> float | None:
     """Run one job of a sweep; whatever it raises goes to its own log and to the sweep's table, not further."""
-    outcomes = Path(hydra.sweep.dir) / os.environ["RUNNER_SWEEP"]
-    entry = {"job": hydra.job.num, "overrides": list(hydra.overrides.task), "folder": str(folder)}
+    outcomes = Path(os.environ["RUNNER_SWEEP"])
+    overrides = [override.lstrip("+") for override in hydra.overrides.task]
+    entry = {"job": hydra.job.num, "overrides": overrides, "folder": str(folder)}
     _append(outcomes, {**entry, "outcome": "did not end"})
     try:
         score = run()

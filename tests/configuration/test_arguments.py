@@ -10,18 +10,25 @@ from runner.configuration.arguments import read
 from runner.errors import ConfigurationError
 
 
-def test_an_entry_of_a_map_is_added_and_everything_else_left_alone():
-    assert read(["method.loss_weights.depth=2"]) == ["++method.loss_weights.depth=2"]
-    assert read(["model.tau_m.released=4"]) == ["++model.tau_m.released=4"]
-    plain = ["seed=1", "-m", "--cfg", "job", "-c", "job", "~seed", "+x.y=1", "++method.epochs=3", "dataset.root=a/b=c"]
-    assert read(plain) == plain
+def spelled(*typed):
+    return read(typed).for_hydra()
+
+
+def test_values_may_be_new_and_options_come_first_wherever_they_stand():
+    assert spelled("method.loss_weights.depth=2") == ["++method.loss_weights.depth=2"]
+    assert spelled("+x.y=1") == spelled("++x.y=1") == spelled("x.y=1") == ["++x.y=1"]
+    assert spelled("seed=1", "+seed=2", "~seed") == ["seed=1", "seed=2", "~seed"]
+    assert spelled("method=ke", "-m", "seed=0,1") == ["--multirun", "method=ke", "seed=0,1"]
+    assert spelled("seed=1", "-c", "job", "-p", "model") == ["--cfg", "job", "--package", "model", "seed=1"]
 
 
 def test_the_folder_of_config_dir_is_searched(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for typed in (["--config-dir", "mine"], ["--config-dir=mine"], ["-cd", "mine"]):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    for typed in (["--config-dir", "mine"], ["--config-dir=mine"], ["-cd", "mine"], ["--config-dir=~/mine"]):
         files.search([])
-        read([*typed, "seed=1"])
+        assert spelled("seed=1", *typed)[:2] == ["--config-dir", str(tmp_path / "mine")]
         assert files.folders() == (files.folder(), tmp_path / "mine")
     read(["seed=1"])
     assert files.folders() == (files.folder(),)
@@ -52,8 +59,9 @@ def test_keys_that_begin_with_an_underscore_are_refused(override, key):
 
 
 def test_hydras_own_keys_and_values_with_underscores_are_not_meant():
-    typed = ["hydra.job.config._x=1", "dataset.root=/data/_mine/{a}", "hydra.sweeper._target_=x", "method=my_method"]
-    assert read(typed) == typed
+    typed = ["hydra.job.config._x=1", "hydra.sweeper._target_=x", "method=my_method"]
+    assert spelled(*typed) == typed
+    assert spelled("dataset.root=/data/_mine/{a}") == ['++dataset.root="/data/_mine/{a}"']
 
 
 def test_the_command_ends_with_2():

@@ -100,7 +100,10 @@ CONFLICTS = [
     ("dataset.tasks=[depth,depth]", "none twice"),
     ("dataset=nyu dataset.tasks=[edges]", "list of segmentation or normals or depth"),
     ("dataset=nyu method.loss_weights.edges=1", "names no task of dataset=nyu"),
-    ("dataset=mnist method=hard_sharing", "deeplab_small can predict none of them"),
+    (
+        "dataset=mnist method=hard_sharing",
+        "model=deeplab_small cannot learn any task of dataset=mnist",
+    ),
     ("+unknown=1", "unknown key 'unknown'"),
     ("++unknown=1", "unknown key 'unknown'"),
     ("+method.unknown=1", "unknown key 'method.unknown'"),
@@ -116,7 +119,14 @@ CONFLICTS = [
     ),
     ("method=ke model.depth=20", "model.depth=20 is not allowed; use 18 or 34 or 50 or 101"),
     ("method=ke method.exact_fraction=false", "true or false with split=wels, where split=kels"),
-    ("method.loss_weights=[1]", "method.loss_weights: Cannot merge DictConfig with ListConfig"),
+    (
+        "method.loss_weights=[1]",
+        "method.loss_weights holds a map, 'method.loss_weights={NAME: VALUE}' in quotes, or method.",
+    ),
+    ("method.loss_weights=depth:1", "a map is written 'method.loss_weights={depth:1}', in quotes"),
+    ("model.layers={a:1}", "model.layers holds a list, 'model.layers=[VALUE, VALUE]' in quotes"),
+    ("dataset.tasks=segmentation", "a list is written 'dataset.tasks=[segmentation]'"),
+    ("dataset=nyu dataset.crop=65", "a list is written 'dataset.crop=[65,65]'"),
 ]
 
 

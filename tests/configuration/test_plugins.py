@@ -58,7 +58,9 @@ def test_names_that_are_no_package_are_refused(own):
     assert refused("plugins=[my_package.deep]") == (
         "plugins=[my_package.deep] is not allowed; name the package alone, plugins=[my_package]"
     )
-    assert refused("plugins=my_package") == "plugins=my_package is not allowed; use list of str"
+    assert refused("plugins=my_package") == (
+        "plugins=my_package is not allowed; use list of str; a list is written 'plugins=[my_package]'"
+    )
 
 
 def test_a_version_is_that_of_the_distribution_or_the_one_that_the_package_states(own, tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ def test_new_keys_exist(new):
 
 def test_entries_of_maps():
     assert refused("method.weights.depth=2") == "method.weights.depth is now method.loss_weights.depth"
-    assert refused("method.weights={depth: 2}") == "method.weights is now method.loss_weights"
+    assert refused("method.weights={depth: 2}") == "method.weights.depth is now method.loss_weights.depth"
     assert refused(*SPIKING, "model.tau_m.head=3") == "model.tau_m.head is now model.tau_m.released"
     assert refused(*SPIKING, "model.tau_s={paper: 2}") == "model.tau_s.paper is now model.tau_s.published"
 

@@ -1,56 +1,71 @@
-"""What one types, as Hydra takes it: choices inside an option by a dot, entries of maps without a plus."""
+"""The command's arguments: its options, and its overrides in Hydra's spelling."""
 
-import argparse
-import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from runner.configuration import files, hints
+from runner.configuration import files, words
+from runner.configuration.flags import Flags, parse
+from runner.configuration.overrides import spelled
 from runner.errors import ConfigurationError
 
-_META = re.compile(r"[{,]\s*['\"]?(_\w*)['\"]?\s*:")  # a key of a mapping that is given as a value
+_SEVERAL = ",*?"  # what a value has that stands for several options
 
 
-def read(arguments: Sequence[str]) -> list[str]:
-    """The command's arguments with its overrides in Hydra's spelling; remembers the folder of `--config-dir`.
+@dataclass(frozen=True)
+class Command:
+    """What was typed, in Hydra's spelling."""
 
-    `method.policy=gumbel` chooses inside an option, for which Hydra wants `method/policy=gumbel`, and
-    `method.loss_weights.depth=2` may add an entry to a map, for which it wants `++`. Raises `ConfigurationError` for keys that
-    begin with an underscore: they are an option's own and no settings.
+    flags: Flags
+    overrides: list[str]
+
+    def for_hydra(self) -> list[str]:
+        """All of it."""
+        return [*self.flags.typed(), *self.overrides]
+
+    def options(self) -> list[str]:
+        """The groups that options were chosen from, `method` also for a choice inside it."""
+        keys = [override.partition("=")[0].partition("/")[0] for override in self.overrides]
+        return [group for group in (*files.GROUPS, "experiment") if group in keys]
+
+
+def read(arguments: Sequence[str]) -> Command:
+    """The command's arguments; remembers the folder of `--config-dir`.
+
+    Raises `ConfigurationError` for what cannot be read and what would not do what it says.
     """
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--config-dir", "-cd")
-    parser.add_argument("--cfg", "-c")  # so that it is not taken for the beginning of -cd
-    others = parser.parse_known_args(list(arguments))[0].config_dir
-    files.search([Path(others).absolute()] if others else [])
-    return [argument if argument.startswith("-") else _override(argument) for argument in arguments]
+    flags, rest = parse(arguments)
+    for folder in (Path.cwd(), *([flags.config_dir] if flags.config_dir else [])):
+        if "${" in str(folder):
+            raise ConfigurationError(
+                f"{folder} has ${{ in its name, which Hydra takes for that of a setting; use another folder"
+            )
+    files.search([flags.config_dir] if flags.config_dir else [])
+    if flags.shell_completion:  # its words are Hydra's own
+        return Command(flags, rest)
+    typed = words.joined(rest)
+    for place, word in enumerate(typed):
+        if word.startswith(("-", "=")) or not ("=" in word or word.startswith("~")):
+            words.refuse(typed, place)
+    multirun = flags.multirun or "hydra.mode=MULTIRUN" in typed
+    if flags.cfg is None:
+        _require_own_folder(typed, multirun)
+    swept = multirun and any(_over_options(word) for word in typed)
+    return Command(flags, [spelled(word, multirun, swept) for word in typed])
 
 
-def _override(text: str) -> str:
-    left, equals, value = text.partition("=")
-    key = left.lstrip("+~")
-    _refuse_meta(key, value)
-    if equals and "," not in value and key in files.GROUPS:
-        files.require(key, value)  # before Hydra stumbles over it
-    group, _, part = key.partition(".")
-    if equals and part in files.parts(group) and not value.startswith("{") and left[0] != "~":
-        return f"{group}/{part}={value}"
-    if "." in key and left == key and any(key == name or key.startswith(f"{name}.") for name in _maps()):
-        return f"++{text}"
-    return text
+def _over_options(text: str) -> bool:
+    """Whether an override stands for several options of a group."""
+    key, _, value = text.partition("=")
+    return key in (*files.GROUPS, "experiment") and any(letter in value for letter in _SEVERAL)
 
 
-def _refuse_meta(key: str, value: str) -> None:
-    name = key.partition("@")[0]
-    if name.partition(".")[0] == "hydra":
-        return
-    inside = _META.search(value) if "{" in value else None
-    if any(word.startswith("_") for word in re.split("[./]", name)) or inside:
-        told = f"{name}.{inside[1]}" if inside else name
+def _require_own_folder(typed: Sequence[str], multirun: bool) -> None:
+    """A folder that only the other kind of command reads is refused: the runs would be elsewhere than was typed."""
+    keys = {word.partition("=")[0].lstrip("+") for word in typed}
+    if multirun and "hydra.run.dir" in keys and not keys & {"hydra.sweep.dir", "hydra.sweep.subdir"}:
         raise ConfigurationError(
-            f"{told} cannot be set on the command line; keys that begin with an underscore describe an option, in its file"
+            "hydra.run.dir is the folder of one run; with -m write hydra.sweep.dir=PATH, which holds all"
         )
-
-
-def _maps() -> list[str]:
-    return [key for key, rules in hints.rules().items() if any("map " in rule for rule in rules)]
+    if not multirun and "hydra.sweep.dir" in keys and "hydra.run.dir" not in keys:
+        raise ConfigurationError("hydra.sweep.dir holds the runs of a sweep; without -m write hydra.run.dir=PATH")

@@ -7,10 +7,10 @@ from typing import Any
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
-from runner.configuration import combinations, contents, files, plugins, renamed
-from runner.configuration.hints import nearest_word, unknown_key
+from runner.configuration import combinations, contents, files, plugins
+from runner.configuration.node import NodeCheck
 from runner.configuration.reading import PARTS
-from runner.configuration.rules import NoMatchError, admit, beside, describe, neighbours, show
+from runner.configuration.rules import show
 from runner.configuration.settings import Settings
 from runner.errors import ConfigurationError
 
@@ -28,14 +28,15 @@ def checked(config: DictConfig, hydra: HydraConf) -> Settings:
     if "experiment" in chosen:
         files.require("experiment", chosen["experiment"])
     choices = {group: name for group, name in chosen.items() if group.partition("/")[0] in files.GROUPS}
-    _check_node(root, "", files.GROUPS)
+    check = NodeCheck(choices, str(hydra.runtime.cwd))
+    check.node(root, "", files.GROUPS)
     plugins.require_found(root["plugins"])
     for group in files.GROUPS:
         if group in choices:
             files.require(group, choices[group])
         if group not in choices or not isinstance(root.get(group), dict):
             raise ConfigurationError(f"{group} is missing; choose {group}={'|'.join(files.options(group))}")
-        _check_option(group, root[group], choices, root["plugins"])
+        _check_option(group, root[group], root["plugins"], check)
     root["choices"] = choices
     combinations.require_fitting(root)
     combinations.choose_tasks(root)
@@ -54,8 +55,9 @@ def _given(overrides: Iterable[str], method: Mapping[str, Any]) -> tuple[str, ..
     return tuple(sorted(key for key, value in method.items() if f"method.{key}" in typed and type(value) is int))
 
 
-def _check_option(group: str, node: dict[str, Any], choices: Mapping[str, str], named: list[str]) -> None:
+def _check_option(group: str, node: dict[str, Any], named: list[str], check: NodeCheck) -> None:
     """Check an option of a group and the choices inside it."""
+    choices = check.choices
     inside = {name.partition("/")[2]: name for name in choices if name.startswith(f"{group}/")}
     for each in (group, *inside.values()):
         if choices[each] not in {**files.options(each), **files.faults(each)}:
@@ -75,37 +77,10 @@ def _check_option(group: str, node: dict[str, Any], choices: Mapping[str, str], 
             )
         files.require(name, choices[name])
         _check_target(node[part], f"{group}.{part}", choices[name], named)
-        _check_node(node[part], f"{group}.{part}.")
+        check.node(node[part], f"{group}.{part}.")
     _check_target(node, group, choices[group], named)
-    _check_node(node, f"{group}.", inside)
+    check.node(node, f"{group}.", inside)
 
 
 def _check_target(node: Mapping[str, Any], key: str, option: str, named: list[str]) -> None:
     plugins.require_admitted(str(node["_target_"]), named, f"{key}={option}: ")
-
-
-def _check_node(node: dict[str, Any], prefix: str, parts: Iterable[str] = ()) -> None:
-    rules = node["_rules_"]
-    for key in [key for key in node if key[0] != "_" and key not in parts]:
-        if key not in rules:
-            raise ConfigurationError(unknown_key(prefix + key, [prefix + known for known in rules]))
-        _refuse_renamed(prefix + key, node[key])
-        try:
-            node[key] = admit(beside(rules[key], node), node[key])
-        except NoMatchError:
-            message = f"{prefix}{key}={show(node[key])} is not allowed; use {describe(rules[key])}"
-            message += "".join(f", where {name}={show(node.get(name))}" for name in neighbours(rules[key]))
-            raise ConfigurationError(message + nearest_word(node[key], rules[key])) from None
-    for key in rules:
-        if key not in node:
-            raise ConfigurationError(f"{prefix}{key} is missing; it cannot be deleted, set it to a value instead")
-
-
-def _refuse_renamed(key: str, value: Any) -> None:
-    now = renamed.word(key, value)
-    if now is not None:
-        raise ConfigurationError(f"{key}={value} is now {key}={now}")
-    for entry in value if isinstance(value, dict) else ():
-        new = renamed.key(f"{key}.{entry}")
-        if new is not None:
-            raise ConfigurationError(f"{key}.{entry} is now {new}")

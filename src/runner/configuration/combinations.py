@@ -1,6 +1,6 @@
 """Which methods, data sets and models go together and which tasks they leave, by what their files offer and need."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from runner.configuration import files
@@ -71,12 +71,12 @@ def _has(provided: set[str], word: str) -> bool:
 
 def models(words: Iterable[str]) -> str:
     """The models that provide these words, as one would type them."""
-    fitting = [
-        name
-        for name, content in files.options("model").items()
-        if all(_has(_provided({"model": content}), word) for word in words)
-    ]
-    return "|".join(fitting) or "(none yet)"
+    return "|".join(_models(set(words))) or "(none yet)"
+
+
+def _models(words: Collection[str]) -> list[str]:
+    provided = {name: _provided({"model": content}) for name, content in files.options("model").items()}
+    return [name for name, offered in provided.items() if all(_has(offered, word) for word in words)]
 
 
 def _datasets(needed: set[str], provided: set[str]) -> str:
@@ -107,13 +107,36 @@ def choose_tasks(root: Root) -> None:
                 f"dataset.tasks={show(tasks)}: model={choices['model']} cannot predict '{task}', which is {offers[task]}; "
                 f"choose model={models({offers[task], *needed})} or other tasks"
             )
+    if not possible:
+        raise ConfigurationError(_nothing_to_predict(root))
     if not tasks or len(set(tasks)) < len(tasks):
         raise ConfigurationError(
             f"dataset.tasks={show(tasks)}: name at least one task and none twice; dataset={choices['dataset']} offers "
             f"{', '.join(offers)} ({', '.join(sorted(_kinds(dataset)))}) and model={choices['model']} can predict "
-            f"{', '.join(possible) or 'none of them'}"
+            f"{', '.join(possible)}"
         )
     dataset["tasks"] = list(tasks)
+
+
+def _nothing_to_predict(root: Root) -> str:
+    """The message where the model can predict no task of the data, with models, or else methods, that can learn one."""
+    choices, offers = root["choices"], root["dataset"]["_offers_"]
+    fitting = _learners(root["method"], root["dataset"])
+    methods = [name for name, content in files.options("method").items() if _learners(content, root["dataset"])]
+    remedy = f"model={'|'.join(fitting)}" if fitting else f"method={'|'.join(methods) or '(none yet)'}"
+    asked = ", ".join(f"{task} ({kind})" for task, kind in offers.items())
+    by = f"model={choices['model']}" if fitting else f"method={choices['method']}"
+    return f"{by} cannot learn any task of dataset={choices['dataset']}, which has {asked}; choose {remedy}"
+
+
+def _learners(method: Mapping[str, Any], dataset: Mapping[str, Any]) -> list[str]:
+    """The models that fit a method and can predict a task of a data set."""
+    needs = _needs(method)
+    if not {kind for key, words in needs if key == "dataset" for kind in words} <= _kinds(dataset):
+        return []
+    words = {word for key, asked in needs if key == "model" for word in asked} | {dataset["_input_"]}
+    found = {name for kind in _kinds(dataset) for name in _models({*words, kind})}
+    return [name for name in files.options("model") if name in found]
 
 
 def require_known_tasks(root: Root) -> None:

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runner.configuration.reading import FaultError, find, read, require_complete
+from runner.configuration.reading import FaultError, find, load, read, require_complete
 from runner.configuration.settings import GROUPS as GROUPS
 from runner.errors import ConfigurationError
 
@@ -33,6 +33,11 @@ def search(others: Iterable[Path]) -> None:
 def folders() -> tuple[Path, ...]:
     """Where options are looked for, in the order in which Hydra does."""
     return (folder(), *_others)
+
+
+def top() -> dict[str, Any]:
+    """The content of config.yaml: the keys of every run, their values and their rules."""
+    return load(folder() / "config.yaml")
 
 
 def options(group: str) -> dict[str, dict[str, Any]]:

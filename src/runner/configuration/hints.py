@@ -1,18 +1,16 @@
 """What one may have meant: the key that exists, the option that it belongs to, the nearest word."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-import yaml
-
-from runner.configuration import files, renamed
+from runner.configuration import counterparts, files, renamed
 from runner.configuration.reading import PARTS
 
 
 def rules() -> dict[str, list[str]]:
     """Every key of an option, as one types it, with the rules that options have for it: `method.policy.sparsity` -> [...]."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {key: [rule] for key, rule in _top().items()}
     for group in _groups():
         for content in files.options(group).values():
             for key, rule in content["_rules_"].items():
@@ -22,8 +20,16 @@ def rules() -> dict[str, list[str]]:
 
 def keys() -> list[str]:
     """Every key that some configuration has, as one types it: `seed`, `method`, `method.policy`, `method.num_draws`, ..."""
-    top = yaml.safe_load((files.folder() / "config.yaml").read_text())["_rules_"]
-    return [*top, *(group.replace("/", ".") for group in _groups()), "experiment", *sorted(rules())]
+    return [*_top(), *_choices(_groups()), *sorted(rules().keys() - _top().keys())]
+
+
+def keys_of(choices: Mapping[str, str]) -> list[str]:
+    """The keys of a configuration with these options, `{"method": "ke", "method/policy": ..., ...}`."""
+    own = {group: files.options(group).get(name, {}) for group, name in choices.items() if group in _groups()}
+    nested = [
+        f"{group.replace('/', '.')}.{key}" for group, content in own.items() for key in content.get("_rules_", {})
+    ]
+    return [*_top(), *_choices([*files.GROUPS, *own]), *nested]
 
 
 def owners(key: str) -> list[str]:
@@ -39,19 +45,55 @@ def owners(key: str) -> list[str]:
     ]
 
 
-def unknown_key(key: str, known: Iterable[str]) -> str:
-    """The message for a key that nothing reads, with the nearest one that exists."""
+def unknown_key(key: str, choices: Mapping[str, str]) -> str:
+    """The message for a key that nothing reads, with what was meant: first among the keys of the options that were chosen."""
     now, having = renamed.key(key), owners(key)
     if now and not having:
         return f"{key} is now {now}"
     if having:
-        return f"{key} is not a key here; it belongs to {', '.join(having)}" + (f", or is now {now}" if now else "")
-    everything = [*known, *keys()]
-    match = difflib.get_close_matches(key, everything, n=1, cutoff=0.6)
-    last = difflib.get_close_matches(key.rpartition(".")[2], [name.rpartition(".")[2] for name in everything], n=1)
-    if not match and last:
-        match = [name for name in everything if name.rpartition(".")[2] == last[0]]
-    return f"unknown key '{key}'" + (f"; did you mean '{match[0]}'?" if match else "; see --help and --cfg job")
+        counterpart = counterparts.keys_for(key, keys_of(choices))[:1]
+        also = f", or is now {now}" if now else f"; {counterpart[0]} may be meant" if counterpart else ""
+        return f"{key} is not a key here; it belongs to {', '.join(having)}{also}"
+    likely = meant(key, keys_of(choices))
+    if not likely and counterparts.told(key):
+        return f"unknown key '{key}'; {counterparts.told(key)}"
+    return f"unknown key '{key}'" + (_did_you_mean(likely) or _elsewhere(key) or "; see --help")
+
+
+def meant(key: str, known: Collection[str]) -> list[str]:
+    """The keys among `known` that `key` may stand for: of the same last word, of other tools' word, the nearest."""
+    last = key.rpartition(".")[2]
+    same = [name for name in known if name.rpartition(".")[2] == last]
+    return same[:3] or counterparts.keys_for(key, known)[:1] or _nearest(key, known)
+
+
+def _nearest(key: str, known: Collection[str]) -> list[str]:
+    """The key most like `key`: of the same option by its last word, else of any by its whole or its last."""
+    place, _, last = key.rpartition(".")
+    beside = [name for name in known if place and name.rpartition(".")[0] == place]
+    whole = [] if beside else difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    return _by_last_word(last, beside) or whole or _by_last_word(last, known)
+
+
+def _by_last_word(last: str, known: Collection[str]) -> list[str]:
+    match = difflib.get_close_matches(last, [name.rpartition(".")[2] for name in known], n=1)
+    return [name for name in known if match and name.rpartition(".")[2] == match[0]][:1]
+
+
+def _elsewhere(key: str) -> str:
+    """The nearest key of options that were not chosen, with their names."""
+    match = _nearest(key, keys())
+    belongs = f", which belongs to {', '.join(owners(match[0]))}" if match and owners(match[0]) else ""
+    return _did_you_mean(match)[:-1] + belongs + "?" if match else ""
+
+
+def _did_you_mean(names: list[str]) -> str:
+    return f"; did you mean {' or '.join(repr(name) for name in names)}?" if names else ""
+
+
+def recipes(word: str) -> list[str]:
+    """The experiments that have `word` as a part of their name: `nyu_2task` -> `adashare/nyu_2task/adashare`, ..."""
+    return [name for name in files.options("experiment") if f"/{word}/" in f"/{name}/"]
 
 
 def nearest_word(value: Any, rule: str) -> str:
@@ -62,6 +104,15 @@ def nearest_word(value: Any, rule: str) -> str:
         if match and item not in words:
             return f"; did you mean '{match[0]}'?"
     return ""
+
+
+def _top() -> dict[str, str]:
+    rules: dict[str, str] = files.top()["_rules_"]
+    return rules
+
+
+def _choices(groups: Iterable[str]) -> list[str]:
+    return [*(group.replace("/", ".") for group in groups), "experiment"]
 
 
 def _groups() -> list[str]:

@@ -4,11 +4,11 @@ import difflib
 import re
 
 import yaml
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.configuration import combinations, files, renamed
-from runner.configuration.hints import unknown_key
+from runner.configuration import combinations, files, launchers, renamed
+from runner.configuration.hints import recipes, rules, unknown_key
 from runner.configuration.reading import PARTS, unreadable
 
 
@@ -30,8 +30,6 @@ def explain(error: BaseException) -> str | None:
             return fault
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
-    if isinstance(error, OverrideParseException):
-        return f"cannot read '{error.override}': {str(error).splitlines()[0]}"
     if isinstance(error, ConfigCompositionException):
         return _composition(error)
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
@@ -40,9 +38,18 @@ def explain(error: BaseException) -> str | None:
         return str(error).splitlines()[0]
     if isinstance(error, (OmegaConfBaseException, HydraException)):
         key = re.search(r"full_key: (\S+)", str(error))
+        if key and "Cannot merge" in str(error):
+            return _other_kind(key[1])
         where = f"{key[1]}: " if key and "interpolation" not in str(error) else ""
         return where + re.sub(r"^\w+ raised while resolving interpolation: ", "", str(error).splitlines()[0])
     return None
+
+
+def _other_kind(key: str) -> str:
+    """The message for a list where a map is wanted, or a map where a list is."""
+    if any("map " in rule for rule in rules().get(key, ())):
+        return f"{key} holds a map, '{key}={{NAME: VALUE}}' in quotes, or {key}.NAME=VALUE"
+    return f"{key} holds a list, '{key}=[VALUE, VALUE]' in quotes"
 
 
 def _composition(error: ConfigCompositionException) -> str:
@@ -55,8 +62,10 @@ def _composition(error: ConfigCompositionException) -> str:
         name = str(cause.full_key)  # inside a mapping that was given as a value
     by = re.match(r"In '(\w+)/([^']+)'", text)
     group, _, part = name.partition("/")
+    if name.startswith("hydra."):
+        return launchers.unknown_key(name)
     if by is None or not part:
-        return unknown_key(name.replace("/", "."), [])
+        return unknown_key(name.replace("/", "."), {})
     having = {option for option, content in files.options(group).items() if part in content.get(PARTS, {})}
     asked = files.options(by[1]).get(by[2], {}).get("_requires_", [])
     words = asked if isinstance(asked, list) else asked.get("model", [])
@@ -71,10 +80,27 @@ def _missing_option(error: MissingConfigException) -> str:
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
     if group.partition("/")[0] == "experiment":
         group, name = "experiment", f"{group}/{name}".removeprefix("experiment/")
-    typed = group if group.startswith("hydra") else group.replace("/", ".")
+    if group.startswith("hydra"):
+        return launchers.missing(group, name, error.options or [])
+    typed = group.replace("/", ".")
     if group == "experiment" and name in renamed.RECIPES:
         return f"experiment={name} is now experiment={renamed.RECIPES[name]}"
-    known = (list(files.options(group)) if group else []) or list(error.options or [])
+    known = list(files.options(group))
+    if group == "experiment":
+        return _missing_recipe(name, known)
     match = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"; did you mean '{match[0]}'?" if match else ""
-    return f"{typed or 'group'}={name} does not exist; choose {typed}={'|'.join(known)}{hint}"
+    return f"{typed}={name} does not exist; choose {typed}={'|'.join(known)}{hint}"
+
+
+def _missing_recipe(name: str, known: list[str]) -> str:
+    folders = sorted({f"{recipe.rpartition('/')[0]}/*" for recipe in known})
+    parts = sorted({part for recipe in known for part in recipe.split("/")})
+    last = difflib.get_close_matches(name.rpartition("/")[2], parts, n=1, cutoff=0.7)
+    match = (
+        recipes(name)[:3]
+        or difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+        or recipes(last[0] if last else "")[:3]
+    )
+    hint = f"; did you mean {' or '.join(repr(recipe) for recipe in match)}?" if match else ""
+    return f"experiment={name} does not exist; there are {', '.join(folders)}, see --help{hint}"

@@ -89,8 +89,8 @@ def _read(folders: Sequence[Path], name: str, overrides: Mapping[str, str], heir
         if entry == "_self_":
             content = merged(content, own)
         elif isinstance(entry, str):
-            base = _base(path, group, entry)
-            content = merged(content, _read(folders, base, overrides, (*heirs, path)))
+            below = _read(folders, base(path, group, entry), overrides, (*heirs, path))
+            content = merged(content, below)
         else:
             for part, option in _choices(entry, group, overrides).items():
                 node = _read(folders, f"{group}/{part}/{option}", {}, (*heirs, path))
@@ -98,7 +98,7 @@ def _read(folders: Sequence[Path], name: str, overrides: Mapping[str, str], heir
     return content
 
 
-def _base(path: Path, group: str, entry: str) -> str:
+def base(path: Path, group: str, entry: str) -> str:
     """What a bare name in `defaults` names: a file of the same group, or by its whole path one that sets its own package."""
     name, _, package = entry.partition("@")
     if not name.startswith("/"):

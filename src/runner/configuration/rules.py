@@ -15,14 +15,18 @@ from typing import Any
 
 _NUMBER = re.compile(r"(int|float)(?: (>=|>) ([-\d.e]+)| in ([\[(])([-\d.e]+), ([-\d.e]+)([\])]))?")
 _COLLECTION = re.compile(r"(list|map|map by task|exactly \d+) of (.+)")
-
-
+_PATHS = ("path", "file")
 _CONDITION = re.compile(r" with (\w+)=(\w+)")
 _BOUND = re.compile(r"(?<=[\[( ])[a-z_]+(?=[,)\]])")
 
 
 class NoMatchError(Exception):
     """No alternative of a rule admits the value."""
+
+
+def names_path(rule: str) -> bool:
+    """Whether a text that `rule` admits is the name of a file or a folder."""
+    return any(alternative in _PATHS for alternative in rule.split(" | "))
 
 
 def neighbours(rule: str) -> list[str]:
@@ -54,6 +58,15 @@ def admit(rule: str, value: Any) -> Any:
     raise NoMatchError
 
 
+def admits(rule: str, value: Any) -> bool:
+    """Whether `rule` admits the value."""
+    try:
+        admit(rule, value)
+    except NoMatchError:
+        return False
+    return True
+
+
 def _admit_collection(kind: str, rule: str, value: Any) -> Any:
     if kind.startswith("exactly") and isinstance(value, list) and len(value) == int(kind.split()[1]):
         return [admit(rule, item) for item in value]
@@ -69,7 +82,9 @@ def _admit_scalar(alternative: str, value: Any) -> Any:
         return None
     if alternative == "bool" and isinstance(value, bool):
         return value
-    if alternative in ("str", "path", "file") and isinstance(value, str):
+    if alternative == "str" and isinstance(value, str):
+        return value
+    if alternative in _PATHS and isinstance(value, str) and value:
         return value
     number = _NUMBER.fullmatch(alternative)
     if number:
@@ -112,4 +127,6 @@ def show(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return "[" + ",".join(map(show, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{show(inner)}" for key, inner in value.items()) + "}"
     return str(value)

@@ -1,5 +1,6 @@
 """The folder of one run: its lock, its status, and what an earlier start left in it."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -65,6 +66,16 @@ class RunFolder:
     def write_summary(self, content: dict[str, Any]) -> None:
         """Replace summary.json as a whole."""
         write_json(self.summary_file, content)
+
+    def forget(self) -> None:
+        """Take away the folder of a start that ended before it knew its data, and so holds nothing but what was asked."""
+        left = {self.config, self.summary_file, self.path / "run.log", self.path / ".lock"}
+        with contextlib.suppress(OSError):
+            self.checkpoints.rmdir()  # where it is empty
+        if set(self.path.iterdir()) <= left:
+            for path in left:
+                path.unlink(missing_ok=True)
+            self.path.rmdir()
 
     def score(self) -> float | None:
         """The number a sweeper maximises: the best evaluation's score."""
