@@ -1,0 +1,140 @@
+"""README's own command lines, typed in bash as printed: those that need no data set run, the others are composed."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from runner.configuration import arguments, composition
+from tests.compose import smallness
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"```bash\n(.*?)```", re.S)
+# Stands before the interpreter in PATH and makes a run small, without a change to what is typed.
+PYTHON = """#!/usr/bin/env bash
+[ "$1 $2" = "-m runner" ] && set -- "$@" $RUNNER_LINES
+exec {python} -W ignore "$@"
+"""
+SMALL = (
+    "scale=0.01 threads=1 evaluation_batch=8 dataset.size=32 dataset.train=24 dataset.test=8 method.batch_size=4 "
+    "model.layers=[1,1,1,1] model.widths=[4,4,8,8] model.head_width=4"
+)
+
+SWEPT = ("method=", "seed=", "experiment=")
+
+
+def lines():
+    return [
+        line for block in BLOCK.findall((ROOT / "README.md").read_text()) for line in block.splitlines() if line.strip()
+    ]
+
+
+def words(line):
+    return shlex.split(line, comments=True)
+
+
+def needs_data(line):
+    """Whether a command of the runner reads a data set, by what it composes to, or weights."""
+    if "model.weights=" in line:
+        return True
+    typed = [word for word in words(line)[3:] if word not in ("-m", "--multirun")]
+    first = [word.split(",")[0].replace("*", "adashare") if word.startswith(SWEPT) else word for word in typed]
+    return "root" in composition.composed(arguments.read(first).overrides).dataset
+
+
+RUNNER = [line for line in lines() if words(line)[:3] == ["python", "-m", "runner"]]
+OWN = [line for line in RUNNER if "--config-dir" in line]  # run by test_readme.py, with the files that it is about
+TELLING = [line for line in RUNNER if "--help" in line or "--cfg" in line]
+READING = [line for line in RUNNER if line not in OWN + TELLING and needs_data(line)]
+MADE = [line for line in RUNNER if line not in OWN + TELLING + READING]
+FINISHED = [line for line in lines() if re.match(r"python -m runner\.\w+ ", line)]
+SCRIPTS = [line for line in lines() if words(line)[0].startswith("scripts/")]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder to type in, with a home in it and the interpreter that makes runs small."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "bin").mkdir()
+    python = folder / "bin" / "python"
+    python.write_text(PYTHON.format(python=shlex.quote(sys.executable)))
+    python.chmod(0o755)
+    for name in ("holiday/beach.jpg", "more/sea.jpg"):
+        (folder / name).parent.mkdir()
+        Image.new("RGB", (40, 30)).save(folder / name)
+    (folder / "resnet18.pth").touch()
+    return folder
+
+
+@pytest.fixture
+def typed(place):
+    """Types a line in bash; `more` is what the runner is given besides."""
+
+    def call(line, more="", code=0):
+        environment = {
+            **os.environ,
+            "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(place),
+            "RUNNER_LINES": more,
+            "OMP_NUM_THREADS": "1",
+        }
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=place, env=environment, capture_output=True, text=True, timeout=400
+        )
+        assert done.returncode == code, f"{line}\n{done.stderr}"
+        return done
+
+    return call
+
+
+def test_every_line_of_readme_is_of_a_kind_that_is_tried():
+    assert sorted(lines()) == sorted([*OWN, *TELLING, *READING, *MADE, *FINISHED, *SCRIPTS])
+    assert min(len(OWN), len(TELLING), len(READING), len(MADE), len(FINISHED), len(SCRIPTS)) > 0
+
+
+@pytest.mark.parametrize("line", [line for line in READING if " -m " not in line.partition("runner")[2]])
+def test_a_line_that_reads_files_composes_with_the_home_for_its_tilde(line, typed, place):
+    paths = re.findall(r"^  (?:root|weights): (?!null)(.*)$", typed(line, "--cfg job").stdout, re.M)
+    assert paths
+    for path in paths:
+        assert "~" not in path
+        assert ("~" in line) == path.startswith(f"{place}/")
+
+
+@pytest.mark.parametrize("line", [line for line in READING if " -m " in line.partition("runner")[2]])
+def test_a_sweep_that_reads_files_begins_all_of_its_jobs(line, typed):
+    done = typed(line, code=10)
+    assert re.search(r"sweep: ([3-9]|\d\d) jobs, \1 not finished", done.stdout)
+    assert "does not exist" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", MADE)
+def test_a_line_that_needs_no_data_set_runs(line, typed):
+    assert "test split" in typed(line, SMALL).stdout
+
+
+@pytest.mark.parametrize("line", TELLING)
+def test_a_line_that_asks_for_something_is_told(line, typed):
+    assert re.search("method[=:]", typed(line).stdout)
+
+
+@pytest.mark.slow
+def test_lines_about_a_finished_run(typed, place):
+    small = " ".join([*smallness("hard_sharing"), "threads=1"])
+    typed("python -m runner hydra.run.dir=outputs/RUN", small)
+    for line in FINISHED:
+        typed(line)
+    assert list((place / "outputs" / "RUN").rglob("model.safetensors"))
+
+
+@pytest.mark.parametrize("line", SCRIPTS)
+def test_scripts_are_there(line):
+    script = ROOT / words(line)[0]
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["bash", "-n", script]).returncode == 0
