@@ -1,5 +1,6 @@
 """Errors that are the user's to mend, each with the exit code of the command."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_args
 
@@ -47,6 +48,15 @@ def exit_code(error: BaseException) -> int | None:
     if isinstance(error, UserError):
         return error.code
     return 6 if isinstance(error, OSError) else None
+
+
+def told(error: Exception) -> int:
+    """Say an error that a user can mend on stderr and return its exit code; a bug of ours is raised on."""
+    code = exit_code(error)
+    if code is None:
+        raise error
+    print(f"runner: {error}", file=sys.stderr)
+    return code
 
 
 def chosen(key: str, word: object, options: Mapping[Any, Chosen]) -> Chosen:

@@ -106,7 +106,7 @@ def test_sharing_pulls_a_task_as_hard_as_officially_with_two_tasks(tasks):
 
 
 def test_the_default_policy_decides_in_the_default_number_of_steps():
-    """Gates that help or hurt by what was measured in the embedded data set's search, under as much noise again.
+    """Gates that help or hurt by what was once measured in a search of five tasks, under as much noise again.
 
     There the task losses' gradient on a logit was 0.003 to 0.06 at temperature 1, of a gate four times as much: 0.012 to 0.24.
     """

@@ -60,4 +60,4 @@ def construct_model(
     given = {key for key, rule in node.get("_rules_", {}).items() if "file" in rule.split(" | ")} & {"weights"}
     own = {key: value for key, value in node.items() if key not in given}
     model: nn.Module = construct(own, plugins, tasks=tasks, input_shape=tuple(input_shape))
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # torch's stubs know no such call

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from runner.errors import exit_code
+from runner.errors import told
 from runner.export.formats import Format
 from runner.export.run import Run
 from runner.export.write import Written, export
@@ -48,11 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 )
             )
     except (ValueError, OSError) as error:
-        code = exit_code(error)
-        if code is None:
-            raise
-        print(f"runner: {error}", file=sys.stderr)
-        return code
+        return told(error)
     return 0
 
 

@@ -24,7 +24,7 @@ class _Named(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = plain(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.network = plain(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stubs know no such call
         for module in self.network.modules():
             if isinstance(module, nn.ModuleDict):
                 inside = list(module.items())

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runner.tasks import Task
-from runner.tasks.dense import stride
+from runner.tasks.dense import between, stride
 
 _AT_ONCE = 2**24  # numbers of a prediction at full size that are held in memory
 
@@ -32,21 +32,13 @@ def seen(task: Task, prediction: Tensor, evaluated: Sequence[int], size: Sequenc
 
 def _strips(prediction: Tensor, evaluated: Sequence[int], size: Sequence[int]) -> Iterator[Tensor]:
     """`prediction` (1, C, h, w) at `size`, strip by strip of its rows: (1, C, rows, W) at a time."""
-    wide = _between(prediction, _places(size[1], evaluated[1], prediction.shape[-1]), -1)
+    wide = between(prediction, _places(size[1], evaluated[1], prediction.shape[-1]), -1)
     rows = _places(size[0], evaluated[0], prediction.shape[-2])
     for places in rows.split(max(1, _AT_ONCE // (prediction.shape[1] * size[1]))):
-        yield _between(wide, places, -2)
+        yield between(wide, places, -2)
 
 
 def _places(pixels: int, evaluated: int, cells: int) -> Tensor:
     """Where the pixels of a picture lie among the cells; cell i lies on pixel i s of the picture as it was evaluated."""
     centres = (torch.arange(pixels, dtype=torch.float64) + 0.5) * (evaluated / pixels) - 0.5
     return (centres / stride(cells, evaluated)).clamp(0, cells - 1)
-
-
-def _between(values: Tensor, places: Tensor, dim: int) -> Tensor:
-    """`values` at `places` along `dim`, linear between neighbours."""
-    lower = places.long()
-    upper = (lower + 1).clamp(max=values.shape[dim] - 1)
-    share = (places - lower).to(values.dtype).unflatten(0, (-1, 1) if dim == -2 else (1, -1))
-    return torch.lerp(values.index_select(dim, lower), values.index_select(dim, upper), share)

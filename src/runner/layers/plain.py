@@ -5,11 +5,10 @@ from typing import Any
 
 from torch import nn
 
-from runner.errors import ConfigurationError
 from runner.layers.dilated import DilatedConv2d
 from runner.layers.dropout import RectifiedDropout
 from runner.layers.im2col import Conv2d
-from runner.layers.task_norm import TaskNorm, alike
+from runner.layers.task_norm import TaskNorm
 
 
 def plain(module: nn.Module, task: int | None = None) -> nn.Module:
@@ -37,10 +36,8 @@ def _plain(layer: nn.Module, task: int | None) -> nn.Module:
 
 
 def _batch_norm(layer: TaskNorm, task: int | None) -> nn.BatchNorm2d:
-    if task is None and len(alike(layer, layer.tasks)) > 1:
-        raise ConfigurationError(
-            "tasks of this network have batch-norm statistics of their own, so that one pass cannot serve all of them"
-        )
+    if task is None:
+        layer.require_one_path()
     norm = nn.BatchNorm2d(layer.num_features, eps=layer.eps, device="meta").eval()
     norm.weight, norm.bias, norm.num_batches_tracked = layer.weight, layer.bias, layer.num_batches_tracked
     norm.running_mean, norm.running_var = (values[task or 0].clone() for values in layer.statistics())

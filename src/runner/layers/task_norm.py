@@ -23,7 +23,7 @@ class TaskNorm(nn.BatchNorm2d):
         super().__init__(channels)
         self.register_buffer("running_mean", torch.zeros(tasks, channels))
         self.register_buffer("running_var", torch.ones(tasks, channels))
-        self.tasks: Sequence[int] = range(tasks)
+        self.tasks: Sequence[int] | None = None  # whose pass it is, by `for_tasks`
 
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Running means and variances, both (K, C)."""
@@ -35,8 +35,9 @@ class TaskNorm(nn.BatchNorm2d):
         """(B, C, H, W) of the same shape."""
         rows = self.statistics()
         if not self.training:
-            self._require_one_path(rows)
-            mean, variance = (values[self.tasks[0]] for values in rows)
+            if self.tasks is None:
+                self.require_one_path()
+            mean, variance = (values[self.tasks[0] if self.tasks else 0] for values in rows)
             return F.batch_norm(x, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
         mean, variance = (torch.zeros_like(values[0]) for values in rows)
         result = F.batch_norm(x, mean, variance, self.weight, self.bias, True, 1.0, self.eps)
@@ -45,19 +46,17 @@ class TaskNorm(nn.BatchNorm2d):
         with torch.no_grad():
             self.num_batches_tracked += 1
             for old, new in zip(rows, (mean, variance), strict=True):
-                for row in self.tasks if len(self.tasks) < len(old) else (slice(None),):
+                for row in self.tasks if self.tasks and len(self.tasks) < len(old) else (slice(None),):
                     old[row].lerp_(new, self.momentum)
         return result
 
-    def _require_one_path(self, rows: tuple[Tensor, Tensor]) -> None:
+    def require_one_path(self) -> None:
         """Raise `ConfigurationError` where the tasks of a pass have statistics of their own: there is none that is right."""
-        own = list(self.tasks)
-        if len(own) == 1 or rows[0].is_meta:
-            return
-        if not all(torch.equal(row[own], row[own[:1]].expand(len(own), -1)) for row in rows):
+        rows = self.statistics()
+        if not rows[0].is_meta and not all(torch.equal(row, row[:1].expand_as(row)) for row in rows):
             raise ConfigurationError(
-                "a pass is shared by tasks whose batch-norm statistics differ; let the network take one for each group that "
-                "runner.layers.task_norm.alike gives, within for_tasks, or set model.statistics=shared"
+                "one pass cannot serve tasks that have batch-norm statistics of their own; let the network take one for each "
+                "group that runner.layers.task_norm.alike gives, within for_tasks, or set model.statistics=shared"
             )
 
     def _load_from_state_dict(self, state: Mapping[str, Any], prefix: str, *arguments: Any) -> None:

@@ -111,7 +111,7 @@ class Compiled(nn.Module):
         self.bodies = nn.ModuleList(_folded(_block(network, part).body, part.task) for part in plan.bodies)
         heads = list(network.heads.items())
         self.heads = Heads({name: plain(head) for name, head in (heads[task] for task in plan.tasks)})
-        self.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]  # torch's stubs know no such call
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Predictions of all tasks: {task: (B, outputs, h, w)}."""

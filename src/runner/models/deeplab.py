@@ -189,9 +189,10 @@ class DeepLab(Gated):
         """
         everyone = tuple(range(len(self.heads)))
         if gates is None and len(alike(self, everyone)) == 1:
-            x = self.stem(inputs)
-            for block in self.blocks:
-                x = block(x)
+            with for_tasks(self, everyone):
+                x = self.stem(inputs)
+                for block in self.blocks:
+                    x = block(x)
             return self.heads(x)
         if gates is None:
             gates = torch.ones(len(self.heads), len(self.blocks), dtype=inputs.dtype, device=inputs.device)

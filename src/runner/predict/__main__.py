@@ -13,7 +13,7 @@ from pathlib import Path
 from rich import progress as bars
 from rich.console import Console
 
-from runner.errors import ConfigurationError, DataError, exit_code
+from runner.errors import ConfigurationError, DataError, told
 from runner.predict.job import Job
 from runner.predict.labels import FILE, table
 from runner.predict.pictures import find, names
@@ -42,11 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ConfigurationError(f"--batch {options.batch} is not allowed; use 1 or more")
         return predict(options)
     except (ValueError, OSError) as error:
-        code = exit_code(error)
-        if code is None:
-            raise
-        print(f"runner: {error}", file=sys.stderr)
-        return code
+        return told(error)
     except KeyboardInterrupt:
         print("runner: stopped; what was seen so far is written", file=sys.stderr)
         return 130

@@ -48,16 +48,21 @@ def sample(values: Tensor, size: Sequence[int]) -> Tensor:
     return values
 
 
+def between(values: Tensor, places: Tensor, dim: int) -> Tensor:
+    """`values` at `places` along `dim` -1 or -2, linear between neighbours; places lie in 0 ... the last."""
+    lower = places.long()
+    upper = (lower + 1).clamp(max=values.shape[dim] - 1)
+    share = (places - lower).to(values.dtype).unflatten(0, (-1, 1) if dim == -2 else (1, -1))
+    return torch.lerp(values.index_select(dim, lower), values.index_select(dim, upper), share)
+
+
 def resize_bilinear(values: Tensor, size: Sequence[int]) -> Tensor:
     """Resize (..., h, w) of floating type to (..., H, W) = `size`: linear between cells; beyond the last its value goes on."""
     for dim in (-1, -2):
         have, wanted = values.shape[dim], size[dim]
         if have != wanted:
-            place = torch.arange(wanted, device=values.device) / stride(have, wanted)
-            lower = place.long().clamp(max=have - 1)
-            upper = (lower + 1).clamp(max=have - 1)
-            share = (place - lower).to(values.dtype).unflatten(0, (-1, 1) if dim == -2 else (1, -1))
-            values = torch.lerp(values.index_select(dim, lower), values.index_select(dim, upper), share)
+            places = torch.arange(wanted, device=values.device) / stride(have, wanted)
+            values = between(values, places.clamp(max=have - 1), dim)
     return values
 
 
