@@ -12,7 +12,8 @@ from runner.layers.modes import evaluation
 from runner.layers.plain import plain
 from runner.layers.task_norm import alike
 from runner.models import Heads
-from runner.models.deeplab import Block, DeepLab
+from runner.models.deeplab import DeepLab
+from runner.models.residual import Block
 
 _SIDE = 8  # pixels of the map on which a part runs once while it is folded
 
