@@ -16,7 +16,7 @@ def words_of_rule(rule: str) -> set[str]:
         if collection:
             return found | {f"several {word}" for word in words_of_rule(collection[1])}
         number_or_word = alternative.split()[0]
-        found.add("str" if number_or_word in ("path", "file") else number_or_word)
+        found.add("str" if number_or_word in ("path", "file", "layers") else number_or_word)
     return found
 
 

@@ -25,9 +25,9 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def runner(tmp_path, cache):
-    def call(*overrides, check=None, cwd=tmp_path, wait=True):
+    def call(*overrides, check=None, cwd=tmp_path, wait=True, **options):
         command = [sys.executable, "-W", "ignore", "-m", "runner", *overrides, f"cache_dir={cache}"]
-        options = {"cwd": cwd, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        options |= {"cwd": cwd, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         if not wait:
             return subprocess.Popen(command, **options)
         done = subprocess.run(command, **options, timeout=240)
@@ -101,6 +101,29 @@ def test_a_signal_saves_and_the_same_command_goes_on(tmp_path, runner, number, c
     assert "the same command goes on from here" in stderr
     assert (tmp_path / "run" / "checkpoints" / "last.pt").exists()
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "interrupted"
+
+
+def test_a_signal_before_anything_is_trained_promises_nothing(tmp_path, runner):
+    """Sent while a compiler works, as a terminal sends it: to all processes of the group."""
+    compiler = tmp_path / "c++"
+    compiler.write_text('#!/bin/sh\n[ "$1" = --version ] && exit\ntouch compiling\nexec sleep 60\n')
+    compiler.chmod(0o755)
+    small = [override for override in smallness("tsslbp") if not override.startswith("method=")]
+    process = runner(
+        "method=tsslbp",
+        *small,
+        "threads=1",
+        wait=False,
+        start_new_session=True,
+        env={**os.environ, "CXX": str(compiler), "XDG_CACHE_HOME": str(tmp_path)},
+    )
+    until(lambda: (tmp_path / "compiling").exists())
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert stderr.endswith("stopped by SIGINT; the same command begins again: nothing was trained yet\n")
+    assert "could not be compiled" not in stderr
+    assert "Traceback" not in stderr
 
 
 def test_a_folder_in_use_is_refused_at_once(tmp_path, runner):

@@ -4,6 +4,7 @@ Nothing heavy is imported here, so that --help and a configuration error answer 
 """
 
 import contextlib
+import hashlib
 import logging
 import os
 import sys
@@ -36,7 +37,8 @@ def _name(mode: str, *, _root_: DictConfig) -> str:
     except Exception:
         if mode == "strict":
             raise
-        return f"invalid-job{_root_.hydra.job.num}"  # fails in its own folder, so that the sweep goes on
+        typed = hashlib.sha256("\0".join(_root_.hydra.overrides.task).encode(errors="surrogateescape")).hexdigest()
+        return f"invalid-{typed[:8]}"  # fails in its own folder, so that the sweep goes on
 
 
 def job(config: DictConfig) -> float | None:

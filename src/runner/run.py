@@ -46,6 +46,8 @@ def run(settings: Settings, folder: RunFolder, stop: Stop) -> float | None:
         find_baseline(settings, folder)  # a wrong baseline_run is said before the training, not after
         return train_and_report(settings, folder, device, stop)
     except BaseException as error:
+        if isinstance(error, Interrupted):
+            error.saved = (folder.checkpoints / "last.pt").exists()
         status = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
         ended = {"status": status, "digest": digest(settings), "error": f"{type(error).__name__}: {error}"}
         with contextlib.suppress(OSError):

@@ -112,13 +112,19 @@ def _show(outcomes: dict[int, dict[str, Any]]) -> None:
         own = [override for override in entry["overrides"] if override not in common]
         again = first[entry["folder"]] != entry["job"] and entry["outcome"] == "finished"
         outcome = f"the same run as job {first[entry['folder']]}" if again else entry["outcome"]
-        table.add_row(str(entry["job"]), "\n".join(own), outcome, Path(entry["folder"]).name)
+        table.add_row(str(entry["job"]), "\n".join(own), _one_line(outcome), Path(entry["folder"]).name)
         if entry["outcome"] == "finished" and not again:
             seedless = "\n".join(override for override in own if not override.startswith("seed="))
             runs.append((seedless, RunFolder(Path(entry["folder"])).summary()))
     console.print(table)
     if len(runs) > 1:
         console.print(over_seeds(runs))
+
+
+def _one_line(outcome: str) -> str:
+    """An outcome for a column of a table; the job's run.log has the rest of it."""
+    first, newline, _ = outcome.partition("\n")
+    return f"{first.rstrip(':;, ')} ...; see its run.log" if newline else first
 
 
 def guard(run: Callable[[], float | None], folder: Path, hydra: HydraConf) -> float | None:

@@ -169,6 +169,19 @@ def test_cub_reads_the_official_lists(tmp_path: Path, place: str) -> None:
     assert [len(reversed_flag.splits[split]) for split in ("train", "test")] == [1, 2]
 
 
+def test_cub_lists_that_look_the_wrong_way_round_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cub(tmp_path / "data")
+    build(Cub200, tmp_path / "data", tmp_path / "cache", train_flag=1)
+    assert not caplog.records
+    build(Cub200, tmp_path / "data", tmp_path / "cache", train_flag=0)
+    assert caplog.messages == [
+        f"{tmp_path / 'data' / 'train_test_split.txt'}: fewer images for training (1) than for testing (2); "
+        "dataset.train_flag=1 takes them the other way round"
+    ]
+
+
 def test_cub_reads_comma_separated_lists_from_zero(tmp_path: Path) -> None:
     root = cub(
         tmp_path / "data",

@@ -1,11 +1,11 @@
 """What one may have meant: the key that exists, the option that it belongs to, the nearest word."""
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from runner.configuration import counterparts, files, renamed
 from runner.configuration.reading import PARTS
+from runner.configuration.spelling import did_you_mean, nearest, plain
 
 
 def rules() -> dict[str, list[str]]:
@@ -29,7 +29,7 @@ def keys_of(choices: Mapping[str, str]) -> list[str]:
     nested = [
         f"{group.replace('/', '.')}.{key}" for group, content in own.items() for key in content.get("_rules_", {})
     ]
-    return [*_top(), *_choices([*files.GROUPS, *own]), *nested]
+    return [*_top(), *_choices(dict.fromkeys([*files.GROUPS, *own])), *nested]
 
 
 def owners(key: str) -> list[str]:
@@ -57,38 +57,34 @@ def unknown_key(key: str, choices: Mapping[str, str]) -> str:
     likely = meant(key, keys_of(choices))
     if not likely and counterparts.told(key):
         return f"unknown key '{key}'; {counterparts.told(key)}"
-    return f"unknown key '{key}'" + (_did_you_mean(likely) or _elsewhere(key) or "; see --help")
+    return f"unknown key '{key}'" + (did_you_mean(likely) or _elsewhere(key) or "; see --help")
 
 
 def meant(key: str, known: Collection[str]) -> list[str]:
     """The keys among `known` that `key` may stand for: of the same last word, of other tools' word, the nearest."""
-    last = key.rpartition(".")[2]
-    same = [name for name in known if name.rpartition(".")[2] == last]
-    return same[:3] or counterparts.keys_for(key, known)[:1] or _nearest(key, known)
+    place, _, last = key.rpartition(".")
+    same = [name for name in known if name.rpartition(".")[2] == plain(last)]
+    beside = [name for name in same if name.rpartition(".")[0] == place]
+    return beside or same[:3] or counterparts.keys_for(key, known)[:1] or _nearest(key, known)
 
 
 def _nearest(key: str, known: Collection[str]) -> list[str]:
     """The key most like `key`: of the same option by its last word, else of any by its whole or its last."""
     place, _, last = key.rpartition(".")
     beside = [name for name in known if place and name.rpartition(".")[0] == place]
-    whole = [] if beside else difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    return _by_last_word(last, beside) or whole or _by_last_word(last, known)
+    return _by_last_word(last, beside) or ([] if beside else nearest(key, known)) or _by_last_word(last, known)
 
 
 def _by_last_word(last: str, known: Collection[str]) -> list[str]:
-    match = difflib.get_close_matches(last, [name.rpartition(".")[2] for name in known], n=1)
-    return [name for name in known if match and name.rpartition(".")[2] == match[0]][:1]
+    match = nearest(last, [name.rpartition(".")[2] for name in known])
+    return [name for name in known if name.rpartition(".")[2] in match][:1]
 
 
 def _elsewhere(key: str) -> str:
     """The nearest key of options that were not chosen, with their names."""
     match = _nearest(key, keys())
     belongs = f", which belongs to {', '.join(owners(match[0]))}" if match and owners(match[0]) else ""
-    return _did_you_mean(match)[:-1] + belongs + "?" if match else ""
-
-
-def _did_you_mean(names: list[str]) -> str:
-    return f"; did you mean {' or '.join(repr(name) for name in names)}?" if names else ""
+    return did_you_mean(match)[:-1] + belongs + "?" if match else ""
 
 
 def recipes(word: str) -> list[str]:
@@ -100,9 +96,9 @@ def nearest_word(value: Any, rule: str) -> str:
     """A hint at the literal word of `rule` nearest to a mistyped `value`, or nothing."""
     words = [word.rpartition(" of ")[2] for word in rule.split(" | ")]
     for item in value if isinstance(value, list) else [value]:
-        match = difflib.get_close_matches(str(item), words, n=1)
+        match = nearest(str(item), words)
         if match and item not in words:
-            return f"; did you mean '{match[0]}'?"
+            return did_you_mean(match)
     return ""
 
 

@@ -1,7 +1,8 @@
 """Hydra's launchers and sweepers that have to be installed: which extra of the runner brings each."""
 
-import difflib
 from collections.abc import Sequence
+
+from runner.configuration.spelling import did_you_mean, nearest
 
 EXTRAS = {
     "hydra/launcher": {"joblib": "parallel", "submitit_local": "submitit", "submitit_slurm": "submitit"},
@@ -15,8 +16,7 @@ def missing(group: str, name: str, installed: Sequence[str]) -> str:
     if name in extras:
         return f'{group}={name} is not installed; pip install "runner[{extras[name]}]"'
     known = [*installed, *(option for option in extras if option not in installed)]
-    match = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean '{match[0]}'?" if match else ""
+    hint = did_you_mean(nearest(name, known, cutoff=0.5))
     return f"{group}={name} does not exist; choose {group}={'|'.join(known)}{hint}"
 
 

@@ -1,6 +1,5 @@
 """Hydra's and OmegaConf's errors in the runner's own words: the key, the value, what is allowed, the nearest spelling."""
 
-import difflib
 import re
 
 import yaml
@@ -10,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 from runner.configuration import combinations, files, launchers, renamed
 from runner.configuration.hints import recipes, rules, unknown_key
 from runner.configuration.reading import PARTS, unreadable
+from runner.configuration.spelling import did_you_mean, nearest
 
 
 def root_cause(error: BaseException) -> BaseException:
@@ -88,19 +88,20 @@ def _missing_option(error: MissingConfigException) -> str:
     known = list(files.options(group))
     if group == "experiment":
         return _missing_recipe(name, known)
-    match = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean '{match[0]}'?" if match else ""
+    hint = did_you_mean(nearest(name, known, cutoff=0.5) or _said_of(group, name))
     return f"{typed}={name} does not exist; choose {typed}={'|'.join(known)}{hint}"
+
+
+def _said_of(group: str, word: str) -> list[str]:
+    """The options whose one line has a word: `method=evolution` -> ke."""
+    about = {name: content["_about_"].lower() for name, content in files.options(group).items()}
+    return [name for name, line in about.items() if len(word) > 3 and word.lower() in line][:3]
 
 
 def _missing_recipe(name: str, known: list[str]) -> str:
     folders = sorted({f"{recipe.rpartition('/')[0]}/*" for recipe in known})
     parts = sorted({part for recipe in known for part in recipe.split("/")})
-    last = difflib.get_close_matches(name.rpartition("/")[2], parts, n=1, cutoff=0.7)
-    match = (
-        recipes(name)[:3]
-        or difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-        or recipes(last[0] if last else "")[:3]
-    )
-    hint = f"; did you mean {' or '.join(repr(recipe) for recipe in match)}?" if match else ""
+    whole, last = nearest(name, known, cutoff=0.7), nearest(name.rpartition("/")[2], parts, cutoff=0.7)
+    match = recipes(name) or whole or [recipe for part in last for recipe in recipes(part)]
+    hint = did_you_mean(match[:3])
     return f"experiment={name} does not exist; there are {', '.join(folders)}, see --help{hint}"

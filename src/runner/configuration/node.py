@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from runner.configuration import paths, renamed
+from runner.configuration import layers, paths, renamed
 from runner.configuration.hints import nearest_word, unknown_key
 from runner.configuration.rules import NoMatchError, admit, admits, beside, describe, names_path, neighbours, show
 from runner.errors import ConfigurationError
@@ -55,6 +55,10 @@ def _not_allowed(name: str, node: Mapping[str, Any], key: str, rule: str) -> str
 def _as_typed(name: str, value: Any, rule: str) -> str:
     """How one writes a list or a map where there is a lone value or the other of the two."""
     alternatives = rule.split(" | ")
+    if "layers" in alternatives and isinstance(value, str):
+        return f"; {layers.fault(value)}"
+    if names_path(rule) and isinstance(value, (int, float)):
+        return "; in a file, a path that looks like something else stands in quotes"
     words = value if isinstance(value, list) else [value]
     if any(alternative.startswith("map ") for alternative in alternatives):
         entries = ", ".join(str(word) if ":" in str(word) else f"{word}: 1" for word in words)

@@ -127,6 +127,8 @@ def _map(key: str, value: str) -> str:
 
 
 def _quotes(key: str, value: str) -> str:
+    if re.search(r"\s[+~]*[\w./]+=", value):
+        return "each key=value is an argument of its own: take the quotes off, or put them round each"
     for opening, closing in ("[]", "{}", "()"):
         if value.count(opening) != value.count(closing):
             missing = closing if value.count(opening) > value.count(closing) else opening

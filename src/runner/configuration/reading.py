@@ -1,6 +1,5 @@
 """One configuration file as Hydra would compose it, read without composing anything, and what may be wrong with it."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -8,6 +7,8 @@ from types import NoneType
 from typing import Any
 
 import yaml
+
+from runner.configuration.spelling import did_you_mean, nearest
 
 PARTS = "_parts_"  # in what is read here: the choices inside an option, part -> option; no file has it
 SHAPES: dict[str, tuple[type, ...]] = {  # what a file may say beside its keys
@@ -185,8 +186,7 @@ def _require_rules(path: Path, keys: set[str], rules: Mapping[str, Any]) -> None
 
 
 def _nearest(word: str, known: Mapping[str, Any] | set[str]) -> str:
-    match = difflib.get_close_matches(word, sorted(known), n=1)
-    return f"; did you mean '{match[0]}'?" if match else ""
+    return did_you_mean(nearest(word, sorted(known)))
 
 
 def _list(folders: Sequence[Path]) -> str:

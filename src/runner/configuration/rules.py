@@ -1,17 +1,20 @@
 """The small language in which conf/ says what a key may hold, and the check of a value against it.
 
 A rule is one or more alternatives joined by ` | `. An alternative is `null`, `bool`, `str`, `path` (a string that does not
-count for a run's identity), `file` (the path of a file that counts by its content, wherever it lies), `int` or `float` with an
-optional range (`int >= 1`, `float > 0`, `float in [0, 1)`), `list of ...`, `exactly 2 of ...` (a list), `map of ...` or
-`map by task of ...` over all alternatives that follow, or a literal word or whole number (`true` and `false` are booleans). An
-end of a range may be the name of a key beside this one, `int in [0, epochs)`, and an alternative may hold only beside a value of
-another key, `true with split=wels`; `beside` fills both in.
+count for a run's identity), `file` (the path of a file that counts by its content, wherever it lies), `layers` (of a spiking
+network, as the papers write them), `int` or `float` with an optional range (`int >= 1`, `float > 0`, `float in [0, 1)`),
+`list of ...`, `exactly 2 of ...` (a list), `map of ...` or `map by task of ...` over all alternatives that follow, or a literal
+word or whole number (`true` and `false` are booleans). An end of a range may be the name of a key beside this one,
+`int in [0, epochs)`, and an alternative may hold only beside a value of another key, `true with split=wels`; `beside` fills
+both in.
 """
 
 import math
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from runner.configuration import layers
 
 _NUMBER = re.compile(r"(int|float)(?: (>=|>) ([-\d.e]+)| in ([\[(])([-\d.e]+), ([-\d.e]+)([\])]))?")
 _COLLECTION = re.compile(r"(list|map|map by task|exactly \d+) of (.+)")
@@ -86,12 +89,14 @@ def _admit_scalar(alternative: str, value: Any) -> Any:
         return value
     if alternative in _PATHS and isinstance(value, str) and value:
         return value
+    if alternative == "layers" and isinstance(value, str) and layers.fault(value) is None:
+        return value
     number = _NUMBER.fullmatch(alternative)
     if number:
         return _admit_number(number, value)
     if isinstance(value, (bool, int)) and show(value) == alternative:
         return value
-    if alternative == value and alternative not in ("null", "bool", "true", "false", "str", "path", "file"):
+    if alternative == value and alternative not in ("null", "bool", "true", "false", "str", "layers", *_PATHS):
         return value
     raise NoMatchError
 
@@ -116,7 +121,8 @@ def _admit_number(rule: re.Match[str], value: Any) -> int | float:
 
 def describe(rule: str) -> str:
     """A rule in words for an error message."""
-    return rule.replace(" | ", " or ").replace("path", "a path").replace("file", "a file")
+    words = {"bool": "true or false", "path": "a path", "file": "a file", "layers": "layers of a spiking network"}
+    return " or ".join(words.get(alternative, alternative) for alternative in rule.split(" | "))
 
 
 def show(value: Any) -> str:

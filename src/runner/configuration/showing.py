@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from runner.configuration.rules import show
 from runner.configuration.settings import GROUPS, Settings
 from runner.errors import ConfigurationError
 
@@ -26,6 +27,8 @@ def text(settings: Settings, package: str | None) -> str:
     chosen = " ".join(
         f"{group.replace('/', '.')}={name}" for group, name in sorted(settings.choices.items(), key=_place)
     )
+    if not isinstance(shown, (dict, list)):
+        return f"# {chosen}\n{show(shown)}\n"
     return f"# {chosen}\n" + yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
 
 

@@ -1,6 +1,5 @@
 """Arguments that are no `key=value`: lists that a blank has split are put together, everything else is refused in words."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ import yaml
 
 from runner.configuration import composition, counterparts, files, flags, hints, paths
 from runner.configuration.rules import admits, describe
+from runner.configuration.spelling import nearest
 from runner.errors import ConfigurationError
 
 _QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
@@ -62,7 +62,7 @@ def _flag(word: str, following: Sequence[str], words: Sequence[str]) -> str:
     value = value or (following[0] if following and "=" not in following[0] else "VALUE")
     known = hints.keys_of(composition.choices(words))
     options = {option.lstrip("-").replace("-", "_"): option for option in flags.names()}
-    near = difflib.get_close_matches(name, options, n=1, cutoff=0.75)
+    near = nearest(name, options, cutoff=0.75)
     if near and name not in known and not counterparts.told(name):
         return f"did you mean {options[near[0]]}?"
     meant = [name] if name in known else hints.meant(name, known)

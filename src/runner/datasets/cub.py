@@ -5,6 +5,7 @@ name), `train_test_split.txt` (image id, flag). Id and value are separated by a 
 may start anywhere, they are joined across the lists.
 """
 
+import logging
 import re
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,8 @@ from typing import Literal
 from runner.datasets.photos import LabelledPhotos, Photos
 from runner.datasets.sources import existing_root, read_lines
 from runner.errors import DataError, require_word
+
+_log = logging.getLogger(__name__)
 
 LISTS = ("images.txt", "image_class_labels.txt", "classes.txt", "train_test_split.txt")
 Flag = Literal[0, 1]
@@ -71,6 +74,11 @@ def _read(folder: Path, train_flag: int, expected: str) -> tuple[dict[str, Photo
     for name, split in (("training", train), ("test", test)):
         if not split.paths:
             raise DataError(f"{folder / LISTS[3]} leaves no {name} images with dataset.train_flag={train_flag}")
+    if len(train.paths) < len(test.paths):
+        _log.warning(
+            "%s: fewer images for training (%d) than for testing (%d); dataset.train_flag=%d takes them the other way round",
+            *(folder / LISTS[3], len(train.paths), len(test.paths), 1 - train_flag),
+        )
     return {"train": train, "test": test}, tuple(_plain(name) for name in names.values())
 
 

@@ -1,17 +1,10 @@
 """Layers of spiking networks written as the papers write them: `32C5p2-P2-64C5p2-P2-1024`."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from runner.configuration import layers
 from runner.errors import ConfigurationError
-
-_GRAMMAR = (
-    "a convolution xCk or xCkpN (x maps, k x k, padding N), a sum pooling Pk or a number of neurons, joined by '-'"
-)
-_TOKEN = re.compile(
-    r"(?P<maps>[1-9]\d*)C(?P<kernel>[1-9]\d*)(p(?P<padding>\d+))?|P(?P<pool>[1-9]\d*)|(?P<neurons>[1-9]\d*)"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,22 +44,20 @@ def parse(text: str, input_shape: Sequence[int]) -> tuple[list[Spec], int]:
     A pooling right after a convolution is joined to it. Raises `ConfigurationError` with the position in `text`, what is
     there and what can stand there.
     """
+    wrong = layers.fault(text)
+    if wrong is not None:
+        raise ConfigurationError(f"model.layers={text!r}: {wrong}")
     channels, height, width = input_shape
     specs: list[Spec] = []
     neurons: int | None = None  # set from the first fully connected layer on
     position = 0
     for token in text.split("-") if text else []:
-        match = _TOKEN.fullmatch(token)
-        if match is None:
-            raise _error(text, position, token, f"expected {_GRAMMAR}")
+        match = layers.TOKEN.fullmatch(token)
+        assert match is not None
         if match["neurons"]:
             inputs = channels * height * width if neurons is None else neurons
             neurons = int(match["neurons"])
             specs.append(Linear(inputs=inputs, neurons=neurons))
-        elif neurons is not None:
-            raise _error(
-                text, position, token, "expected a number of neurons: no maps are left after a fully connected layer"
-            )
         elif match["maps"]:
             kernel, padding = int(match["kernel"]), int(match["padding"] or 0)
             height, width = height + 2 * padding - kernel + 1, width + 2 * padding - kernel + 1
@@ -98,4 +89,4 @@ def join(specs: list[Spec], size: int) -> None:
 
 
 def _error(text: str, position: int, token: str, problem: str) -> ConfigurationError:
-    return ConfigurationError(f"model.layers={text!r}: at character {position + 1}, {token!r}: {problem}")
+    return ConfigurationError(f"model.layers={text!r}: {layers.at(position, token, problem)}")

@@ -58,7 +58,8 @@ class Session:
         self.method.load_state_dict(saved["method"])
         for name, state in saved["optimizers"].items():
             self.method.optimizers[name].load_state_dict(state)
-        log.info("going on from stage %d, step %d", self.start.stage, self.start.step)
+        names = [*(stage.name for stage in self._stages), "the end"]
+        log.info("going on from %s, step %d", names[max(0, self.start.stage)], self.start.step)
         before = saved.get("machine", {})  # checkpoints of older versions may lack what is noted now
         for name, value in self._machine().items():
             if before.get(name, value) != value:
@@ -85,6 +86,9 @@ class Session:
                     self.save()
                 except Interrupted:
                     self.save()
+                    raise
+                except KeyboardInterrupt:  # in the midst of a step: what was saved before is left as it is
+                    self.stop.check()
                     raise
         finally:
             self._count_time()

@@ -14,7 +14,12 @@ class Interrupted(BaseException):
 
     def __init__(self, number: int) -> None:
         self.code = 130 if number == signal.SIGINT else 143
-        super().__init__(f"stopped by {signal.Signals(number).name}; the same command goes on from here")
+        self.name = signal.Signals(number).name
+        self.saved = True  # whether there is something to go on from
+
+    def __str__(self) -> str:
+        after = "goes on from here" if self.saved else "begins again: nothing was trained yet"
+        return f"stopped by {self.name}; the same command {after}"
 
 
 class Stop:

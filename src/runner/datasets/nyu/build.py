@@ -44,7 +44,7 @@ def _decode(source: Source, size: tuple[int, int], derived: bool, folder: Path) 
         "normals": (np.uint8, (3, *size)),
         "depth": (np.float32, size),
     }
-    _log.info("decoding %d frames of NYUv2 (%s) at %d x %d", source.count, source.layout, size[1], size[0])
+    _log.info("decoding %d frames of NYUv2 (%s) at %d x %d pixels (height, width)", source.count, source.layout, *size)
     with ExitStack() as stack:
         files = {
             name: stack.enter_context(ArrayFile(folder, name, dtype, (source.count, *shape)))

@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import tempfile
 from functools import cache
@@ -52,7 +53,8 @@ def _argument(value: "ctypes.Structure | Tensor | None") -> Any:
 def build(source: Path, folder: Path) -> Path:
     """Compile `source` into `folder` unless it is there; safe when several processes do so at once.
 
-    Raises `RuntimeError` with the reason: no compiler ($CXX, c++, g++, clang++), or what it complained of.
+    Raises `RuntimeError` with the reason: no compiler ($CXX, c++, g++, clang++), or what it complained of; and
+    `KeyboardInterrupt` where a signal that stops the run stopped it.
     """
     compiler = next(filter(None, map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))), None)
     if compiler is None:
@@ -68,6 +70,8 @@ def build(source: Path, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         made = Path(scratch) / target.name
         result = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True)
+        if -result.returncode in (signal.SIGINT, signal.SIGTERM):
+            raise KeyboardInterrupt  # what a terminal or a batch system stops are all processes of the run
         if result.returncode != 0:
             raise RuntimeError(f"{' '.join(command)} failed: {result.stderr.strip()[-500:]}")
         made.replace(target)
