@@ -233,11 +233,31 @@ def test_a_sweep_of_which_no_job_can_run_ends_with_2_in_one_line_before_any_fold
     assert not (tmp_path / "outputs").exists()
 
 
-def test_settings_of_the_swept_methods_alone_may_be_given(tmp_path, runner):
+def test_a_sweep_begins_with_single_tasks_whose_settings_the_default_method_may_lack(tmp_path, runner):
     """Hydra composes the default method first, which has no steps."""
     small = [override for override in HARD if not override.startswith("method=")]
     runner("-m", "method=hard_sharing,single_task", *small, check=0)
-    assert {path.name.partition("-")[0] for path in folders(tmp_path)} == {"hard_sharing", "single_task"}
+    hard, single = folders(tmp_path)
+    summaries = [json.loads((folder / "summary.json").read_text()) for folder in (hard, single)]
+    assert [summary["choices"]["method"] for summary in summaries] == ["hard_sharing", "single_task"]
+    assert summaries[0]["baseline"]["run"] == single.name
+    assert (single / "summary.json").stat().st_mtime < (hard / "summary.json").stat().st_mtime
+
+
+def test_a_finished_run_gets_its_relative_performance_when_its_command_is_typed_after_single_tasks(tmp_path, runner):
+    alone = [override.replace("hard_sharing", "single_task") for override in HARD]
+    assert "no relative performance: run method=single_task" in runner(*HARD, check=0).stdout
+    (folder,) = folders(tmp_path)
+    runner(*alone, check=0)
+    again = runner(*HARD, check=0)
+    assert "already finished" in again.stderr
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["baseline"]["run"].startswith("single_task-")
+    said = summary["relative_performance"].get("undefined") or "relative performance of trained against single_task-"
+    assert said[:60] in again.stdout
+    (folder / "summary.json").write_text(json.dumps({**summary, "relative_performance": None}))
+    assert "sweep: 1 jobs" in runner("-m", *HARD, check=0).stdout
+    assert json.loads((folder / "summary.json").read_text()) == summary
 
 
 def test_a_job_typed_twice_is_one_run(runner):

@@ -69,9 +69,11 @@ def _job(config: DictConfig, folder: RunFolder) -> float | None:
 
                 require_same_data(settings, folder)
             log.info("already finished: %s (delete the folder to run it again)", folder.path)
+            from runner.report.baseline import filled_in
+            from runner.report.finished import Finished
             from runner.report.tables import show  # imports rich
 
-            show(folder.summary(), folder.path)
+            show(filled_in(Finished(folder, folder.summary()), settings.baseline_run), folder.path)
             return folder.score()
         from runner.run import run  # imports torch
 

@@ -18,7 +18,7 @@ from runner.device import keep_freed_memory, pick_device, warn_of_slow_precision
 from runner.errors import CheckpointError
 from runner.interop.pretrained import starting_weights
 from runner.method import Method, Setup
-from runner.report.baseline import find_baseline
+from runner.report.baseline import require_comparable
 from runner.report.sections.weights import weights_in_words
 from runner.report.summary import finish
 from runner.rundir.checkpoint import Checkpoints
@@ -43,7 +43,7 @@ def run(settings: Settings, folder: RunFolder, stop: Stop) -> float | None:
     log.info("%s", folder.path)
     warn_of_slow_precision(settings.precision, device)
     try:
-        find_baseline(settings, folder)  # a wrong baseline_run is said before the training, not after
+        require_comparable(settings.baseline_run, folder)  # a wrong baseline_run is said before the training, not after
         return train_and_report(settings, folder, device, stop)
     except BaseException as error:
         if isinstance(error, Interrupted):

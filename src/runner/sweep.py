@@ -92,6 +92,8 @@ def _show(outcomes: dict[int, dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from runner.report.baseline import all_filled_in
+    from runner.report.finished import Finished
     from runner.report.tables import over_seeds
 
     console = Console(markup=False)  # overrides hold lists in brackets
@@ -107,7 +109,8 @@ def _show(outcomes: dict[int, dict[str, Any]]) -> None:
     table = Table()
     for column in ("job", "overrides", "outcome", "folder"):
         table.add_column(column, overflow="fold")
-    runs, first = [], {entry["folder"]: entry["job"] for entry in reversed(jobs)}
+    runs: dict[Finished, str] = {}  # -> its configuration without the seed
+    first = {entry["folder"]: entry["job"] for entry in reversed(jobs)}
     for entry in jobs:
         own = [override for override in entry["overrides"] if override not in common]
         again = first[entry["folder"]] != entry["job"] and entry["outcome"] == "finished"
@@ -115,10 +118,12 @@ def _show(outcomes: dict[int, dict[str, Any]]) -> None:
         table.add_row(str(entry["job"]), "\n".join(own), _one_line(outcome), Path(entry["folder"]).name)
         if entry["outcome"] == "finished" and not again:
             seedless = "\n".join(override for override in own if not override.startswith("seed="))
-            runs.append((seedless, RunFolder(Path(entry["folder"])).summary()))
+            folder = RunFolder(Path(entry["folder"]))
+            runs[Finished(folder, folder.summary())] = seedless
     console.print(table)
+    summaries = all_filled_in(runs)  # those of jobs that ended before what they are compared with, too
     if len(runs) > 1:
-        console.print(over_seeds(runs))
+        console.print(over_seeds(list(zip(runs.values(), summaries, strict=True))))
 
 
 def _one_line(outcome: str) -> str:

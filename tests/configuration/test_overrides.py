@@ -20,10 +20,13 @@ def told(*typed):
 SMALL = "adashare/nyu_small/adashare,adashare/nyu_small/hard_sharing,adashare/nyu_small/single_task"
 
 
+FIRST = "adashare/nyu_small/single_task,adashare/nyu_small/adashare,adashare/nyu_small/hard_sharing"
+
+
 def test_a_glob_is_every_option_that_matches():
-    assert spelled("-m", "experiment=adashare/nyu_small/*") == [f"experiment={SMALL}"]
-    assert spelled("-m", "experiment=adashare/nyu_small/*,tsslbp/mnist") == [f"experiment={SMALL},tsslbp/mnist"]
-    assert spelled("-m", "experiment=glob(adashare/nyu_small/*)") == [f"experiment={SMALL}"]
+    assert spelled("-m", "experiment=adashare/nyu_small/*") == [f"experiment={FIRST}"]
+    assert spelled("-m", "experiment=adashare/nyu_small/*,tsslbp/mnist") == [f"experiment={FIRST},tsslbp/mnist"]
+    assert spelled("-m", "experiment=glob(adashare/nyu_small/*)") == [f"experiment={FIRST}"]
     assert spelled("-m", "model=snn_mn*") == ["model=snn_mnist"]
     assert spelled("-m", "model.gradient=*") == ["model/gradient=no_intra,surrogate,tssl"]
     assert spelled("-m", "experiment=*")[0].count(",") == len(files.options("experiment")) - 1
@@ -41,6 +44,17 @@ def test_a_glob_that_matches_nothing_and_one_without_m_are_refused():
     assert told("experiment=adashare/nyu_small/*") == (
         f"experiment=adashare/nyu_small/* are several; add -m to run each of {SMALL.replace(',', ', ')}"
     )
+
+
+def test_a_sweep_begins_with_the_methods_that_others_are_compared_with():
+    assert spelled("-m", "method=adashare,hard_sharing,single_task", "seed=0,1") == [
+        "method=single_task,adashare,hard_sharing",
+        "seed=0,1",
+    ]
+    assert spelled("-m", "method=hard_sharing,ke,adashare") == [
+        "method=hard_sharing,ke,adashare"
+    ]  # none of them is one
+    assert spelled("-m", "method=ke,single_task") == ["method=ke,single_task"]  # nothing is compared with it
 
 
 SEVERAL = [

@@ -1,6 +1,8 @@
 """Which runs are compared with which, what they are called, and what is said of the others."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,9 @@ from tests.report.finished import finished, settings
 
 from runner.errors import ConfigurationError
 from runner.method import Series
-from runner.report.baseline import find_baseline
-from runner.report.comparison import neighbours
+from runner.report.baseline import all_filled_in, filled_in, require_comparable
+from runner.report.comparison import beside, neighbours
+from runner.report.finished import finished as read
 from runner.rundir.folder import RunFolder
 
 GENERATIONS = Series("generation")
@@ -153,7 +156,7 @@ def test_a_run_is_compared_with_the_baseline_that_its_method_names(tmp_path):
     finished(tmp_path / "alone", PARTS[:1], asked=of("alone"), value=lambda predictor, moment: 50.0)
     finished(tmp_path / "other", PARTS[:1], asked=of("other"))
     summary = finished(tmp_path / "own", PARTS[:1], asked=of("course", NAMES))
-    assert summary["baseline"] == {"method": "alone", "run": "alone", "differs": "", "left_out": {}}
+    assert summary["baseline"] == {"method": "alone", "run": "alone", "differs": "", "others": [], "left_out": {}}
     found = summary["relative_performance"]
     assert found["run"] == "alone"
     assert found["predictors"]["whole"]["tasks"]["animal"] == pytest.approx(4)
@@ -174,6 +177,7 @@ def test_a_baseline_of_another_budget_is_left_out(tmp_path):
         "method": "alone",
         "run": None,
         "differs": "",
+        "others": [],
         "left_out": {"alone": "budget 240 samples, here 80"},
     }
 
@@ -187,6 +191,7 @@ def test_a_given_baseline_is_compared_whatever_its_budget_which_is_said(tmp_path
         "method": None,
         "run": "run",
         "differs": "seed 1, here 0; model.width 5, here 3; budget 240 samples, here 80",
+        "others": [],
         "left_out": {},
     }
 
@@ -227,22 +232,23 @@ def test_what_is_given_has_to_be_a_finished_run(tmp_path, content):
     if content:
         (tmp_path / "given/summary.json").write_text(content)
     with pytest.raises(ConfigurationError, match=r"baseline_run=.*given is not a finished run; give the folder of one"):
-        find_baseline(of("course", baseline_run=str(tmp_path / "given")), RunFolder(tmp_path / "own"))
+        require_comparable(str(tmp_path / "given"), RunFolder(tmp_path / "own"))
 
 
 def test_before_the_training_only_a_given_baseline_is_looked_at(tmp_path):
     finished(tmp_path / "alone", asked=of("alone"))
     finished(tmp_path / "own", asked=of("course", NAMES))
-    found = find_baseline(of("course", NAMES), RunFolder(tmp_path / "own"))
-    assert (found.method, found.run) == ("alone", None)
-    assert find_baseline(of("course"), RunFolder(tmp_path / "own")) is None
+    require_comparable(str(tmp_path / "alone"), RunFolder(tmp_path / "own"))
+    require_comparable(None, RunFolder(tmp_path / "own"))
 
 
 def test_neighbours_are_found_again_by_their_folders(tmp_path):
     for name in ("b", "a"):
         finished(tmp_path / name, PARTS, asked=of(name))
-    found = neighbours(RunFolder(tmp_path / "b"), 240)
-    assert [(near.name, near.method, near.run.path, near.differs) for near in found] == [("a", "a", tmp_path / "a", "")]
+    own = read(tmp_path / "b")
+    assert own
+    found = neighbours(own, beside(own))
+    assert [(near.name, near.run.folder.path, near.differs) for near in found] == [("a", tmp_path / "a", "")]
 
 
 def test_a_baseline_at_zero_makes_the_relative_performance_undefined(tmp_path):
@@ -250,3 +256,128 @@ def test_a_baseline_at_zero_makes_the_relative_performance_undefined(tmp_path):
     found = finished(tmp_path / "own", PARTS[:1], asked=of("course", NAMES))["relative_performance"]
     assert found["predictors"] == {}
     assert "animal/top1: found 0.0, needed a finite number other than 0" in found["undefined"]
+
+
+def test_of_several_that_would_do_the_one_with_most_of_this_run_s_settings_is_taken_and_the_others_are_named(tmp_path):
+    for name, rate, batch in (("a", 0.1, 9), ("b", 0.5, 4), ("c", 0.1, 4), ("d", 0.1, 4)):
+        finished(tmp_path / name, PARTS[:1], asked=of("alone", {"rate": rate, "batch_size": batch, "own": name}))
+    found = finished(tmp_path / "own", PARTS[:1], asked=of("course", {**NAMES, "rate": 0.1, "batch_size": 4}))
+    assert found["relative_performance"]["run"] == "c"
+    assert found["baseline"]["others"] == ["d", "a", "b"]
+
+
+def test_runs_of_the_baseline_that_are_not_like_this_one_are_named_with_what_differs_nearest_first(tmp_path):
+    one = {"choices": {"model": "other"}, "model": {"width": 5}}
+    for name, changes in (
+        ("a", {**one, "seed": 2}),
+        ("b", {"seed": 1}),
+        ("c", {"dataset": {"side": 16}}),
+        ("d", {"choices": {"dataset": "photos"}}),
+        ("e", {**one, "seed": 2, "scale": 0.5}),
+    ):
+        changes["choices"] = {**changes.get("choices", {}), "method": "alone"}
+        finished(tmp_path / name, PARTS[:1], asked=settings(**changes))
+    found = finished(tmp_path / "own", PARTS[:1], asked=of("course", NAMES))
+    assert found["relative_performance"] is None
+    assert list(found["baseline"]["left_out"].items()) == [
+        ("b", "seed 1, here 0"),
+        ("c", "dataset.side 16, here 8"),
+        ("a", "model other, here net; seed 2, here 0; model.width 5, here 3"),
+    ]  # d is of another data set, e differs in four settings
+
+
+# Filled in when a run is read.
+
+
+def own_run(path):
+    found = read(path)
+    assert found
+    return found
+
+
+def test_a_run_that_ended_before_its_baseline_is_filled_in_when_it_is_read_and_remembers_it(tmp_path):
+    first = finished(tmp_path / "own", PARTS[:1], asked=of("course", NAMES))
+    assert filled_in(own_run(tmp_path / "own")) == first
+    finished(tmp_path / "alone", PARTS[:1], asked=of("alone"), value=lambda *_: 50.0)
+    found = filled_in(own_run(tmp_path / "own"))
+    assert found["relative_performance"]["predictors"]["whole"]["tasks"]["animal"] == pytest.approx(4)
+    assert found == RunFolder(tmp_path / "own").summary()
+    again = finished(tmp_path / "again/own", PARTS[:1], asked=of("course", NAMES))
+    assert (again["name"], again["relative_performance"]) == ("own", None)
+    (tmp_path / "alone").rename(tmp_path / "again/alone")
+    at_its_end = finished(tmp_path / "again/later", PARTS[:1], asked=of("course", NAMES))
+    assert found["relative_performance"] == at_its_end["relative_performance"]
+    assert found["baseline"] == at_its_end["baseline"]
+
+
+def test_what_has_been_found_is_not_written_again(tmp_path):
+    finished(tmp_path / "alone", PARTS[:1], asked=of("alone"))
+    finished(tmp_path / "own", PARTS[:1], asked=of("course", NAMES))
+    (tmp_path / "alone/summary.json").unlink()
+    before = (tmp_path / "own/summary.json").stat()
+    assert filled_in(own_run(tmp_path / "own"))["relative_performance"]["run"] == "alone"
+    assert filled_in(own_run(tmp_path / "own"), others=pytest.fail)["relative_performance"]
+    assert (tmp_path / "own/summary.json").stat() == before
+
+
+def test_where_nothing_can_be_written_it_is_shown_all_the_same(tmp_path, monkeypatch):
+    finished(tmp_path / "own", PARTS[:1], asked=of("course", NAMES))
+    finished(tmp_path / "alone", PARTS[:1], asked=of("alone"))
+
+    def refuse(*_):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(RunFolder, "write_summary", refuse)
+    assert filled_in(own_run(tmp_path / "own"))["relative_performance"]["run"] == "alone"
+
+
+def test_an_undefined_value_there_leaves_an_undefined_gain(tmp_path):
+    """As null in summary.json, of which no number can be taken."""
+    undefined = lambda predictor, moment: float("nan") if predictor == "half" else 52.0  # noqa: E731
+    finished(tmp_path / "own", PARTS[:1], asked=of("course", NAMES), value=undefined)
+    finished(tmp_path / "alone", PARTS[:1], asked=of("alone"), value=lambda *_: 50.0)
+    found = filled_in(own_run(tmp_path / "own"))["relative_performance"]["predictors"]
+    assert found["half"]["mean"] is None
+    assert found["whole"]["tasks"]["animal"] == pytest.approx(4)
+
+
+def test_a_baseline_that_is_named_later_takes_the_place_of_the_one_before(tmp_path):
+    finished(tmp_path / "alone", PARTS[:1], asked=of("alone"))
+    finished(tmp_path / "elsewhere/other", PARTS[:1], asked=of("other"), value=lambda *_: 26.0)
+    finished(tmp_path / "own", PARTS[:1], asked=of("course", NAMES))
+    finished(tmp_path / "none", PARTS[:1], asked=of("free"))
+    for name in ("own", "none"):
+        found = filled_in(own_run(tmp_path / name), str(tmp_path / "elsewhere/other"))["relative_performance"]
+        assert found["run"] == "other"
+        assert found["predictors"]["whole"]["tasks"]["animal"] == pytest.approx(100)
+    with pytest.raises(ConfigurationError, match="is not a finished run"):
+        filled_in(own_run(tmp_path / "own"), str(tmp_path / "nowhere"))
+
+
+def test_runs_of_an_older_version_and_of_methods_without_a_baseline_stay_as_they_are(tmp_path):
+    finished(tmp_path / "old", PARTS[:1], asked=of("course", NAMES))
+    older(tmp_path / "old")
+    finished(tmp_path / "free", PARTS[:1], asked=of("free"))
+    finished(tmp_path / "alone", PARTS[:1], asked=of("alone"))
+    for name in ("old", "free", "alone"):
+        run = own_run(tmp_path / name)
+        assert filled_in(run) is run.summary
+
+
+def test_several_runs_are_filled_in_together(tmp_path):
+    for seed in (0, 1):
+        finished(tmp_path / f"own{seed}", PARTS[:1], asked=of("course", NAMES, seed=seed))
+    for seed in (0, 1):
+        finished(tmp_path / f"alone{seed}", PARTS[:1], asked=of("alone", seed=seed))
+    found = all_filled_in([own_run(tmp_path / name) for name in ("own0", "own1", "alone0")])
+    assert [summary["relative_performance"] and summary["relative_performance"]["run"] for summary in found] == [
+        "alone0",
+        "alone1",
+        None,
+    ]
+
+
+def test_reading_needs_no_torch():
+    code = "import sys, runner.report.baseline; print([name for name in ('torch', 'hydra') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

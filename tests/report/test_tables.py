@@ -209,6 +209,17 @@ def test_relative_performance_or_how_to_get_it(tmp_path, capsys, monkeypatch):
     )
 
 
+def test_the_other_runs_that_would_have_done_are_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in ("one", "two", "three"):
+        finished(tmp_path / name, PARTS[:1], asked=of("alone", {"rate": len(name)}))
+    finished(tmp_path / "run", PARTS[:1], asked=of("course", {**NAMES, "rate": 5}))
+    assert (
+        "three was taken of 3 runs of this method, data, model, seed and budget; baseline_run=PATH takes another: one and two"
+        in lines_of(capsys.readouterr().out)
+    )
+
+
 def test_relative_performance_of_one_task_and_of_methods_without_a_baseline_is_not_spoken_of(tmp_path, capsys):
     finished(tmp_path / "one", PARTS[:1], asked=of("course", NAMES, tasks=["animal"]))
     finished(tmp_path / "none", PARTS[:1], asked=of("course"))
@@ -253,9 +264,12 @@ def test_showing_again_needs_neither_torch_nor_matplotlib():
     assert done.stdout == "[]\n"
 
 
+BESIDE = ("parameters", "trained on samples")
+
+
 def test_a_sweep_ends_with_means_over_seeds(capsys):
     def run(top1):
-        relative = {"run": "alone", "predictors": {"whole": {"tasks": {}, "mean": top1 / 10}}}
+        relative = {"run": "alone", "predictors": {"whole": {"tasks": {"label": top1 / 5}, "mean": top1 / 10}}}
         metrics = {"test/whole/label/top1": top1, "test/half/label/top1": top1 - 1}
         costs = {"whole": {"parameters": 11000}}
         return {**SUMMARY, "metrics": metrics, "costs": costs, "relative_performance": relative}
@@ -264,10 +278,12 @@ def test_a_sweep_ends_with_means_over_seeds(capsys):
     other["budget"] = {"samples": 300_000}
     Console(width=160).print(over_seeds([("a=1", run(58.0)), ("a=2", other), ("a=1", run(61.0))]))
     rows = [[cell.strip() for cell in line.strip("│┃").split("│")] for line in capsys.readouterr().out.splitlines()]
-    whole = ["a=1", "whole", "2", "59.5 ± 2.1", "61.86 ± 0.2", "5.95 ± 0.21", "11,000", "60,000"]
+    whole = ["a=1", "whole", "2", "59.5 ± 2.1", "61.86 ± 0.2", "5.95 ± 0.21", "11.9 ± 0.42", "11,000", "60,000"]
     assert whole in rows  # sqrt(2 * 1.5 ** 2 / 1) = 2.12
-    assert ["", "half", "2", "58.5 ± 2.1", "61.86 ± 0.2", "", "", "60,000"] in rows
-    assert ["a=2", "trained", "1", "50", "", "", "", "300,000"] in rows
+    assert ["", "half", "2", "58.5 ± 2.1", "61.86 ± 0.2", "", "", "", "60,000"] in rows
+    assert ["a=2", "trained", "1", "50", "", "", "", "", "300,000"] in rows
+    titles = [str(column.header) for column in over_seeds([("a=1", run(58.0))]).columns]
+    assert titles[3:] == [*("label/top1", "label/top1, published"), *("Δ_T (%)", "Δ label (%)"), *BESIDE]
 
 
 def test_what_no_run_of_a_sweep_knows_has_no_column():

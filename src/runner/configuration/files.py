@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runner.configuration.reading import FaultError, find, load, read, require_complete
+from runner.configuration.reading import FaultError, find, load, overridden, read, require_complete
 from runner.configuration.settings import GROUPS as GROUPS
 from runner.errors import ConfigurationError
 
@@ -58,6 +58,13 @@ def origin(group: str, name: str) -> Path | None:
     """The folder that an option comes from, or nothing if that is our own."""
     found = _options(group, folders())[name].folder
     return None if found == folder() else found
+
+
+def method(group: str, name: str) -> str | None:
+    """The method that an option is: itself, or the one that an experiment chooses."""
+    if group == "experiment" and name in options(group):
+        return overridden(folders(), f"{group}/{name}").get("method")
+    return name if group == "method" else None
 
 
 def parts(group: str) -> tuple[str, ...]:

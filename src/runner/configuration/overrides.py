@@ -70,7 +70,14 @@ def _choice(group: str, value: str, multirun: bool, swept: bool) -> str:
         raise ConfigurationError(f"{typed}={value} are several; add -m to run each of {', '.join(names)}")
     if swept and "/" in group and not override.is_sweep_override():
         return f"{group}=choice({value})"
-    return f"{group}={','.join(names) or value}"
+    return f"{group}={','.join(_baselines_first(group, names)) or value}"
+
+
+def _baselines_first(group: str, names: list[str]) -> list[str]:
+    """The options in their order, but methods before those that are compared with them: then each has its figure at its end."""
+    methods = [files.method(group, name) for name in names]
+    baselines = {files.options("method").get(method, {}).get("_baseline_") for method in methods if method} - {None}
+    return [name for _, name in sorted(zip(methods, names, strict=True), key=lambda pair: pair[0] not in baselines)]
 
 
 def _names(group: str, typed: str, override: Override) -> list[str]:

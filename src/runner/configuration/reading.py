@@ -120,6 +120,18 @@ def _overrides(defaults: Sequence[Any], group: str) -> dict[str, str]:
     return found
 
 
+def overridden(folders: Sequence[Path], name: str) -> dict[str, str]:
+    """The options of other groups that a file and those which it inherits from choose: {"method": "ke", ...}."""
+    path, group = find(folders, name)[0], name.rpartition("/")[0]
+    defaults = load(path).get("defaults", [])
+    below = [
+        overridden(folders, base(path, group, entry))
+        for entry in defaults
+        if entry != "_self_" and isinstance(entry, str)
+    ]
+    return {key: option for each in (*below, _overrides(defaults, group)) for key, option in each.items()}
+
+
 def _choices(entry: Mapping[str, Any], group: str, overrides: Mapping[str, str]) -> dict[str, str]:
     """The parts that an entry of `defaults` chooses; those of other groups are no part of this option."""
     plain = {key.removeprefix("optional ").partition("@")[0]: option for key, option in entry.items()}

@@ -1,61 +1,43 @@
 """Finished runs beside one: which can be compared with it, what they are called, and what stands against the others."""
 
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import yaml
-
-from runner.configuration.identity import NOT_IDENTITY, asked
-from runner.configuration.settings import Settings
-from runner.errors import DataError
-from runner.rundir.folder import RunFolder
+from runner.report.finished import Finished, Flat, finished_in, readable
 
 SAME = ("dataset", "model", "seed", "scale", "selection", "precision")
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    yaml.YAMLError,
-)  # of a folder that is no run
-_UNNAMED = (*NOT_IDENTITY, "given", "plugins", "baseline_run", "published", "reference_run", "reference")
 _NAMED_BY = 3  # settings at most; a run that differs in more is called by its folder
-
-Flat = Mapping[str, Any]  # "method" -> its option, "method.epochs" -> 10, "seed" -> 0
 
 
 class Neighbour(NamedTuple):
     """A finished run beside another, with the same data, model, seed, scale, selection and precision."""
 
     name: str  # its method's option, and where runs share it what tells them apart
-    method: str
-    run: RunFolder
-    summary: Mapping[str, Any]
+    run: Finished
     differs: str  # its budget beside the other's; empty where they are equal
 
 
-def neighbours(folder: RunFolder, samples: int) -> list[Neighbour]:
-    """Runs that can be compared with the one in `folder` but for their budget, which is `samples` here."""
-    own = recorded(folder)
-    runs = [RunFolder(path) for path in sorted(folder.path.parent.iterdir()) if path != folder.path]
-    found = [(run, other) for run in runs if (other := readable(run)) and not differences(other, own, SAME)]
-    names = _names(own, [other for _, other in found], [run.path.name for run, _ in found])
-    return [
-        Neighbour(name, other["method"], run, summary := run.summary(), budgets_differ(summary, samples))
-        for name, (run, other) in zip(names, found, strict=True)
-    ]
+def beside(own: Finished) -> list[Finished]:
+    """The other finished runs whose folders lie where that of `own` does."""
+    return [run for run in finished_in(own.folder.path.parent) if run.folder.path != own.folder.path]
 
 
-def readable(run: RunFolder) -> Flat | None:
-    """The settings of a finished run; nothing of what is none, which is not ours to judge."""
-    try:
-        return recorded(run) if run.finished() else None
-    except _UNREADABLE:
-        return None
+def neighbours(own: Finished, others: Iterable[Finished]) -> list[Neighbour]:
+    """Those of the other runs that can be compared with this one but for their budget."""
+    alike = [run for run in others if _may_be_alike(run, own) and readable(run) is not None]
+    runs = [run for run in alike if not differences(run.settings, own.settings, SAME)]
+    names = _names(own.settings, [run.settings for run in runs], [run.folder.path.name for run in runs])
+    samples = own.summary["budget"]["samples"]
+    return [Neighbour(name, run, budgets_differ(run.summary, samples)) for name, run in zip(names, runs, strict=True)]
+
+
+def _may_be_alike(run: Finished, own: Finished) -> bool:
+    """By what summaries say, so that the settings of few runs are read."""
+    groups = ("dataset", "model")
+    ours = [own.choices.get(group) for group in groups] + [own.summary["seed"]]
+    return [run.choices.get(group) for group in groups] + [run.summary.get("seed")] == ours
 
 
 def budgets_differ(summary: Mapping[str, Any], samples: int) -> str:
@@ -64,29 +46,6 @@ def budgets_differ(summary: Mapping[str, Any], samples: int) -> str:
     if budget is None:
         return f"budget not recorded, here {samples:,} samples"
     return "" if budget["samples"] == samples else f"budget {budget['samples']:,} samples, here {samples:,}"
-
-
-def recorded(folder: RunFolder) -> Flat:
-    """Every setting of a run that can change its result, less where the data lie; of a run of another version all it wrote."""
-    config = yaml.safe_load(folder.config.read_text())
-    with contextlib.suppress(DataError):
-        config = asked(Settings.from_recorded(config))
-    settings = _flat({key: value for key, value in config.items() if key not in (*_UNNAMED, "choices")})
-    settings.pop("dataset.root", None)
-    choices: dict[str, str] = config["choices"]
-    return {**choices, **settings, **choices}
-
-
-def _flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in node.items():
-        if str(key).startswith("_"):
-            continue
-        if isinstance(value, Mapping) and value:
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
 
 
 def differences(other: Flat, own: Flat, parts: Iterable[str]) -> list[str]:

@@ -106,7 +106,8 @@ class Baseline(TypedDict):
     method: str | None  # the option that the method names; null where a run was given that it does not name
     run: str | None  # its folder's name; null where none was found
     differs: str  # in what a given run is not like this one beside its method; empty where it is
-    left_out: dict[str, str]  # runs of that option but for their budget -> what differs
+    others: list[str]  # folders of further runs that would have done
+    left_out: dict[str, str]  # runs of that option that are not compared -> what differs: their budget, a few settings
 
 
 class Delta(TypedDict):

@@ -71,6 +71,8 @@ def _deviation(values: Sequence[float]) -> float:
 
 def _level(near: Neighbour) -> schema.Level:
     """The main predictor's first test metric of every task; undefined ones are left out."""
-    keys = [f"{task}/{metric}" for task, metric in first_metrics(near.summary).items()]
-    values = {key: near.summary["metrics"].get(f"test/{near.summary['predictor']}/{key}") for key in keys}
-    return {"run": near.run.path.name, "metrics": {key: value for key, value in values.items() if value is not None}}
+    summary = near.run.summary
+    keys = [f"{task}/{metric}" for task, metric in first_metrics(summary).items()]
+    values = {key: summary["metrics"].get(f"test/{summary['predictor']}/{key}") for key in keys}
+    known = {key: value for key, value in values.items() if value is not None}
+    return {"run": near.run.folder.path.name, "metrics": known}

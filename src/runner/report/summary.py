@@ -16,8 +16,9 @@ from runner.configuration.settings import Settings
 from runner.device import autocast, peak_memory
 from runner.method import Method, StartingWeights, budget, main_predictor
 from runner.report import figures, schema
-from runner.report.baseline import find_baseline, relative
-from runner.report.comparison import neighbours
+from runner.report.baseline import found, given, relative
+from runner.report.comparison import beside, neighbours
+from runner.report.finished import Finished
 from runner.report.measured import Measured, network_costs, networks, observed, pictures
 from runner.report.series import flat, series
 from runner.report.tables import show
@@ -91,10 +92,14 @@ def _result(settings: Settings, folder: RunFolder, method: Method, data: Data, s
     stages, tasks = method.stages(), data.dataset.tasks
     main, evaluations, chosen = main_predictor(stages), session.evaluations(), session.selection.chosen()
     samples, before = budget(stages, data.batch_size)
-    beside = neighbours(folder, samples)
-    points = series(method, session.selection, evaluations, beside)
+    spent = {"samples": samples, "before": before, "batch_size": data.batch_size}
+    own = Finished(folder, {"choices": settings.choices, "seed": settings.seed, "budget": spent})
+    others = beside(own)
+    points = series(method, session.selection, evaluations, neighbours(own, others))
     metrics = flat({name: best.metrics for name, best in chosen.items()})
-    baseline = find_baseline(settings, folder, samples)
+    name, path = settings.method.get("_baseline_"), settings.baseline_run
+    baseline = given(path, name, own) if path else found(name, own, others)
+    directions = {name: task.higher_is_better for name, task in tasks.items()}
     return {
         "status": "finished",
         "digest": digest(settings),
@@ -107,10 +112,10 @@ def _result(settings: Settings, folder: RunFolder, method: Method, data: Data, s
         },
         "evaluations": evaluations,
         "highest": highest(main, _of_the_result(evaluations, points), tasks),
-        "budget": {"samples": samples, "before": before, "batch_size": data.batch_size},
+        "budget": spent,
         **({"series": points} if points else {}),
         "baseline": baseline.described() if baseline else None,
-        "relative_performance": relative(metrics, baseline.run, tasks) if baseline else None,
+        "relative_performance": relative(metrics, baseline.run, directions) if baseline else None,
     }
 
 

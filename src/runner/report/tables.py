@@ -69,7 +69,7 @@ def over_seeds(runs: Sequence[tuple[str, Summary]]) -> Table:
     )
     known = {key for key in keys for _, summary in runs if key in published_figures(summary)}
     rows = {group: _beside(group[1], summaries) for group, summaries in groups.items()}
-    beside = [title for title in next(iter(rows.values())) if any(row[title] for row in rows.values())]
+    beside = dict.fromkeys(title for row in rows.values() for title, cell in row.items() if cell)
     table = Table(title="test split, mean ± std over seeds", title_justify="left")
     table.add_column(overflow="fold")
     for title in ("network", "seeds", *_with_published(keys, known), *beside):
@@ -81,7 +81,7 @@ def over_seeds(runs: Sequence[tuple[str, Summary]]) -> Table:
             cells.append(_mean([found["metrics"].get(f"test/{predictor}/{key}") for found in summaries]))
             if key in known:
                 cells.append(published(published_figures(summaries[0]), key))
-        cells += [rows[configuration, predictor][title] for title in beside]
+        cells += [rows[configuration, predictor].get(title, "") for title in beside]
         table.add_row(configuration if configuration != previous else "", predictor, str(len(summaries)), *cells)
         previous = configuration
     return table
@@ -94,11 +94,13 @@ def _with_published(keys: Sequence[str], known: set[str]) -> list[str]:
 def _beside(predictor: str, summaries: Sequence[Summary]) -> dict[str, str]:
     """Title -> what else is known of a row; empty where nothing is."""
     relative = [summary.get("relative_performance") or {} for summary in summaries]
-    gains = [found.get("predictors", {}).get(predictor, {}).get("mean") for found in relative]
+    gains = [found.get("predictors", {}).get(predictor, {}) for found in relative]
+    tasks = dict.fromkeys(task for found in gains for task in found.get("tasks", {}))
     parameters = {summary.get("costs", {}).get(predictor, {}).get("parameters") for summary in summaries} - {None}
     samples = {summary.get("budget", {}).get("samples") for summary in summaries} - {None}
     return {
-        "relative performance (%)": _mean(gains),
+        "Δ_T (%)": _mean([found.get("mean") for found in gains]),
+        **{f"Δ {task} (%)": _mean([found.get("tasks", {}).get(task) for found in gains]) for task in tasks},
         "parameters": " or ".join(f"{value:,}" for value in sorted(parameters)),
         "trained on samples": " or ".join(f"{value:,}" for value in sorted(samples)),
     }

@@ -2,6 +2,7 @@
 
 from runner.report import schema
 from runner.report.sections.section import Section, Shown, Summary, not_compared
+from runner.report.words import listed
 
 
 def _show_missing(summary: Summary) -> Shown:
@@ -12,8 +13,8 @@ def _show_missing(summary: Summary) -> Shown:
         f"no relative performance: run method={baseline['method']} with the same dataset, model and seed on "
         f"{summary['budget']['samples']:,} training samples first, or set baseline_run"
     )
-    if not summary.get("series"):  # which has said it
-        yield from not_compared(baseline["left_out"])
+    said = summary.get("series", {}).get("left_out", {})
+    yield from not_compared({name: differs for name, differs in baseline["left_out"].items() if name not in said})
 
 
 def _show(summary: Summary) -> Shown:
@@ -27,6 +28,12 @@ def _show(summary: Summary) -> Shown:
     for predictor, delta in found["predictors"].items():
         tasks = ", ".join(f"{task} {_percent(value)}" for task, value in delta["tasks"].items())
         yield f"relative performance of {predictor} against {found['run']}: {_percent(delta['mean'])} % ({tasks}){differs}"
+    others = baseline.get("others", []) if baseline else []
+    if others:
+        yield (
+            f"{found['run']} was taken of {len(others) + 1} runs of this method, data, model, seed and budget; baseline_run=PATH "
+            f"takes another: {listed(others)}"
+        )
 
 
 def _one_task(summary: Summary) -> bool:

@@ -1,9 +1,9 @@
 import pytest
 
 from runner.errors import ConfigurationError
+from runner.report.performance import relative_performance
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
-from runner.tasks.performance import relative_performance
 from runner.tasks.segmentation import Segmentation
 
 NAMES = {"segmentation": ("miou", "pixel_accuracy"), "normals": tuple(Normals().higher_is_better)}
@@ -14,7 +14,7 @@ def table(**rows):
     return {task: dict(zip(NAMES[task], values, strict=True)) for task, values in rows.items()}
 
 
-CITYSCAPES = {"segmentation": Segmentation(19), "depth": Depth()}
+CITYSCAPES = {"segmentation": Segmentation(19).higher_is_better, "depth": Depth().higher_is_better}
 CITYSCAPES_SINGLE = table(segmentation=(40.2, 74.7), depth=(0.017, 0.33, 70.3, 86.3, 93.3))
 
 
@@ -34,7 +34,7 @@ def test_cityscapes_rows(row, expected):
 
 
 def test_nyu_row():
-    tasks = {"segmentation": Segmentation(40), "normals": Normals()}
+    tasks = {"segmentation": Segmentation(40).higher_is_better, "normals": Normals().higher_is_better}
     single = table(segmentation=(27.8, 58.5), normals=(17.3, 14.4, 37.2, 73.7, 85.1))
     row = table(segmentation=(29.6, 61.3), normals=(16.6, 12.9, 45.0, 71.7, 83.0))
     result = relative_performance(row, single, tasks)
@@ -46,7 +46,7 @@ def test_by_hand():
     single = table(depth=(0.5, 0.2, 50, 80, 100))
     row = table(depth=(0.4, 0.3, 55, 80, 90))
     # +20 - 50 + 10 + 0 - 10 over 5 metrics
-    assert relative_performance(row, single, {"depth": Depth()}).mean == pytest.approx(-6, abs=1e-12)
+    assert relative_performance(row, single, {"depth": Depth().higher_is_better}).mean == pytest.approx(-6, abs=1e-12)
 
 
 def test_the_reference_against_itself_is_zero():

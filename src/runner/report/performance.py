@@ -5,7 +5,8 @@ from math import isfinite
 from typing import NamedTuple
 
 from runner.errors import ConfigurationError
-from runner.tasks import Task
+
+Values = Mapping[str, Mapping[str, float]]  # task -> metric -> value
 
 
 class RelativePerformance(NamedTuple):
@@ -16,28 +17,25 @@ class RelativePerformance(NamedTuple):
 
 
 def relative_performance(
-    metrics: Mapping[str, Mapping[str, float]],
-    reference: Mapping[str, Mapping[str, float]],
-    tasks: Mapping[str, Task],
+    metrics: Values, reference: Values, directions: Mapping[str, Mapping[str, bool]]
 ) -> RelativePerformance:
-    """Delta_{T_i} = 100 / |M_i| sum_j (-1)^{l_j} (M_ij - R_ij) / R_ij per task and its mean over `tasks`, in percent.
+    """Delta_{T_i} = 100 / |M_i| sum_j (-1)^{l_j} (M_ij - R_ij) / R_ij per task and its mean over the tasks, in percent.
 
-    `metrics` and `reference` map task -> metric -> value; the metrics counted are those in each task's
-    `higher_is_better`, l_j = 1 where lower is better (AdaShare, Sun et al. 2020). Raises ConfigurationError if a
-    value of `reference` is missing, zero or not finite.
+    `directions` holds the metrics counted, task -> metric -> whether higher is better; l_j = 1 where it is not (AdaShare,
+    Sun et al. 2020). Raises `ConfigurationError` where a value of `reference` is missing, zero or not finite.
     """
     gains: dict[str, float] = {}
-    for name, task in tasks.items():
+    for task, counted in directions.items():
         changes = []
-        for metric, higher in task.higher_is_better.items():
-            single = _reference_value(reference, name, metric)
-            change = (metrics[name][metric] - single) / single
+        for metric, higher in counted.items():
+            single = _reference_value(reference, task, metric)
+            change = (metrics[task][metric] - single) / single
             changes.append(change if higher else -change)
-        gains[name] = 100 * sum(changes) / len(changes)
+        gains[task] = 100 * sum(changes) / len(changes)
     return RelativePerformance(gains, sum(gains.values()) / len(gains))
 
 
-def _reference_value(reference: Mapping[str, Mapping[str, float]], task: str, metric: str) -> float:
+def _reference_value(reference: Values, task: str, metric: str) -> float:
     value = reference.get(task, {}).get(metric)
     if value is None or not isfinite(value) or value == 0:
         raise ConfigurationError(
