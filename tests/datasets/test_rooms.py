@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from runner.configuration.construct import construct_model
-from runner.datasets import rooms
+from runner.datasets import filling, rooms
 from runner.datasets.arrays import open_arrays
 from runner.datasets.geometry import augment
 from runner.datasets.rooms import Rooms
@@ -77,7 +77,8 @@ def test_augmentation_follows_the_generator_and_the_shared_geometry(cache):
     assert equal(changed, data.batch(samples, CPU, noise(5)))
     assert not equal(changed, data.batch(samples, CPU, noise(6)))
     dense = {name: target for name, target in plain.targets.items() if name != "scene"}
-    _, targets = augment(plain.inputs, dense, noise(5), crop=(SIZE, SIZE), scale=(0.8, 1.25))
+    kinds = {name: data.tasks[name].target for name in dense}
+    _, targets = augment(plain.inputs, dense, kinds, noise(5), crop=(SIZE, SIZE), scale=(0.8, 1.25))
     for name, target in {**targets, "scene": plain.targets["scene"]}.items():
         assert torch.equal(target.nan_to_num(9), changed.targets[name].nan_to_num(9)), name
     assert equal(make(cache, augment="none").batch(samples, CPU, noise(5)), plain)
@@ -139,7 +140,7 @@ def test_what_is_there_is_not_rendered_again(cache, monkeypatch):
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_threads_and_grouping_change_nothing(tmp_path, cache, monkeypatch, threads):
-    monkeypatch.setattr(rooms.os, "cpu_count", lambda: threads)
+    monkeypatch.setattr(filling.os, "cpu_count", lambda: threads)
     monkeypatch.setattr(rooms, "_CHUNK_PIXELS", SIZE**2 * 3)
     rooms.build("train", 20, SIZE, 1, tmp_path)
     make(cache)

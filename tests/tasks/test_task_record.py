@@ -16,7 +16,7 @@ from runner.tasks.segmentation import Segmentation
 
 TASKS = [
     Classification(10, smoothing=0.1),
-    Depth(metrics="official"),
+    Depth(metrics="official", quantity="inverse depth"),
     HeatMap(),
     Normals(coding="raw"),
     Segmentation(3, ignore=-1, weights=(1.0, 2.0, 0.5)),
@@ -32,7 +32,7 @@ def test_a_task_is_the_same_again(task):
 
 def test_other_peoples_tasks_need_their_package_admitted():
     node = definition(Offset(offset=2.0))
-    assert node == {"_target_": "tests.tasks.others.Offset", "metrics": "standard", "offset": 2.0}
+    assert node == {"_target_": "tests.tasks.others.Offset", "metrics": "standard", "quantity": "depth", "offset": 2.0}
     assert defined(node, ["tests"]) == Offset(offset=2.0)
     with pytest.raises(ConfigurationError, match=r"not allowed.*plugins=\[tests\]"):
         defined(node)

@@ -5,14 +5,13 @@ coordinates are computed in double precision on the CPU, so every device reads t
 """
 
 from collections.abc import Mapping, Sequence
-from math import nan
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-# What a crop shows outside the image: no label.
-PADDING: Mapping[str, float] = {"segmentation": 255, "normals": 0.0, "depth": 0.0, "edges": nan, "keypoints": nan}
+from runner.tasks.targets import Kind, Target
+
 _DRAWS = 4  # random numbers per sample, whatever is switched on: scale, mirror, top, left
 
 
@@ -53,6 +52,7 @@ def draw_placement(
 def augment(
     inputs: Tensor,
     targets: Mapping[str, Tensor],
+    kinds: Mapping[str, Target],
     generator: Generator,
     *,
     crop: tuple[int, int],
@@ -67,12 +67,13 @@ def augment(
     """
     height, width = inputs.shape[2:]
     placement = draw_placement(len(inputs), (height, width), crop, generator, scale=scale, mirror=mirror)
-    return place(inputs, targets, placement, crop=crop, official=official, fill=fill)
+    return place(inputs, targets, kinds, placement, crop=crop, official=official, fill=fill)
 
 
 def place(
     inputs: Tensor,
     targets: Mapping[str, Tensor],
+    kinds: Mapping[str, Target],
     placement: Placement,
     *,
     crop: tuple[int, int],
@@ -81,11 +82,11 @@ def place(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Crops (B, C, h, w) float32 of `inputs` (B, C, H, W), any real dtype, and of `targets` under `placement`.
 
-    Inputs are interpolated bilinearly; outside the image they are `fill`, one number or one a channel. Targets, which
-    are of dense tasks, take the nearest pixel and are unlabelled outside the image (`PADDING`). A scene seen s times
-    larger by the same camera is nearer, so depth is divided by s; dividing z by s turns a plane with normal (x, y, z)
-    into one with normal (x, y, s z), normalised; a mirrored normal has its x negated. `official` leaves depth and
-    normals as they are, as the official AdaShare loader does.
+    Inputs are interpolated bilinearly; outside the image they are `fill`, one number or one a channel. Targets, of which
+    `kinds` says what they are, take the nearest pixel and are unlabelled outside the image. A scene seen s times larger by
+    the same camera is nearer, so depth is divided by s and inverse depth multiplied; dividing z by s turns a plane with
+    normal (x, y, z) into one with normal (x, y, s z), normalised; a mirrored normal has its x negated. `official` leaves
+    all of them as they are, as the official AdaShare loaders of NYUv2 and Cityscapes do.
     """
     height, width = inputs.shape[2:]
     factor, mirrored = placement.scale[:, None], placement.mirrored[:, None]
@@ -100,30 +101,39 @@ def place(
     background = torch.as_tensor(fill, dtype=torch.float32, device=inputs.device).reshape(-1, 1, 1)
     cropped = torch.where(inside, _bilinear(inputs, y, x), background)
     nearest = _index(y.floor(), x.floor(), height, width, inputs.device)
-    moved = {name: _take_dense(name, target, nearest, inside) for name, target in targets.items()}
-    return cropped, moved if official else _as_seen(moved, placement)
+    moved = {name: _take_dense(target, nearest, inside, kinds[name].unlabelled) for name, target in targets.items()}
+    if not official:
+        moved = {name: _as_seen(target, kinds[name].kind, placement) for name, target in moved.items()}
+    return cropped, moved
 
 
-def _as_seen(targets: dict[str, Tensor], placement: Placement) -> dict[str, Tensor]:
-    if "depth" in targets:
-        depth = targets["depth"]
-        targets["depth"] = depth / placement.scale.to(depth.device, depth.dtype)[:, None, None, None]
-    if "normals" in targets:
-        sign = 1.0 - 2.0 * placement.mirrored.double()
-        factors = torch.stack([sign, torch.ones_like(sign), placement.scale], dim=1)
-        normals = targets["normals"]
-        normals = normals * factors.to(normals.device, normals.dtype)[:, :, None, None]
-        lengths = normals.square().sum(1, keepdim=True).sqrt_().clamp_min_(1e-12)
-        # Without a change of scale the lengths are right already, and the numbers stay exact.
-        unscaled = (placement.scale == 1.0).to(normals.device)[:, None, None, None]
-        targets["normals"] = normals / lengths.masked_fill_(unscaled, 1.0)
-    return targets
+def _as_seen(target: Tensor, kind: Kind, placement: Placement) -> Tensor:
+    match kind:
+        case "labels" | "heat map":
+            return target
+        case "depth":
+            return target / placement.scale.to(target.device, target.dtype)[:, None, None, None]
+        case "inverse depth":
+            return target * placement.scale.to(target.device, target.dtype)[:, None, None, None]
+        case "normals":
+            return _normals_as_seen(target, placement)
+    raise AssertionError(kind)
 
 
-def _take_dense(name: str, target: Tensor, index: Tensor, inside: Tensor) -> Tensor:
+def _normals_as_seen(normals: Tensor, placement: Placement) -> Tensor:
+    sign = 1.0 - 2.0 * placement.mirrored.double()
+    factors = torch.stack([sign, torch.ones_like(sign), placement.scale], dim=1)
+    normals = normals * factors.to(normals.device, normals.dtype)[:, :, None, None]
+    lengths = normals.square().sum(1, keepdim=True).sqrt_().clamp_min_(1e-12)
+    # Without a change of scale the lengths are right already, and the numbers stay exact.
+    unscaled = (placement.scale == 1.0).to(normals.device)[:, None, None, None]
+    return normals / lengths.masked_fill_(unscaled, 1.0)
+
+
+def _take_dense(target: Tensor, index: Tensor, inside: Tensor, unlabelled: float) -> Tensor:
     planes = target.unsqueeze(1) if target.ndim == 3 else target
     taken = _take(planes, index, inside.shape[2:])
-    return torch.where(inside, taken, PADDING[name]).reshape(*target.shape[:-2], *inside.shape[2:])
+    return torch.where(inside, taken, unlabelled).reshape(*target.shape[:-2], *inside.shape[2:])
 
 
 def _bilinear(images: Tensor, y: Tensor, x: Tensor) -> Tensor:

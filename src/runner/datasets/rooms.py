@@ -1,11 +1,7 @@
 """Indoor scenes made procedurally, with exact ground truth for five dense tasks and a label for the whole scene."""
 
 import logging
-import os
-import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +10,8 @@ import torch
 from torch import Generator, Tensor
 
 from runner.datasets import Dataset, geometry
-from runner.datasets.arrays import ArrayFile, build_once, gather, open_arrays
+from runner.datasets.arrays import build_once, gather, open_arrays
+from runner.datasets.filling import Rows, fill
 from runner.datasets.images import consecutive
 from runner.datasets.scenes import CATEGORIES
 from runner.datasets.scenes.dice import Dice
@@ -29,6 +26,7 @@ from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
 from runner.tasks.regression import HeatMap
 from runner.tasks.segmentation import Segmentation
+from runner.tasks.targets import DenseTask
 
 _VERSION = 3  # of what is rendered; raise it when the content changes
 _LEAST = 100  # images that a batch of every split can be drawn from
@@ -103,8 +101,9 @@ class Rooms(Dataset):
         targets = {name: decode(name, self._gather(name, samples).to(device)) for name in self.tasks}
         if generator is not None and self._augment == "standard":
             crop = (self._size, self._size)
-            dense = {name: target for name, target in targets.items() if self.tasks[name].kind == "dense"}
-            images, moved = geometry.augment(images, dense, generator, crop=crop, scale=_ZOOM, fill=_MEAN)
+            kinds = {name: task.target for name, task in self.tasks.items() if isinstance(task, DenseTask)}
+            dense = {name: targets[name] for name in kinds}
+            images, moved = geometry.augment(images, dense, kinds, generator, crop=crop, scale=_ZOOM, fill=_MEAN)
             targets |= moved
         mean, std = (torch.tensor(value, device=device).view(3, 1, 1) for value in (_MEAN, _STD))
         return Batch((images - mean) / std, targets)
@@ -159,28 +158,11 @@ def build(split: str, count: int, size: int, seed: int, folder: Path) -> None:
 
     The result depends neither on the number of threads nor on how images are grouped. Progress is logged at every tenth.
     """
-    together = max(1, _CHUNK_PIXELS // size**2)
-    starts, number = range(0, count, together), _SPLITS.index(split)
+    together, number = max(1, _CHUNK_PIXELS // size**2), _SPLITS.index(split)
     _log.info("rendering %d rooms of %d x %d pixels (%s)", count, size, size, split)
-    begin = time.monotonic()
-    with ExitStack() as stack:
-        files = {
-            name: stack.enter_context(ArrayFile(folder, name, dtype, (count, *shape(size))))
-            for name, (dtype, shape) in STORED.items()
-        }
+    kinds = {name: (dtype, shape(size)) for name, (dtype, shape) in STORED.items()}
 
-        def work(start: int) -> int:
-            stop = min(start + together, count)
-            for name, rows in render([Dice(seed, number, index) for index in range(start, stop)], size).items():
-                for index, row in enumerate(rows, start):
-                    files[name].write(index, row)
-            return stop
+    def make(indices: range) -> Rows:
+        return render([Dice(seed, number, index) for index in indices], size)
 
-        pool = stack.enter_context(ThreadPoolExecutor(min(8, os.cpu_count() or 1)))
-        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-        tenths = 0
-        for done in pool.map(work, starts):
-            if done * 10 // count > tenths:
-                tenths = done * 10 // count
-                _log.info("rendered %d of %d rooms", done, count)
-    _log.info("rendered %d rooms in %.1f s", count, time.monotonic() - begin)
+    fill(folder, kinds, count, make, what=("rendered", "rooms"), together=together)

@@ -136,6 +136,8 @@ def answer(task: Task) -> str:
             return "unit vectors (H, W, 3) in the coding of the released AdaShare code"
         case Normals():
             return "unit vectors (H, W, 3): x right, y down, z forward"
+        case Depth(quantity="inverse depth"):
+            return "inverse depth (H, W) in the unit of the data it learned from"
         case Depth():
             return "metres (H, W)"
         case HeatMap():

@@ -19,8 +19,7 @@ from runner.report.plots.pictures import field_scale
 from runner.report.plots.predictions import FIELDS, Kind
 from runner.rundir.storage import write_atomically
 from runner.tasks import Task
-from runner.tasks.depth import Depth
-from runner.tasks.normals import Normals
+from runner.tasks.targets import DenseTask
 
 TOP = 5  # classes of a label task that are told, the likeliest ones
 _ON_PAGE, _LINES = 300, 3  # pixels of a picture and classes of a label task on a page
@@ -78,10 +77,9 @@ def kinds(answer: Answer, tasks: Mapping[str, Task]) -> dict[str, Kind]:
 
 
 def _kind(task: Task, values: NDArray[Any]) -> Kind | None:
-    if isinstance(task, Normals):
-        return "normals"
-    if isinstance(task, Depth):
-        return "depth"
+    if isinstance(task, DenseTask):
+        found = task.target.kind
+        return "segmentation" if found == "labels" else found
     if values.ndim > 2:
         return None
     return "segmentation" if values.dtype.kind == "i" else "heat map"

@@ -19,8 +19,7 @@ def draw(folder: RunFolder, summary: Mapping[str, Any], measured: Measured) -> l
         curves.losses(events, folder.figures / "losses.png")
     curves.metrics(events, summary["network"]["metrics"], folder.figures / "metrics.png")
     if measured.pictures is not None:
-        images, targets, predicted, class_names = measured.pictures
-        predictions(images, targets, predicted, class_names, folder.figures / "predictions.png")
+        predictions(*measured.pictures, folder.figures / "predictions.png")
     for section in SECTIONS:
         if section.found(summary):
             section.draw(summary, measured, folder.figures)

@@ -12,6 +12,7 @@ from runner.models.cost import costs
 from runner.models.snn import SpikingNetwork
 from runner.report import schema
 from runner.report.spikes import Observed, described, observe
+from runner.tasks import Task
 from runner.training.batches import Data
 
 SHOWN_IMAGES = 4
@@ -23,6 +24,7 @@ class Pictures(NamedTuple):
     images: Tensor  # (B, C, H, W)
     targets: Mapping[str, Tensor]
     predictions: Mapping[str, Tensor]
+    tasks: Mapping[str, Task]
     class_names: Mapping[str, tuple[str, ...]]  # numbers where there are none
 
 
@@ -72,5 +74,6 @@ def pictures(method: Method, predictor: str, data: Data, autocast: Autocast) -> 
         batch.inputs.cpu(),
         {name: value.cpu() for name, value in batch.targets.items()},
         {name: tasks[name].resolved(value.float(), size).cpu() for name, value in predicted.items()},
+        tasks,
         {**numbered, **data.dataset.class_names},
     )

@@ -3,31 +3,43 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from runner.errors import require_word
-from runner.tasks import Meter, Task, Whole, own
+from runner.tasks import Meter, Whole, own
 from runner.tasks.dense import Rules, at_least_float32, brought_down, resized, weighted_mean
 from runner.tasks.metrics import RunningMean, depth_ratios
+from runner.tasks.targets import DenseTask, Target
 
+Quantity = Literal["depth", "inverse depth"]
 SHALLOWEST = 3e-5  # metres; labels up to here mean "unknown" (AdaShare's rule for NYU v2 and CityScapes)
 FACTORS = {"delta_1.25": 1.25, "delta_1.25_2": 1.25**2, "delta_1.25_3": 1.25**3}
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"abs": False, "rel": False, **dict.fromkeys(FACTORS, True)})
 
 
 @dataclass(frozen=True)
-class Depth(Task):
-    """A distance for every pixel: prediction (B, 1, h, w), target (B, 1, H, W) in metres, 0 = unknown."""
+class Depth(DenseTask):
+    """A distance for every pixel: prediction (B, 1, h, w), target (B, 1, H, W), 0 = unknown.
+
+    `quantity`: distances in metres, or their inverse in the unit of the dataset, which is measured by the same rules.
+    """
 
     metrics: Rules = "standard"
+    quantity: Quantity = "depth"
     channels = 1
-    kind = "dense"
     higher_is_better = HIGHER_IS_BETTER
 
     def __post_init__(self) -> None:
         require_word("metrics", self.metrics, Rules)
+        require_word("quantity", self.quantity, Quantity)
+
+    @property
+    def target(self) -> Target:
+        """Distances or their inverse."""
+        return Target(self.quantity, 0.0)
 
     def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
         """|prediction - label| in float32 at least, mean over the valid pixels at the prediction's size."""
@@ -35,7 +47,7 @@ class Depth(Task):
         return weighted_mean((at_least_float32(prediction) - label).abs(), label > SHALLOWEST, whole)
 
     def resolved(self, prediction: Tensor, size: Sequence[int]) -> Tensor:
-        """Metres, (B, 1, H, W)."""
+        """Metres or their inverse, (B, 1, H, W)."""
         return resized(prediction.float(), size, self.metrics)
 
     def meter(self) -> "DepthMeter":
@@ -77,7 +89,7 @@ class DepthMeter(Meter):
         self._within.add([((ratio <= factor) & eligible).sum() for factor in FACTORS.values()], count)
 
     def compute(self) -> dict[str, float]:
-        """Metres, a ratio and percentages over everything taken in."""
+        """A distance or its inverse, a ratio and percentages over everything taken in."""
         absolute, relative = self._errors.means()
         within = {name: 100 * share for name, share in zip(FACTORS, self._within.means(), strict=True)}
         return {"abs": absolute, "rel": relative, **within}

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from runner.errors import require_word
-from runner.tasks import Meter, Task, Whole, own
+from runner.tasks import Meter, Whole, own
 from runner.tasks.dense import Rules, at_least_float32, brought_down, resize_bilinear, resize_nearest, weighted_mean
 from runner.tasks.metrics import AngleMedian, RunningMean, angles, unit_vectors
+from runner.tasks.targets import DenseTask, Target
 
 Coding = Literal["centred", "raw"]
 WITHIN = (11.25, 22.5, 30)  # degrees
@@ -21,7 +22,7 @@ HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Normals(Task):
+class Normals(DenseTask):
     """A direction for every pixel: prediction (B, 3, h, w) of any length, target (B, 3, H, W) unit or zero = no label.
 
     Target axes are x right, y down, z forward. With coding "centred" the prediction is a vector in those axes. With
@@ -33,7 +34,6 @@ class Normals(Task):
     coding: Coding = "centred"
     metrics: Rules = "standard"
     channels = 3
-    kind = "dense"
     higher_is_better = HIGHER_IS_BETTER
 
     def __post_init__(self) -> None:
@@ -46,6 +46,11 @@ class Normals(Task):
             return target
         x, y, z = target.unbind(1)
         return unit_vectors(torch.stack((-y, z, x), 1) + 1)
+
+    @property
+    def target(self) -> Target:
+        """Unit vectors."""
+        return Target("normals", 0.0)
 
     def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
         """1 - cos(prediction, label) in float32 at least, mean over the valid pixels at the prediction's size."""

@@ -2,21 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
 from runner.errors import require_word
-from runner.tasks import Meter, Task, Whole, own
+from runner.tasks import Meter, Whole, own
 from runner.tasks.dense import Rules, at_least_float32, resize_mean, resize_nearest, resized, weighted_mean
 from runner.tasks.metrics import RunningMean
+from runner.tasks.targets import DenseTask, Target
 
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"error": False})
 
 
 @dataclass(frozen=True)
-class HeatMap(Task):
+class HeatMap(DenseTask):
     """A number for every pixel: prediction (B, 1, h, w), target (B, 1, H, W), nan = no label.
 
     What is bright in a heat map is a few pixels wide: a label at the prediction's size is the mean over the cell, for a sample
@@ -25,11 +27,15 @@ class HeatMap(Task):
 
     metrics: Rules = "standard"
     channels = 1
-    kind = "dense"
     higher_is_better = HIGHER_IS_BETTER
 
     def __post_init__(self) -> None:
         require_word("metrics", self.metrics, Rules)
+
+    @property
+    def target(self) -> Target:
+        """Numbers."""
+        return Target("heat map", nan)
 
     def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
         """|prediction - label| in float32 at least, mean over the valid pixels at the prediction's size."""

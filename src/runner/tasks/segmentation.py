@@ -9,15 +9,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from runner.errors import require_word
-from runner.tasks import Meter, Task, Whole, own
+from runner.tasks import Meter, Whole, own
 from runner.tasks.dense import Rules, at_least_float32, brought_down, resize_bilinear, resize_nearest, weighted_mean
 from runner.tasks.metrics import RunningMean, confusion_matrix, intersection_over_union
+from runner.tasks.targets import DenseTask, Target
 
 HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"miou": True, "pixel_accuracy": True})
 
 
 @dataclass(frozen=True)
-class Segmentation(Task):
+class Segmentation(DenseTask):
     """A class for every pixel: prediction (B, classes, h, w), target (B, H, W) int64, 0 ... classes - 1 or `ignore`."""
 
     classes: int
@@ -25,12 +26,16 @@ class Segmentation(Task):
     weights: tuple[float, ...] = ()  # of the classes in the loss; () = all equal
     metrics: Rules = "standard"
     channels: int = field(init=False, repr=False)
-    kind = "dense"
     higher_is_better = HIGHER_IS_BETTER
 
     def __post_init__(self) -> None:
         require_word("metrics", self.metrics, Rules)
         object.__setattr__(self, "channels", self.classes)
+
+    @property
+    def target(self) -> Target:
+        """Numbers of classes."""
+        return Target("labels", self.ignore)
 
     def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
         """Cross-entropy in float32 at least, mean over the valid pixels at the prediction's size.

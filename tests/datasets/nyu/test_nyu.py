@@ -6,8 +6,8 @@ import pytest
 import torch
 import yaml
 
+from runner.datasets.dense import default_crop
 from runner.datasets.nyu import NYU
-from runner.datasets.nyu.dataset import default_crop
 from runner.errors import ConfigurationError, DataError
 from runner.preparation import colours_of
 

@@ -5,8 +5,25 @@ from torch.nn import functional as F
 
 from runner.report.plots.palette import categorical
 from runner.report.plots.predictions import _label_lines, kind, predictions
+from runner.tasks.classification import Classification
+from runner.tasks.depth import Depth
+from runner.tasks.normals import Normals
+from runner.tasks.regression import HeatMap
+from runner.tasks.segmentation import Segmentation
 
 NAMES = {"segmentation": [f"class {number}" for number in range(40)], "scene": ["bedroom", "living room", "office"]}
+
+
+TASKS = {
+    "segmentation": Segmentation(40),
+    "normals": Normals(),
+    "depth": Depth(),
+    "disparity": Depth(quantity="inverse depth"),
+    "edges": HeatMap(),
+    "keypoints": HeatMap(),
+    "scene": Classification(3),
+    "other": Classification(3),
+}
 
 
 def everything(count=3, height=60, width=80, classes=40):
@@ -23,11 +40,12 @@ def everything(count=3, height=60, width=80, classes=40):
         "segmentation": labels,
         "normals": F.normalize(draw(3, height, width) - 0.5, dim=1),
         "depth": depth,
+        "disparity": depth,
         "edges": edges,
         "keypoints": edges,
         "scene": torch.arange(count) % 3,
     }
-    channels = {"segmentation": classes, "normals": 3, "depth": 1, "edges": 1, "keypoints": 1}
+    channels = {"segmentation": classes, "normals": 3, "depth": 1, "disparity": 1, "edges": 1, "keypoints": 1}
     guesses = {task: draw(number, height, width) for task, number in channels.items()}
     guesses["segmentation"] = guesses["segmentation"].argmax(1)
     return draw(3, height, width), targets, {**guesses, "scene": torch.eye(3)[(torch.arange(count) + 1) % 3]}
@@ -39,13 +57,13 @@ def everything(count=3, height=60, width=80, classes=40):
         (["segmentation"], {"segmentation": [str(number) for number in range(40)]}),
         (["normals"], NAMES),
         (["depth"], NAMES),
-        (["segmentation", "normals", "depth", "edges", "keypoints", "scene"], NAMES),
+        (["segmentation", "normals", "depth", "disparity", "edges", "keypoints", "scene"], NAMES),
     ],
 )
 def test_dense_tasks(picture, tasks, names):
     images, targets, guesses = everything()
     chosen = [{task: values[task] for task in tasks} for values in (targets, guesses)]
-    predictions(images, *chosen, names, picture.path)
+    predictions(images, *chosen, TASKS, names, picture.path)
     assert picture.is_sane()
 
 
@@ -53,16 +71,17 @@ def test_dense_tasks(picture, tasks, names):
 def test_labels_alone(picture, count):
     images, targets, guesses = everything(count, 28, 28)
     chosen = [{"scene": values["scene"], "other": values["scene"]} for values in (targets, guesses)]
-    predictions(images[:, :1], *chosen, NAMES, picture.path)
+    predictions(images[:, :1], *chosen, TASKS, NAMES, picture.path)
     assert picture.is_sane()
 
 
-def test_kinds_follow_from_shapes_and_names():
-    _, targets, guesses = everything()
-    assert {task: kind(task, guesses[task], targets[task]) for task in targets} == {
+def test_a_task_is_shown_as_what_its_targets_are():
+    _, targets, _ = everything()
+    assert {task: kind(TASKS[task], targets[task]) for task in targets} == {
         "segmentation": "segmentation",
         "normals": "normals",
         "depth": "depth",
+        "disparity": "inverse depth",
         "edges": "heat map",
         "keypoints": "heat map",
         "scene": "label",
@@ -91,7 +110,7 @@ def test_long_names_are_cut_to_three_lines():
 def test_the_picture_shows_the_classes(picture):
     target = torch.zeros(1, 40, 40, dtype=torch.int64)
     guess, names = torch.full((1, 40, 40), 2), {"segmentation": ["wall", "floor", "table"]}
-    predictions(torch.rand(1, 3, 40, 40), {"segmentation": target}, {"segmentation": guess}, names, picture.path)
+    predictions(torch.rand(1, 3, 40, 40), {"segmentation": target}, {"segmentation": guess}, TASKS, names, picture.path)
     pixels, (truth, _, found) = picture.pixels(), np.rint(255 * categorical(3)).astype(int)
     third = pixels.shape[1] // 3
     middle = pixels.shape[0] // 2
@@ -102,5 +121,5 @@ def test_the_picture_shows_the_classes(picture):
 def test_nothing_labelled_and_bfloat16(picture):
     images, targets, guesses = everything()
     empty = {"depth": torch.zeros_like(targets["depth"]), "edges": torch.full_like(targets["edges"], torch.nan)}
-    predictions(images.bfloat16(), empty, {task: guesses[task].bfloat16() for task in empty}, {}, picture.path)
+    predictions(images.bfloat16(), empty, {task: guesses[task].bfloat16() for task in empty}, TASKS, {}, picture.path)
     assert picture.is_sane()

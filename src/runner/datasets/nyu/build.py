@@ -1,18 +1,16 @@
 """Decoding a distribution of NYUv2, once, into arrays that training reads."""
 
 import logging
-import os
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from runner.datasets.arrays import ArrayFile, build_once
-from runner.datasets.nyu.frames import Frame, Source
+from runner.datasets.arrays import build_once
+from runner.datasets.filling import fill, singly
+from runner.datasets.frames import resized
 from runner.datasets.nyu.normals import derive, encode
+from runner.datasets.nyu.source import Frame, Source
 from runner.datasets.sources import digest
 
 _VERSION = 1  # of the arrays; raise it when their content changes
@@ -45,32 +43,20 @@ def _decode(source: Source, size: tuple[int, int], derived: bool, folder: Path) 
         "depth": (np.float32, size),
     }
     _log.info("decoding %d frames of NYUv2 (%s) at %d x %d pixels (height, width)", source.count, source.layout, *size)
-    with ExitStack() as stack:
-        files = {
-            name: stack.enter_context(ArrayFile(folder, name, dtype, (source.count, *shape)))
-            for name, (dtype, shape) in kinds.items()
-        }
-
-        def decode(index: int) -> None:
-            for name, row in _rows(source.read(index), size, derived).items():
-                files[name].write(index, row)
-
-        pool = stack.enter_context(ThreadPoolExecutor(min(8, os.cpu_count() or 1)))
-        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-        for done, _ in enumerate(pool.map(decode, range(source.count)), start=1):
-            if done * 10 // source.count > (done - 1) * 10 // source.count:
-                _log.info("decoded %d of %d frames", done, source.count)
+    fill(
+        folder,
+        kinds,
+        source.count,
+        singly(lambda index: _rows(source.read(index), size, derived)),
+        what=("decoded", "frames"),
+    )
 
 
 def _rows(frame: Frame, size: tuple[int, int], derived: bool) -> dict[str, np.ndarray]:
     normals = encode(derive(frame.depth)) if derived else frame.normals
     assert normals is not None
-    image, labels = frame.image, {"segmentation": frame.segmentation, "normals": normals, "depth": frame.depth}
-    if image.shape[:2] != size:
-        image = np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR))
-        rows, columns = (
-            (np.arange(new) * 2 + 1) * old // (2 * new) for new, old in zip(size, frame.depth.shape, strict=True)
-        )
-        labels = {name: label[rows[:, None], columns] for name, label in labels.items()}
+    image, labels = resized(
+        frame.image, {"segmentation": frame.segmentation, "normals": normals, "depth": frame.depth}, size
+    )
     labels["normals"] = labels["normals"].transpose(2, 0, 1)
     return {"image": image.transpose(2, 0, 1), **labels}

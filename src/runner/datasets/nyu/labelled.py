@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from runner.datasets.frames import VOID, checked_depth, checked_labels, fault, reading
 from runner.datasets.nyu.classes import FORTY
-from runner.datasets.nyu.frames import VOID, Frame, Source, checked_depth, checked_labels, fault, reading
+from runner.datasets.nyu.source import Frame, Source
 from runner.datasets.sources import state_of_files
 from runner.errors import ConfigurationError, DataError
 

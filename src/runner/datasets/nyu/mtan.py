@@ -4,20 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from runner.datasets.frames import array_size, checked_depth, checked_labels, checked_range, numbered, read_numbers
 from runner.datasets.nyu.classes import THIRTEEN
-from runner.datasets.nyu.frames import (
-    Frame,
-    Source,
-    checked_depth,
-    checked_labels,
-    checked_range,
-    fault,
-    read_numbers,
-    reading,
-)
 from runner.datasets.nyu.normals import derive, encode
+from runner.datasets.nyu.source import Frame, Source
 from runner.datasets.sources import state_of_files
-from runner.errors import DataError
 
 FOLDERS = {"train": "train", "test": "val"}  # its "val" are the 654 test frames
 PARTS = ("image", "label", "depth", "normal")
@@ -42,16 +33,13 @@ class MtanArrays(Source):
         self._samples: list[tuple[Path, int]] = []
         self.splits = {}
         for split, folder in FOLDERS.items():
-            numbers = _numbers(root / folder)
+            numbers = numbered(root / folder, PARTS)
             self.splits[split] = list(range(len(self._samples), len(self._samples) + len(numbers)))
             self._samples += [(root / folder, number) for number in numbers]
         self.count = len(self._samples)
         files = [self._path(index, part) for index in range(self.count) for part in PARTS]
         self.state = state_of_files(root, files)
-        first = self._path(0, "depth")
-        with reading(first, 0, "a .npy array of depth"):
-            height, width = np.load(first, mmap_mode="r", allow_pickle=False).shape[:2]
-        self.size = (height, width)
+        self.size = array_size(self._path(0, "depth"), 0)
         order = self._find_order()
         self._order = _ORDERS[order]
         self.about = {"normal channels": f"taken for {order}, which agrees best with depth"}
@@ -88,19 +76,3 @@ class MtanArrays(Source):
             for name, (axes, signs) in _ORDERS.items():
                 agreement[name] += float((derived * normals[..., axes] * np.array(signs)).sum())
         return max(agreement, key=agreement.__getitem__)
-
-
-def _numbers(folder: Path) -> list[int]:
-    """The numbers of the files in `folder`, the same for every part."""
-    found = {part: {file.stem for file in (folder / part).glob("*.npy")} for part in PARTS}
-    for part, names in found.items():
-        if not names or names != found["image"]:
-            missing = sorted(found["image"] ^ names)[:3]
-            raise DataError(
-                f"{folder / part}: found {len(names)} .npy files, {len(found['image'])} in {folder / 'image'} "
-                f"(only in one: {', '.join(missing) or 'none'}); expected the same names in both, at least one"
-            )
-    strange = sorted(name for name in found["image"] if not name.isdecimal())
-    if strange:
-        raise fault(folder / "image" / f"{strange[0]}.npy", 0, f"the name {strange[0]!r}", "a number")
-    return sorted(map(int, found["image"]))

@@ -15,17 +15,30 @@ from runner.report.plots.palette import VOID, categorical
 from runner.report.plots.pictures import class_colors, field_colors, field_scale, normal_colors, stretched
 from runner.report.plots.sheet import CHARACTERS, LINE, SCALE, TILE, Sheet
 from runner.report.plots.style import MUTED, SMALL, canvas, color
+from runner.tasks import Task
+from runner.tasks.targets import DenseTask
 
-Kind = Literal["label", "segmentation", "normals", "depth", "heat map"]
+Kind = Literal["label", "segmentation", "normals", "depth", "inverse depth", "heat map"]
 Tensors = Mapping[str, Tensor]
 Names = Mapping[str, Sequence[str]]
 _WRAPPER = TextWrapper(CHARACTERS, max_lines=3, placeholder=" …", subsequent_indent="   ", break_on_hyphens=False)
 _ACROSS = 6  # images in a row where nothing stands beside them
 _RIGHT, _WRONG = color(2), color(1)
-FIELDS = {"depth": ("cividis", " (m)"), "heat map": ("magma", "")}  # colours and unit
+FIELDS = {
+    "depth": ("cividis", " (m)"),
+    "inverse depth": ("cividis", " (inverse)"),
+    "heat map": ("magma", ""),
+}  # colours and unit
 
 
-def predictions(images: Tensor, targets: Tensors, predictions: Tensors, class_names: Names, path: Path) -> None:
+def predictions(
+    images: Tensor,
+    targets: Tensors,
+    predictions: Tensors,
+    tasks: Mapping[str, Task],
+    class_names: Names,
+    path: Path,
+) -> None:
     """A row per image (B, C, H, W): the input, then ground truth and prediction of every dense task.
 
     Label tasks are written under the input: ✓ and the class, or ✗, the predicted and the true class. Predictions are what was
@@ -34,7 +47,7 @@ def predictions(images: Tensor, targets: Tensors, predictions: Tensors, class_na
     Inputs are stretched to their range of brightness; a scalar field has one colour scale for all images, that of the
     labelled pixels.
     """
-    kinds = {task: kind(task, predictions[task], targets[task]) for task in predictions}
+    kinds = {task: kind(tasks[task], targets[task]) for task in predictions}
     dense = [task for task in kinds if kinds[task] != "label"]
     labels = [task for task in kinds if kinds[task] == "label"]
     texts = [_label_lines(number, labels, targets, predictions, class_names) for number in range(len(images))]
@@ -64,15 +77,16 @@ def predictions(images: Tensor, targets: Tensors, predictions: Tensors, class_na
             sheet.legend(figure, legend)
 
 
-def kind(task: str, prediction: Tensor, target: Tensor) -> Kind:
-    """How a task is shown, by the conventions of the datasets; a scalar field is depth if that is its name."""
-    if prediction.dim() == 2:
+def kind(task: Task, target: Tensor) -> Kind:
+    """How a task is shown; of a dense one that does not say what its targets are, by their shape."""
+    if task.kind == "label":
         return "label"
+    if isinstance(task, DenseTask):
+        found = task.target.kind
+        return "segmentation" if found == "labels" else found
     if target.dim() == 3:
         return "segmentation"
-    if target.shape[1] == 3:
-        return "normals"
-    return "depth" if task == "depth" else "heat map"
+    return "normals" if target.shape[1] == 3 else "heat map"
 
 
 def _label_lines(
@@ -106,7 +120,7 @@ def _dense(
         pictures = normal_colors(target.cpu().numpy()), normal_colors(prediction.double().cpu().numpy())
     else:
         given, guess = target[:, 0].cpu().numpy(), prediction[:, 0].double().cpu().numpy()
-        field = np.where(given > 0, given, np.nan) if found == "depth" else given
+        field = np.where(given > 0, given, np.nan) if found in ("depth", "inverse depth") else given
         colors, unit = FIELDS[found]
         scale = field_scale(field, colors)
         pictures = field_colors(field, scale), field_colors(guess, scale)

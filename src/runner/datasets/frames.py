@@ -1,14 +1,12 @@
-"""What every distribution of NYUv2 is read into, and the checks that all of them share.
+"""Frames with dense labels as they lie on disk: reading pictures and arrays, checking them, resizing them.
 
 Shapes: H x W pixels. Faults are reported with the file, the sample number, what was found and what was expected.
 """
 
-from abc import ABC, abstractmethod
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -16,33 +14,6 @@ from PIL import Image
 from runner.errors import DataError
 
 VOID = 255  # label of pixels without a class
-
-
-class Frame(NamedTuple):
-    """One sample of H x W pixels."""
-
-    image: np.ndarray  # (H, W, 3) uint8, red, green, blue
-    segmentation: np.ndarray  # (H, W) uint8, VOID where there is no label
-    depth: np.ndarray  # (H, W) float32 metres, 0 where unknown
-    normals: np.ndarray | None  # (H, W, 3) uint8 as `normals.encode` codes them; None where the distribution has none
-
-
-class Source(ABC):
-    """A distribution on disk: what it holds and how to read one sample; `read` may be called from several threads."""
-
-    layout: str  # for the summary and the name of the cache
-    size: tuple[int, int]  # H, W of every frame
-    classes: tuple[str, ...]
-    splits: Mapping[str, Sequence[int]]  # name -> sample numbers in 0 .. count - 1
-    count: int
-    has_normals: bool
-    whole_view: bool  # frames show the camera's whole field of view, so its parameters are known
-    state: str  # changes when a file does
-    about: Mapping[str, str] = MappingProxyType({})  # what else a reader of the results has to know, for the summary
-
-    @abstractmethod
-    def read(self, index: int) -> Frame:
-        """Sample `index`, checked; raises `DataError`."""
 
 
 def fault(file: Path, index: int, found: str, expected: str) -> DataError:
@@ -81,6 +52,16 @@ def picture_size(file: Path, index: int) -> tuple[int, int]:
     """H, W of an image file."""
     with reading(file, index, "an image"), Image.open(file) as picture:
         return picture.height, picture.width
+
+
+def array_size(file: Path, index: int) -> tuple[int, int]:
+    """H, W of the array (H, W, ...) in a .npy file."""
+    expected = "a .npy array of height x width or more"
+    with reading(file, index, expected):
+        shape = np.load(file, mmap_mode="r", allow_pickle=False).shape
+    if len(shape) < 2:
+        raise fault(file, index, f"shape {shape}", expected)
+    return shape[0], shape[1]
 
 
 def read_numbers(file: Path, index: int, shapes: Sequence[tuple[int, ...]]) -> np.ndarray:
@@ -122,3 +103,67 @@ def _first(name: str, values: np.ndarray, wrong: np.ndarray) -> str:
     place = tuple(int(axis[0]) for axis in np.nonzero(wrong))
     where = ", ".join(f"{axis} {number}" for axis, number in zip(("row", "column", "channel"), place, strict=False))
     return f"{name} {values[place]} at {where} ({int(wrong.sum())} such)"
+
+
+def read_rows(
+    file: Path, parts: Sequence[str], lists: Mapping[str, Sequence[str]], form: str
+) -> dict[str, list[tuple[str, ...]]]:
+    """The lists of rows of file names in a .json file, a name for each of `parts`.
+
+    `lists` maps the splits to the names that their list may have; those of train and test are needed, train1 and train2 go
+    together. `form` says what is expected.
+    """
+    with reading(file, 0, form):
+        content = json.loads(file.read_bytes())
+    if not isinstance(content, dict):
+        raise DataError(f"{file}: found {type(content).__name__}; expected {form}")
+    found = {split: next((name for name in names if content.get(name)), None) for split, names in lists.items()}
+    if not found["train"] or not found["test"]:
+        raise DataError(f"{file}: found keys {sorted(content)}; expected {form}, train and test not empty")
+    if any(name in content for name in ("train1", "train2")):
+        found |= {"train1": "train1", "train2": "train2"}
+    return {split: _rows(file, name, content.get(name), parts, form) for split, name in found.items() if name}
+
+
+def _rows(file: Path, name: str, rows: object, parts: Sequence[str], form: str) -> list[tuple[str, ...]]:
+    if not isinstance(rows, list) or not rows:
+        raise DataError(f"{file}: list {name}: found {rows!r:.50}; expected {form}")
+    for index, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != len(parts) or not all(isinstance(part, str) for part in row):
+            raise DataError(f"{file}: list {name}, row {index}: found {row!r:.100}; expected [{', '.join(parts)}]")
+    return [tuple(row) for row in rows]
+
+
+def numbered(folder: Path, parts: Sequence[str]) -> list[int]:
+    """The numbers of the files <part>/<number>.npy in `folder`, the same for every part."""
+    found = {part: {file.stem for file in (folder / part).glob("[!.]*.npy")} for part in parts}
+    for part, names in found.items():
+        if not names or names != found[parts[0]]:
+            missing = sorted(found[parts[0]] ^ names)[:3]
+            raise DataError(
+                f"{folder / part}: found {len(names)} .npy files, {len(found['image'])} in {folder / parts[0]} "
+                f"(only in one: {', '.join(missing) or 'none'}); expected the same names in both, at least one"
+            )
+    strange = sorted(name for name in found[parts[0]] if not name.isdecimal())
+    if strange:
+        raise fault(folder / parts[0] / f"{strange[0]}.npy", 0, f"the name {strange[0]!r}", "a number")
+    return sorted(map(int, found[parts[0]]))
+
+
+def resized(
+    image: np.ndarray, labels: Mapping[str, np.ndarray], size: tuple[int, int]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """An image (H, W, 3) uint8 and its labels (H, W, ...) at `size`: bilinear, and the pixel below the new one's centre."""
+    if image.shape[:2] != size:
+        image = np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    return image, {name: nearest(label, size) for name, label in labels.items()}
+
+
+def nearest(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A label (H, W, ...) at `size`, the pixel below the new one's centre."""
+    if label.shape[:2] == size:
+        return label
+    rows, columns = (
+        (np.arange(new) * 2 + 1) * old // (2 * new) for new, old in zip(size, label.shape[:2], strict=True)
+    )
+    return label[rows[:, None], columns]
