@@ -33,16 +33,23 @@ class PickledArray:
 
     def unsigned_bytes(self) -> np.ndarray:
         """The array itself, which has to be of uint8; `ValueError` saying what it is instead."""
+        return self._of(("u1",), "'u1', unsigned bytes")
+
+    def whole_numbers(self) -> np.ndarray:
+        """The array itself, which has to be of whole numbers; `ValueError` saying what it is instead."""
+        return self._of(("u1", "u2", "u4", "i1", "i2", "i4", "i8"), "whole numbers")
+
+    def _of(self, kinds: tuple[str, ...], expected: str) -> np.ndarray:
         match self._state:
-            case (_, tuple(shape), _Type(name=bytes() | str() as name), fortran, bytes(content)):
+            case (_, tuple(shape), _Type(name=bytes() | str() as name) as given, fortran, bytes(content)):
                 pass
             case _:
                 raise ValueError("is not a whole numpy array")
-        kind = name.decode() if isinstance(name, bytes) else name
-        if kind.lstrip("|") != "u1":
-            raise ValueError(f"is an array of type '{kind}'; expected 'u1', unsigned bytes")
+        kind = (name.decode() if isinstance(name, bytes) else name).lstrip("|<>=")
+        if kind not in kinds:
+            raise ValueError(f"is an array of type '{kind}'; expected {expected}")
         try:
-            return np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")
+            return np.frombuffer(content, given.order + kind).reshape(shape, order="F" if fortran else "C")
         except (TypeError, ValueError):
             raise ValueError(f"has {len(content)} bytes, which do not fill its shape {shape}") from None
 
@@ -52,13 +59,17 @@ class _ForbiddenError(ValueError):
 
 
 class _Type:
-    """A numpy dtype inside a pickle, known by its name alone."""
+    """A numpy dtype inside a pickle, known by its name and the order of its bytes alone."""
 
     def __init__(self, name: Any, *_: object) -> None:
-        self.name = name
+        self.name, self.order = name, "="
 
     def __setstate__(self, state: Any) -> None:
-        return
+        match state:
+            case (_, (">" | b">"), *_):
+                self.order = ">"
+            case _:
+                self.order = "="
 
 
 def _encode(text: str, encoding: str) -> bytes:

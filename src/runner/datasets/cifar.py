@@ -3,8 +3,6 @@
 The distribution is made of pickles, which may run any code when loaded; see `array_pickles` for how they are read safely.
 """
 
-import tarfile
-import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import chain
@@ -15,7 +13,9 @@ import numpy as np
 
 from runner.datasets.array_pickles import PickledArray, load_pickle
 from runner.datasets.images import Colours, LabelledImages, LabelledSplit, Normalisation
-from runner.datasets.sources import checked_labels, existing_root, read_bytes
+from runner.datasets.listing import child, home, subfolder
+from runner.datasets.packings import ARCHIVES, members
+from runner.datasets.sources import checked_labels, existing_root, read_bytes, require_file
 from runner.errors import DataError, require_word
 
 # The TSSL-BP code's values for CIFAR-10; the standard deviation there is the mean over images, not that of all pixels.
@@ -87,11 +87,11 @@ def _read(root: str, form: Distribution) -> tuple[dict[str, LabelledSplit], tupl
     opened, shown = _opener(root, form.folder, form.archive, [*chain(*form.files.values()), form.meta])
     meta, where = _load(opened, form.meta, shown), shown / form.meta
     names = meta.get(form.names.encode())
-    if not isinstance(names, list) or not all(isinstance(one, bytes) for one in names):
+    if not isinstance(names, list) or not all(isinstance(one, bytes | str) for one in names):
         raise DataError(
             f"{where} has no list of names under '{form.names}', its entries are {_entries(meta)}; {REMEDY}"
         )
-    classes = tuple(one.decode() for one in names)
+    classes = tuple(one.decode() if isinstance(one, bytes) else one for one in names)
     splits = {}
     for split, parts in form.files.items():
         read = [
@@ -103,45 +103,35 @@ def _read(root: str, form: Distribution) -> tuple[dict[str, LabelledSplit], tupl
 
 def _opener(root: str, folder_name: str, archive_name: str, wanted: list[str]) -> tuple[Open, Path]:
     """A function that reads one file of the distribution, and the place to name in messages."""
-    folder = existing_root(root, f"{folder_name}/ or {archive_name}")
-    for place in (folder / folder_name, folder):
-        if (place / wanted[-1]).exists():
+    packed = tuple(archive_name.removesuffix(".tar.gz") + ending for ending in ARCHIVES)
+    given = existing_root(root, f"{folder_name}/ or {archive_name}")
+    folder = home(given, lambda place: child(place, folder_name, wanted[-1], archive_name, *packed))
+    for place in (subfolder(folder, folder_name), folder):
+        if place and child(place, wanted[-1]):
             return partial(_read_unpacked, place), place
-    archive = folder / archive_name
-    if not archive.exists():
+    archive = child(folder, archive_name, *packed)
+    if not archive:
         raise DataError(f"{folder} has neither {folder_name}/ with {', '.join(wanted)} nor {archive_name}; {REMEDY}")
-    members = _unpacked(archive, {f"{folder_name}/{name}" for name in wanted})
+    require_file(archive, REMEDY)
+    contents = members(archive, set(wanted), REMEDY)
 
     def read_member(name: str) -> bytes:
-        if f"{folder_name}/{name}" not in members:
+        if name not in contents:
             raise DataError(f"{archive} has no member {folder_name}/{name}; {REMEDY}")
-        return members[f"{folder_name}/{name}"]
+        return contents[name]
 
     return read_member, archive / folder_name
 
 
 def _read_unpacked(place: Path, name: str) -> bytes:
-    return read_bytes(place / name, REMEDY)
-
-
-def _unpacked(archive: Path, wanted: set[str]) -> dict[str, bytes]:
-    """The wanted members of a .tar.gz, read in one pass and never written to disk."""
-    found = {}
-    try:
-        with tarfile.open(archive, "r|gz") as tar:
-            for member in tar:
-                content = tar.extractfile(member) if member.name in wanted else None
-                if content:
-                    found[member.name] = content.read()
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        size = archive.stat().st_size
-        raise DataError(f"{archive} ({size} bytes) is not a whole .tar.gz archive: {error}; {REMEDY}") from None
-    return found
+    return read_bytes(child(place, name) or place / name, REMEDY)
 
 
 def _images_and_labels(content: dict[Any, Any], key: str, classes: int, path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images (n, 3, 32, 32) uint8 and labels (n,) int64 of one file."""
     images, labels = content.get(b"data"), content.get(key.encode())
+    if isinstance(labels, PickledArray):
+        labels = _whole_numbers(labels, key, path)
     if not isinstance(images, PickledArray) or not isinstance(labels, list):
         raise DataError(
             f"{path}: expected an array 'data' and a list '{key}'; its entries are {_entries(content)}; {REMEDY}"
@@ -159,6 +149,14 @@ def _images_and_labels(content: dict[Any, Any], key: str, classes: int, path: Pa
     return pixels.reshape(-1, 3, 32, 32), checked_labels(np.array(labels), classes, path)
 
 
+def _whole_numbers(labels: PickledArray, key: str, path: Path) -> list[int]:
+    """Labels that were saved as an array again."""
+    try:
+        return labels.whole_numbers().tolist()
+    except ValueError as error:
+        raise DataError(f"{path}: '{key}' {error}; {REMEDY}") from None
+
+
 def _entries(content: dict[Any, Any]) -> str:
     return ", ".join(repr(key) for key in content) or "none"
 
@@ -171,4 +169,5 @@ def _load(opened: Open, name: str, shown: Path) -> dict[Any, Any]:
         raise DataError(f"{shown / name} {error}; {REMEDY}") from None
     if not isinstance(content, dict):
         raise DataError(f"{shown / name} holds a {type(content).__name__}; expected a dictionary; {REMEDY}")
-    return content
+    # written again by Python 3 the entries are called by text
+    return {key.encode() if isinstance(key, str) else key: value for key, value in content.items()}

@@ -10,8 +10,9 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from runner.datasets.listing import Listed, child, home
 from runner.datasets.photos import LabelledPhotos, Photos
-from runner.datasets.sources import existing_root, read_lines
+from runner.datasets.sources import archives, existing_root, read_lines, whole_number
 from runner.errors import DataError, require_word
 
 _log = logging.getLogger(__name__)
@@ -41,16 +42,16 @@ class Cub200(LabelledPhotos):
     ) -> None:
         require_word("dataset.train_flag", train_flag, Flag)
         expected = f"{', '.join(LISTS)} and images/ in it (or CUB_200_2011/ holding them)"
-        folder = existing_root(root, expected)
-        if not (folder / LISTS[0]).exists() and (folder / "CUB_200_2011").is_dir():
-            folder = folder / "CUB_200_2011"
+        folder = home(existing_root(root, expected), lambda place: child(place, LISTS[0]))
         splits, classes = _read(folder, train_flag, expected)
         about = {"source": "CUB-200-2011 layout", "training flag": train_flag, "classes": len(classes)}
         super().__init__("cub200", folder, splits, classes=classes, size=size, stored=stored, cache=cache, about=about)
 
 
 def _read(folder: Path, train_flag: int, expected: str) -> tuple[dict[str, Photos], tuple[str, ...]]:
-    images, labels, names, flags = (_read_list(folder / name, expected) for name in LISTS)
+    images, labels, names, flags = (_read_list(child(folder, name) or folder / name, expected) for name in LISTS)
+    labels, flags = _as_numbers(labels), _as_numbers(flags)
+    listed = Listed(child(folder, "images") or folder / "images", folder / LISTS[0])
     for other, name in ((labels, LISTS[1]), (flags, LISTS[3])):
         if other.keys() != images.keys():
             missing = sorted(images.keys() ^ other.keys())[0]
@@ -69,7 +70,7 @@ def _read(folder: Path, train_flag: int, expected: str) -> tuple[dict[str, Photo
         if flags[identity] not in ("0", "1"):
             raise DataError(f"{folder / LISTS[3]}: flag {flags[identity]} of image {identity}; expected 0 or 1")
         split = train if flags[identity] == str(train_flag) else test
-        split.paths.append(folder / "images" / path)
+        split.paths.append(listed.path(path))
         split.labels.append(classes[labels[identity]])
     for name, split in (("training", train), ("test", test)):
         if not split.paths:
@@ -85,15 +86,23 @@ def _read(folder: Path, train_flag: int, expected: str) -> tuple[dict[str, Photo
 def _read_list(path: Path, expected: str) -> dict[str, str]:
     """id -> value of one list, in its order."""
     if not path.exists():
-        raise DataError(f"{path} is missing; expected {expected}")
+        raise DataError(f"{path} is missing; expected {expected}{archives(path.parent)}")
     content: dict[str, str] = {}
     for number, line in enumerate(read_lines(path, REMEDY), 1):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:,|\s)\s*(\S.*?)\s*", line)
+        match = re.fullmatch(r"\s*(\d+)\s*(?:[,;]|\s)\s*(\S.*?)\s*", line)
         if not match or match[1] in content:
             problem = "repeats an id" if match else "is not 'id value'"
             raise DataError(f"{path}, line {number}: '{line.strip()}' {problem}; {REMEDY}")
         content[match[1]] = match[2]
     return content
+
+
+def _as_numbers(values: dict[str, str]) -> dict[str, str]:
+    """Whole numbers as they are written in the official lists: "1" for "1.0"."""
+    numbers = {identity: whole_number(value) for identity, value in values.items()}
+    return {
+        identity: value if numbers[identity] is None else str(numbers[identity]) for identity, value in values.items()
+    }
 
 
 def _plain(name: str) -> str:

@@ -4,6 +4,7 @@ In a cache folder: `codes` (E,) int16 holds polarity, y and x (see `encode`); `t
 int64 the number of events up to and with recording n; `labels` (N,) int64.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,10 +16,14 @@ from torch import Generator, Tensor
 from runner.datasets import Dataset, binning
 from runner.datasets.arrays import open_arrays
 from runner.datasets.images import consecutive
+from runner.errors import ConfigurationError
 from runner.method import Batch
 from runner.tasks.classification import Classification
 
 SIDE = 34  # pixels of N-MNIST's part of the sensor, in x and y
+_SAMPLED = 256  # recordings that stand for all where the share of their events is said
+_FEW = 0.05  # of the events: less is hardly what was meant
+_log = logging.getLogger(__name__)
 Binning = Literal["floor", "official"]
 BINNINGS = {"floor": binning.bin_events, "official": binning.bin_events_officially}
 
@@ -98,8 +103,32 @@ class EventRecordings(Dataset):
         self.class_names: Mapping[str, tuple[str, ...]] = {"class": classes}
         self.classes = {"class": store.labels}
         self.splits = consecutive(sizes)
-        covered = f"{steps} steps of {step_us / 1000:g} ms, {binning} binning"
-        self.about = {**about, "binning": covered, "events": len(store.codes)}
+        self._window = f"{steps} steps of {step_us / 1000:g} ms"
+        share = self._share_of_events()
+        self.about = {
+            **about,
+            "binning": f"{self._window}, {binning} binning",
+            "events": len(store.codes),
+            "share of events in the window": round(share, 4),
+        }
+
+    def _share_of_events(self) -> float:
+        """The share of events that the steps cover, of recordings evenly spaced over all; says it, refuses none."""
+        count = len(self._store.ends)
+        sampled = torch.arange(min(count, _SAMPLED)) * count // min(count, _SAMPLED)
+        cpu = torch.device("cpu")
+        everything = self._store.gather(sampled, cpu, torch.iinfo(torch.int32).max).time
+        inside = len(self._store.gather(sampled, cpu, self._steps * self._step_us).time)
+        share = inside / max(1, len(everything))
+        if len(everything) and not inside:
+            raise ConfigurationError(
+                f"dataset.steps={self._steps} of dataset.step_us={self._step_us} microseconds hold no event: the first of "
+                f"{len(sampled)} recordings is at {everything.min()} and the last at {everything.max()} microseconds; give "
+                "step_us in microseconds (3 ms is 3000)"
+            )
+        level = logging.WARNING if share < _FEW else logging.INFO
+        _log.log(level, "%s cover %.2g %% of the events of %d recordings", self._window, 100 * share, len(sampled))
+        return share
 
     def batch(self, samples: Tensor, device: torch.device, generator: Generator | None = None) -> Batch:
         """Steps (T, B, 2, 34, 34) float32, the samples along axis 1, and {"class": (B,) int64}."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from runner.datasets.sources import no_file
 from runner.errors import DataError
 
 VOID = 255  # label of pixels without a class
@@ -25,7 +26,10 @@ def fault(file: Path, index: int, found: str, expected: str) -> DataError:
 def reading(file: Path, index: int, expected: str) -> Iterator[None]:
     """Turn whatever a parser trips over into a fault of the file; errors of the disk itself pass through."""
     try:
-        if file.stat().st_size == 0:
+        status = file.stat()
+        if kind := no_file(status):  # at a FIFO the parsers would wait for ever
+            raise fault(file, index, kind, expected)
+        if status.st_size == 0:
             raise fault(file, index, "0 bytes", expected)
         yield
     except FileNotFoundError:

@@ -9,12 +9,25 @@ from pathlib import Path
 import numpy as np
 
 from runner.datasets.images import Colours, LabelledImages, LabelledSplit, Normalisation
-from runner.datasets.sources import checked_labels, existing_root, find, read_bytes
+from runner.datasets.listing import child, home, key
+from runner.datasets.packings import ENDINGS
+from runner.datasets.sources import below, checked_labels, existing_root, find, read_bytes
 from runner.errors import DataError, require_word
 
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
 FILES = {"train": "train", "test": "t10k"}
-MNIST_PLACES, FASHION_PLACES = ("", "raw", "MNIST/raw"), ("", "raw", "FashionMNIST/raw")
+KINDS = ("images-idx3", "labels-idx1")
+_OWN_PLACES = ("", "raw")
+MNIST_PLACES = (*_OWN_PLACES, "MNIST/raw", "MNIST", "mnist_dataset", "data/mnist")
+FASHION_PLACES = (
+    *_OWN_PLACES,
+    "FashionMNIST/raw",
+    "FashionMNIST",
+    "fashion-mnist",
+    "fashion_mnist",
+    "fashion",
+    "data/fashion",
+)
 
 # The official TSSL-BP code uses MNIST's statistics for Fashion-MNIST too.
 MNIST_COLOURS, FASHION_COLOURS = Colours((0.1307,), (0.3081,)), Colours((0.2860,), (0.3530,))
@@ -52,16 +65,15 @@ class FashionMnist(LabelledImages):
 
 
 def read_idx(root: str, places: tuple[str, ...]) -> Mapping[str, LabelledSplit]:
-    """Train and test split from `root` or one of `places` in it, each file with or without .gz; ten classes."""
-    stems = [f"{name}-{kind}-ubyte" for name in FILES.values() for kind in ("images-idx3", "labels-idx1")]
+    """Train and test split from `root` or one of `places` in it, each file packed or not; ten classes."""
+    names = {split: tuple(_names(prefix, kind) for kind in KINDS) for split, prefix in FILES.items()}
+    stems = [one[0] for pair in names.values() for one in pair]
     expected = f"{', '.join(stems)} (each with or without .gz), in it or in {' or '.join(filter(None, places))}"
     folder = existing_root(root, expected)
+    around = home(folder, lambda place: not _another(place, folder) and _holds(place, places, names["train"][0]))
     splits = {}
-    for split, prefix in FILES.items():
-        paths = [
-            find(folder, places, (f"{prefix}-{kind}-ubyte", f"{prefix}-{kind}-ubyte.gz"), expected)
-            for kind in ("images-idx3", "labels-idx1")
-        ]
+    for split, (images_names, labels_names) in names.items():
+        paths = [find(around, places, wanted, expected) for wanted in (images_names, labels_names)]
         images = _read_array(paths[0], IMAGES_MAGIC, (28, 28))[:, None]
         labels = checked_labels(_read_array(paths[1], LABELS_MAGIC, ()), 10, paths[1])
         if len(images) != len(labels):
@@ -70,6 +82,22 @@ def read_idx(root: str, places: tuple[str, ...]) -> Mapping[str, LabelledSplit]:
             )
         splits[split] = LabelledSplit(images, labels)
     return splits
+
+
+def _names(prefix: str, kind: str) -> tuple[str, ...]:
+    """A file's official name, and that which several programs that unpack give it."""
+    return f"{prefix}-{kind}-ubyte", f"{prefix}-{kind}-ubyte".replace("-idx", ".idx")
+
+
+def _another(place: Path, root: Path) -> bool:
+    """Whether a folder in `root` is named as a data set of this format, which has to be one of the places or is not ours."""
+    parts = [key(part) for part in place.relative_to(root).parts]
+    return any(word in part for word in ("mnist", "fashion") for part in parts)
+
+
+def _holds(folder: Path, places: tuple[str, ...], names: tuple[str, ...]) -> bool:
+    wanted = [name + end for name in names for end in ("", *ENDINGS)]
+    return any(child(inner, *wanted) for inner in (below(folder, place) for place in places) if inner)
 
 
 def _read_array(path: Path, magic: int, shape: tuple[int, ...]) -> np.ndarray:

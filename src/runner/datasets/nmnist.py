@@ -1,19 +1,22 @@
 """N-MNIST (Orchard et al. 2015) from its .bin recordings, or from the text files of the official TSSL-BP converter."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from runner.datasets.arrays import build_once
 from runner.datasets.events import SIDE, Binning, EventRecordings, EventStore, Recording, encode, write_recordings
-from runner.datasets.sources import digest, existing_root, read_bytes, state_of_files
+from runner.datasets.listing import Search, home, subfolder
+from runner.datasets.sources import archives, digest, existing_root, read_bytes, state_of_files
 from runner.errors import ConfigurationError, DataError, require_word
 
 OVERFLOW_ROW = 240  # an event with this y is no event: the timer has wrapped
 OVERFLOW_US = 1 << 13
 SPLITS = {"train": "Train", "test": "Test"}
+BINARY, TEXT = ".bin", ".dat"
 LAYOUT = (
     "Train/<digit>/*.bin and Test/<digit>/*.bin (Train.zip and Test.zip of https://www.garrickorchard.com/datasets/n-mnist "
     "unpacked), or the converter's *.dat files in the same folders"
@@ -45,9 +48,11 @@ class Nmnist(EventRecordings):
     ) -> None:
         require_word("dataset.binning", binning, Binning)
         folder = existing_root(root, LAYOUT)
-        files = {split: _list_files(folder, name) for split, name in SPLITS.items()}
-        everything = [path for paths in files.values() for path in paths]
-        is_text = everything[0].suffix != ".bin"
+        folder = home(folder, lambda place: subfolder(place, SPLITS["test"]))
+        search = Search(folder)
+        files = {split: _list_files(search, name) for split, name in SPLITS.items()}
+        everything = [path for recordings in files.values() for path, _ in recordings]
+        is_text = everything[0].suffix.lower() != BINARY
         if is_text and not stabilise:
             raise ConfigurationError(
                 f"dataset.stabilise=false, but {folder} holds the converter's text files, whose events have been stabilised; "
@@ -63,8 +68,9 @@ class Nmnist(EventRecordings):
         form = f"text{text_step_us}" if is_text else "bin"
         target = cache / f"nmnist-{form}-{digest([folder.resolve()])[:8]}"
         store = EventStore(
-            build_once(target, fingerprint, lambda empty: write_recordings(empty, _recordings(everything, read)))
+            build_once(target, fingerprint, lambda empty: write_recordings(empty, _recordings(files.values(), read)))
         )
+        about = {"source": "N-MNIST, " + ("converted text" if is_text else ".bin files"), "stabilised": stabilise}
         super().__init__(
             store,
             {split: len(paths) for split, paths in files.items()},
@@ -73,30 +79,35 @@ class Nmnist(EventRecordings):
             step_us=step_us,
             binning=binning,
             stabilise=stabilise and not is_text,
-            about={"source": "N-MNIST, " + ("converted text" if is_text else ".bin files"), "stabilised": stabilise},
+            about={**about, **({"passed over": passed} if (passed := search.say()) else {})},
         )
 
 
-def _list_files(root: Path, name: str) -> list[Path]:
-    """The recordings of one split, all of one form, by digit and name."""
-    found: list[Path] = []
+def _list_files(search: Search, name: str) -> list[tuple[Path, int]]:
+    """The recordings of one split, all of one form, by digit and name, each with its digit."""
+    found: list[tuple[Path, int]] = []
+    split = subfolder(search.root, name) or search.root / name
+    split = subfolder(split, name) or split  # unpacked into a folder of the archive's name
     for digit in range(10):
-        folder = root / name / str(digit)
-        files = sorted(folder.glob("*.bin")) or sorted(folder.glob("*.dat")) if folder.is_dir() else []
-        if not files:
-            raise DataError(f"{folder} holds no recordings; expected {LAYOUT}")
-        if found and files[0].suffix != found[0].suffix:
-            raise DataError(
-                f"{files[0]} is a {files[0].suffix} file but {found[0]} is not; expected one form throughout"
-            )
-        found += files
+        folder = split / str(digit)
+        there = search.files(folder, (BINARY, TEXT)) if folder.is_dir() else []
+        there = [path for path in there if path.suffix.lower() == BINARY] or there
+        if not there:
+            raise DataError(f"{folder} holds no recordings; expected {LAYOUT}{archives(search.root)}")
+        first = found[0][0] if found else there[0]
+        for path in there:
+            if path.suffix.lower() != first.suffix.lower():
+                raise DataError(f"{path} is a {path.suffix} file but {first} is not; expected one form throughout")
+        found += [(path, digit) for path in there]
     return found
 
 
-def _recordings(paths: list[Path], read: Callable[[Path], tuple[np.ndarray, np.ndarray]]) -> Iterator[Recording]:
-    for path in paths:
+def _recordings(
+    splits: Iterable[list[tuple[Path, int]]], read: Callable[[Path], tuple[np.ndarray, np.ndarray]]
+) -> Iterator[Recording]:
+    for path, digit in chain.from_iterable(splits):
         codes, times = read(path)
-        yield Recording(codes, times, int(path.parent.name))
+        yield Recording(codes, times, digit)
 
 
 def read_bin(path: Path) -> tuple[np.ndarray, np.ndarray]:

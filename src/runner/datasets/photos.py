@@ -1,6 +1,5 @@
 """Labelled photographs of any size: decoded once into a memory-mapped cache, cropped and resampled as whole batches."""
 
-import io
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +14,8 @@ from torch import Generator, Tensor
 from runner.datasets import Dataset, crops
 from runner.datasets.arrays import build_once, open_arrays
 from runner.datasets.images import Colours, consecutive
-from runner.datasets.sources import digest, read_bytes, state_of_files
-from runner.errors import DataError
+from runner.datasets.pictures import read_colours
+from runner.datasets.sources import digest, state_of_files
 from runner.method import Batch
 from runner.preparation import Preparation
 from runner.tasks.classification import Classification
@@ -119,7 +118,7 @@ class _Store:
 
 
 def _open_store(folder: Path, root: Path, paths: Sequence[Path], stored: int) -> _Store:
-    fingerprint = {"version": 1, "stored": stored, "files": state_of_files(root, paths)}
+    fingerprint = {"version": 2, "stored": stored, "files": state_of_files(root, paths)}
     return _Store(build_once(folder, fingerprint, lambda target: _decode_all(paths, stored, target)))
 
 
@@ -136,14 +135,8 @@ def _decode_all(paths: Sequence[Path], stored: int, target: Path) -> None:
 
 
 def _decode(path: Path, stored: int) -> np.ndarray:
-    """One image as (height, width, 3) uint8, its shorter side at most `stored`; EXIF rotation is left as in the field."""
-    remedy = "unpack the distribution again"
-    data = read_bytes(path, remedy)
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            image = opened.convert("RGB")
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise DataError(f"{path} ({len(data)} bytes) is not a whole image: {error}; {remedy}") from None
+    """One image as (height, width, 3) uint8, its shorter side at most `stored`."""
+    image = read_colours(path, "unpack the distribution again")
     shorter = min(image.size)
     if shorter > stored:
         width, height = (stored * side // shorter for side in image.size)

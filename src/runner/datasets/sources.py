@@ -1,14 +1,24 @@
 """Files as users have them on disk: finding them, reading them whole, and saying what is wrong with them."""
 
-import gzip
 import hashlib
-import zlib
+import os
+import re
+import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from runner.datasets.listing import child
+from runner.datasets.packings import ARCHIVES, ENDINGS, unpacked
 from runner.errors import DataError
+
+_MARKS = {
+    b"\xef\xbb\xbf": "utf-8-sig",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}  # at the start of text, by its encoding
+_KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 def existing_root(root: str, expected: str) -> Path:
@@ -16,43 +26,83 @@ def existing_root(root: str, expected: str) -> Path:
     folder = Path(root).expanduser()
     if not folder.is_dir():
         found = "is a file" if folder.exists() else "does not exist"
-        raise DataError(f"dataset.root={root} {found}; expected a folder with {expected}")
+        remedy = "; unpack it and give the folder" if folder.name.lower().endswith(ARCHIVES) and folder.exists() else ""
+        raise DataError(f"dataset.root={root} {found}; expected a folder with {expected}{remedy}")
     return folder
 
 
 def find(root: Path, places: Sequence[str], names: Sequence[str], expected: str) -> Path:
-    """The first of `names` that exists in one of the folders `places` under `root`."""
-    candidates = [root / place / name for place in places for name in names]
-    for path in candidates:
-        if path.exists():
-            return path
-    searched = ", ".join(str(path) for path in candidates)
-    raise DataError(f"{candidates[0]} is missing; expected {expected}; searched {searched}")
+    """The first of `names`, packed or not, that lies in one of the folders `places` under `root`, or in a folder of its name."""
+    for folder in filter(None, (below(root, place) for place in places)):
+        for name in names:
+            around = child(folder, name)
+            found = child(around if around and around.is_dir() else folder, name, *(name + end for end in ENDINGS))
+            if found and not found.is_dir():
+                return found
+    searched = ", ".join(str(root / place / name) for place in places for name in names)
+    raise DataError(
+        f"{root / places[0] / names[0]} is missing; expected {expected}; searched {searched}{archives(root)}"
+    )
+
+
+def below(root: Path, place: str) -> Path | None:
+    """The folder `place` under `root`, if there is one; capitals do not matter."""
+    folder: Path | None = root
+    for part in Path(place).parts:
+        folder = child(folder, part) if folder else None
+    return folder if folder and folder.is_dir() else None
+
+
+def archives(folder: Path) -> str:
+    """Words on the packed files that lie where something is missing, empty if there are none."""
+    there = sorted(path.name for path in folder.iterdir() if path.name.lower().endswith(ARCHIVES))
+    return f"; {', '.join(there[:3])} lies there packed: unpack it" if there else ""
+
+
+def require_file(path: Path, remedy: str) -> os.stat_result:
+    """The state of what has to be a file; neither missing, nor a FIFO or device, at which reading would wait for ever."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        link = f" (a link to {os.readlink(path)})" if path.is_symlink() else ""
+        raise DataError(f"{path}{link} is missing; {remedy}") from None
+    if kind := no_file(status):
+        raise DataError(f"{path} is {kind}; expected a file; {remedy}")
+    return status
+
+
+def no_file(status: os.stat_result) -> str | None:
+    """What something is that is no ordinary file; None for one."""
+    return None if stat.S_ISREG(status.st_mode) else _KINDS.get(stat.S_IFMT(status.st_mode), "a folder")
 
 
 def read_bytes(path: Path, remedy: str) -> bytes:
-    """The content of a file, unpacked where its name ends in .gz. `remedy` says where a good copy comes from."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing; {remedy}") from None
+    """The content of a file, unpacked where it is packed. `remedy` says where a good copy comes from."""
+    require_file(path, remedy)
+    data = path.read_bytes()
     if not data:
         raise DataError(f"{path} has 0 bytes; {remedy}")
-    if path.suffix != ".gz":
-        return data
-    try:
-        return gzip.decompress(data)
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path} ({len(data)} bytes) is not a whole gzip file: {error}; {remedy}") from None
+    return unpacked(data, path, remedy)
 
 
 def read_lines(path: Path, remedy: str) -> list[str]:
-    """The lines of a UTF-8 text file that are not blank."""
+    """The lines of a text file that are not blank, whatever system ended them; UTF-8, or what a byte order mark says."""
+    data = read_bytes(path, remedy)
+    encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
     try:
-        text = read_bytes(path, remedy).decode()
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not text: byte {error.start} is no UTF-8; {remedy}") from None
-    return [line for line in text.splitlines() if line.strip()]
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path} is not text: byte {error.start} in line {line} is no {encoding.upper()}; save it as UTF-8, or {remedy}"
+        ) from None
+    return [line for line in re.split("\r\n|\r|\n", text) if line.strip()]
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a text writes as a whole one, "3" or "3.0"; None where it is none."""
+    match = re.fullmatch(r"\s*[\"']?([+-]?[0-9]+)(\.0*)?[\"']?\s*", text)
+    return int(match[1]) if match else None
 
 
 def checked_labels(labels: np.ndarray, classes: int, path: Path) -> np.ndarray:
@@ -79,8 +129,5 @@ def state_of_files(root: Path, paths: Iterable[Path]) -> str:
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing; it is listed, so unpack the distribution again") from None
+    status = require_file(path, "it is listed, so unpack the distribution again")
     return status.st_size, status.st_mtime_ns
