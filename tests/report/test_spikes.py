@@ -10,8 +10,8 @@ from tests.toy import Numbers
 from runner.method import Batch
 from runner.models.snn import SpikingNetwork
 from runner.report import schema
-from runner.report.sections.spikes import telling
-from runner.report.spikes import Activity, activity_shares, described, energy, observe
+from runner.report.sections.spikes import busiest, telling
+from runner.report.spikes import Activity, activity_shares, described, energy, layer_names, observe
 from runner.spiking.dynamics import Trace
 from runner.spiking.rules import GradientRule
 from runner.tasks.classification import Classification
@@ -70,13 +70,30 @@ def test_energy_of_events_counts_additions_only():
     assert found["macs_without_spikes"] == 8 * 3 + 3 * 2
 
 
-def test_the_neuron_shown_fires_about_half_the_time():
-    spikes = torch.tensor([[1, 0, 1, 0], [1, 0, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1]]).bool().unsqueeze(1)
-    membrane = torch.arange(16.0).view(4, 1, 4)
-    ((name, (shown, fired)),) = telling({"hidden.0": Trace(membrane, membrane, spikes, membrane)}).items()
-    assert name == "hidden.0, neuron 2"
-    assert shown.tolist() == membrane[:, 0, 2].tolist()
-    assert fired.tolist() == [True, False, True, False]
+def traces(*spikes):
+    """Of layers "hidden.0", ...: spikes (T, B, N) with potentials that count the places."""
+    found = {}
+    for number, fired in enumerate(map(torch.tensor, spikes)):
+        membrane = torch.arange(float(fired.numel())).view(fired.shape)
+        found[f"hidden.{number}"] = Trace(membrane, membrane, fired, membrane)
+    return found
+
+
+def test_membranes_are_of_neurons_that_fire_most():
+    """Two steps, two samples, three neurons: sample 1 has five spikes and its neuron 2 fires twice."""
+    found = traces([[[1, 0, 0], [0, 1, 1]], [[0, 0, 0], [1, 1, 1]]], [[[0], [0]], [[0], [0]]])
+    sample = busiest(found)
+    assert sample == 1
+    shown = telling(found, sample, {"hidden.0": "8C5p2", "hidden.1": "output"})
+    assert list(shown) == ["8C5p2, neuron 1: 2 spikes", "output, neuron 0: none of the layer fires"]
+    membrane, fired = shown["8C5p2, neuron 1: 2 spikes"]
+    assert (membrane.tolist(), fired.tolist()) == ([4, 10], [1, 1])
+
+
+def test_layers_are_called_as_they_are_written():
+    model = network("2C3p1-P2-2C1-4-4", (1, 4, 4))
+    assert list(layer_names(model).values()) == ["2C3p1", "2C1", "4 (1)", "4 (2)", "output"]
+    assert list(layer_names(model)) == list(model.trace(torch.zeros(1, 1, 4, 4)))
 
 
 def test_layers_that_never_fire_are_warned_of(caplog):

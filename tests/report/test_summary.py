@@ -14,7 +14,7 @@ from tests.report.finished import Images, Net, finished, rising, settings
 import runner.report
 from runner.configuration import files
 from runner.method import Series
-from runner.report import schema
+from runner.report import schema, titles
 from runner.report.measured import network_costs
 from runner.report.series import flat
 from runner.report.summary import highest
@@ -192,10 +192,10 @@ PREDICTORS = {"dense", "slim", "trained", "snn", "searched", "retrained", "gener
 
 
 def test_no_method_and_no_predictor_is_known_by_name():
-    """No text of the code but sentences has the name of one in it."""
+    """No text of the code but sentences has the name of one in it, nor of a metric but in the table of their titles."""
     names = PREDICTORS | set(files.options("method"))
     found = []
-    for path in Path(runner.report.__file__).parent.rglob("*.py"):
+    for path in set(Path(runner.report.__file__).parent.rglob("*.py")) - {Path(titles.__file__)}:
         texts = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
         words = {
             word for text in texts if isinstance(text, str) and " " not in text for word in re.findall(r"\w+", text)

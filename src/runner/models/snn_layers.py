@@ -80,6 +80,14 @@ def parse(text: str, input_shape: Sequence[int]) -> tuple[list[Spec], int]:
     return specs, channels * height * width if neurons is None else neurons
 
 
+def written(spec: Convolution | Linear) -> str:
+    """A layer as it is written in `layers`, less the pooling that follows."""
+    if isinstance(spec, Linear):
+        return str(spec.neurons)
+    (kernel, _), (padding, _) = spec.kernel, spec.padding
+    return f"{spec.channels}C{kernel}{f'p{padding}' if padding else ''}"
+
+
 def join(specs: list[Spec], size: int) -> None:
     """Append a sum pooling to `specs`: as part of the convolution that it follows, so that both are one operation."""
     if specs and isinstance(specs[-1], Convolution) and specs[-1].pool == 1:

@@ -11,7 +11,7 @@ from runner.method import Method
 from runner.models.cost import costs
 from runner.models.snn import SpikingNetwork
 from runner.report import schema
-from runner.report.spikes import Observed, described, observe
+from runner.report.spikes import Observed, described, observe, still
 from runner.tasks import Task
 from runner.training.batches import Data
 
@@ -21,11 +21,13 @@ SHOWN_IMAGES = 4
 class Pictures(NamedTuple):
     """A few test images, what is true of them and what was predicted, as it was measured, on the CPU."""
 
-    images: Tensor  # (B, C, H, W)
+    images: Tensor  # (B, C, H, W), or how many events there were over all steps
     targets: Mapping[str, Tensor]
     predictions: Mapping[str, Tensor]
     tasks: Mapping[str, Task]
     class_names: Mapping[str, tuple[str, ...]]  # numbers where there are none
+    samples: list[int]  # their numbers
+    events: bool
 
 
 class Measured(NamedTuple):
@@ -61,19 +63,21 @@ def observed(
 
 @torch.no_grad()
 def pictures(method: Method, predictor: str, data: Data, autocast: Autocast) -> Pictures | None:
-    """Test images with their predictions; nothing where the inputs are no images."""
-    batch = data.shown("test", SHOWN_IMAGES)
-    if batch.inputs.dim() != 4:
+    """Test images or events with their predictions; nothing where the inputs are neither."""
+    batch, samples = data.shown("test", SHOWN_IMAGES)
+    if batch.inputs.dim() != 4 + batch.axis:
         return None
     method.eval()
     with autocast():
         predicted = method.predictors()[predictor].predict(batch.inputs)
-    tasks, size = data.dataset.tasks, batch.inputs.shape[-2:]
+    images, tasks = still(batch), data.dataset.tasks
     numbered = {name: tuple(map(str, range(task.channels))) for name, task in tasks.items()}
     return Pictures(
-        batch.inputs.cpu(),
+        images.cpu(),
         {name: value.cpu() for name, value in batch.targets.items()},
-        {name: tasks[name].resolved(value.float(), size).cpu() for name, value in predicted.items()},
+        {name: tasks[name].resolved(value.float(), images.shape[-2:]).cpu() for name, value in predicted.items()},
         tasks,
         {**numbered, **data.dataset.class_names},
+        samples,
+        events=batch.axis == 1,
     )

@@ -1,6 +1,7 @@
 """What a spiking network does on test samples: firing rates, dead layers, synaptic operations, accuracy against steps."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from runner.device import Autocast
+from runner.method import Batch
 from runner.models.snn import SpikingNetwork
-from runner.models.snn_layers import Linear
+from runner.models.snn_layers import Linear, written
 from runner.models.spiking import Spiking, SumPool
 from runner.report import schema
 from runner.spiking.dynamics import Trace
@@ -61,13 +63,42 @@ class Activity:
         return {layer: (total / self.seen).cpu() for layer, total in self.spikes.items()}
 
 
+class Sample(NamedTuple):
+    """A test sample of which every step is shown."""
+
+    number: int
+    picture: Tensor  # (C, H, W), or how many events there were over all steps
+    truth: int
+    answer: int
+
+
 class Observed(NamedTuple):
     """What is known of a spiking network after looking at it: sums over samples, and a few samples step by step."""
 
     activity: Activity
     traces: Mapping[str, Trace]
+    samples: list[Sample]  # of the traces
+    events: bool
+    layers: Mapping[str, str]  # as they are written in the model's `layers`
     threshold: float
     class_names: tuple[str, ...]
+
+
+def still(batch: Batch) -> Tensor:
+    """The inputs of images, or of events the sum over all steps: (B, C, H, W)."""
+    return batch.inputs.sum(0) if batch.axis == 1 else batch.inputs
+
+
+def layer_names(network: SpikingNetwork) -> dict[str, str]:
+    """Name of a layer in `named_modules` -> as it is written in `layers`, numbered where several are written alike."""
+    layers = {f"hidden.{name}": layer for name, layer in network.hidden.named_children()}
+    told = {name: written(layer.spec) for name, layer in layers.items() if isinstance(layer, Spiking)}
+    told |= {f"heads.{task}": "output" if len(network.heads) == 1 else f"output {task}" for task in network.heads}
+    counts, seen = Counter(told.values()), Counter[str]()
+    for name, text in told.items():
+        seen[text] += 1
+        told[name] = text if counts[text] == 1 else f"{text} ({seen[text]})"
+    return told
 
 
 @torch.no_grad()
@@ -87,9 +118,26 @@ def observe(network: SpikingNetwork, data: Data, autocast: Autocast) -> Observed
         with autocast():
             traces = network.trace(batch.inputs)
         found.count(batch.inputs, traces, batch.axis)
+    return _shown(network, data, autocast, found)
+
+
+def _shown(network: SpikingNetwork, data: Data, autocast: Autocast, activity: Activity) -> Observed:
+    (task, *_) = data.dataset.tasks
+    batch, numbers = data.shown("test", SHOWN)
     with autocast():
-        shown = network.trace(data.shown("test", SHOWN).inputs)
-    return Observed(found, shown, network.neuron.threshold, tuple(data.dataset.class_names[task]))
+        answers = network.psc(batch.inputs)[task].sum(0).argmax(-1)
+        traces = network.trace(batch.inputs)
+    pictures = still(batch).cpu()
+    seen = zip(numbers, pictures, batch.targets[task].tolist(), answers.tolist(), strict=True)
+    return Observed(
+        activity,
+        traces,
+        [Sample(*sample) for sample in seen],
+        batch.axis == 1,
+        layer_names(network),
+        network.neuron.threshold,
+        tuple(data.dataset.class_names[task]),
+    )
 
 
 def described(predictor: str, network: SpikingNetwork, activity: Activity) -> schema.Spikes:

@@ -76,9 +76,9 @@ class Data:
         for samples in _evenly(self.splits[split], count).split(size):
             yield _channels_last(self.dataset.batch(samples, self.device))
 
-    def shown(self, split: str, count: int) -> Batch:
-        """The same samples in one batch, for pictures."""
-        return next(self.spread(split, count, count))
+    def shown(self, split: str, count: int) -> tuple[Batch, list[int]]:
+        """The same samples in one batch, for pictures, and their numbers."""
+        return next(self.spread(split, count, count)), _evenly(self.splits[split], count).tolist()
 
 
 def _evenly(samples: Tensor, count: int) -> Tensor:

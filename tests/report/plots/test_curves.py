@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from runner.report.plots import curves
-from runner.report.plots.curves import _Point, pieces
+from runner.report.plots.metrics import _in_rows, _Point, metrics, pieces
 
 DIRECTIONS = {
     "segmentation": {"miou": True, "pixel_accuracy": True},
@@ -15,6 +15,7 @@ DIRECTIONS = {
     "keypoints": {"error": False},
     "scene": {"top1": True},
 }
+NETWORK = {"metrics": DIRECTIONS}
 
 
 class Recorder:
@@ -56,7 +57,7 @@ def adashare(tasks, cycles, draws):
 @pytest.mark.parametrize(("tasks", "cycles", "draws"), [(1, 1, 1), (6, 333, 8)])
 def test_a_run_of_adashare(picture, tasks, cycles, draws):
     events = adashare(list(DIRECTIONS)[:tasks], cycles, draws)
-    for draw in (lambda: curves.losses(events, picture.path), lambda: curves.metrics(events, DIRECTIONS, picture.path)):
+    for draw in (lambda: curves.losses(events, picture.path), lambda: metrics(events, NETWORK, picture.path)):
         draw()
         assert picture.is_sane()
         picture.path.unlink()
@@ -70,7 +71,7 @@ def test_forty_generations(picture):
             run.evaluate(f"generation{generation:02}", 400, predictor, splits=("test",))
     curves.losses(run.events, picture.path)
     assert picture.is_sane()
-    curves.metrics(run.events, {}, picture.path)
+    metrics(run.events, {}, picture.path)
     assert picture.is_sane()
 
 
@@ -82,7 +83,7 @@ def test_forty_stages_of_different_names(picture):
         run.evaluate(stage, 1, "network")
     curves.losses(run.events, picture.path)
     assert picture.is_sane()
-    curves.metrics(run.events, DIRECTIONS, picture.path)
+    metrics(run.events, NETWORK, picture.path)
     assert picture.is_sane()
 
 
@@ -92,7 +93,7 @@ def test_the_shortest_run(picture):
     run.evaluate("training", 1, "network", splits=("test",))
     curves.losses(run.events, picture.path)
     assert picture.is_sane()
-    curves.metrics(run.events, DIRECTIONS, picture.path)
+    metrics(run.events, NETWORK, picture.path)
     assert picture.is_sane()
 
 
@@ -103,7 +104,7 @@ def test_undefined_values_leave_gaps(picture):
         run.evaluate("training", step, "network")
     for event in run.events[-3:-1]:
         event["metrics"]["test"]["scene"]["top1"] = math.nan
-    curves.metrics(run.events, DIRECTIONS, picture.path)
+    metrics(run.events, NETWORK, picture.path)
     assert picture.is_sane()
 
 
@@ -139,3 +140,20 @@ def test_a_line_of_medians(monkeypatch):
     np.testing.assert_allclose(medians, 4.5)
     np.testing.assert_allclose(low, 0.9)
     np.testing.assert_allclose(high, 8.1)
+
+
+def test_the_first_metric_of_every_task_is_in_the_first_row():
+    keys = [(task, metric) for task in ("segmentation", "normals", "edges") for metric in DIRECTIONS[task]]
+    first, others = _in_rows(keys)
+    assert first == [[("segmentation", "miou"), ("normals", "mean"), ("edges", "error")]]
+    assert [len(row) for row in others] == [5]
+    assert _in_rows([("scene", "top1"), ("scene", "top5")]) == ([[("scene", "top1"), ("scene", "top5")]], [])
+
+
+def test_a_scalar_of_one_value_has_no_panel():
+    run = Recorder(["scene"])
+    run.train("warmup", 2)
+    run.train("search000/policy", 1, sparsity=0.5)
+    assert curves._scalars(run.events) == []
+    run.train("search001/policy", 1, sparsity=0.4)
+    assert "sparsity" in curves._scalars(run.events)

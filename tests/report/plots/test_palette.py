@@ -22,6 +22,10 @@ def test_many_classes_still_differ():
     assert smallest_distance([*categorical(200), np.array(VOID)]) > 5
 
 
+def test_no_class_is_black():
+    assert lab(categorical(200))[:, 0].min() > 20  # L*; black is 0
+
+
 def test_a_class_keeps_its_colour():
     np.testing.assert_array_equal(categorical(40)[:13], categorical(13))
     assert categorical(3).shape == (3, 3)

@@ -1,9 +1,19 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from runner.policies.block_cost import BlockCost
-from runner.report.plots.policy import ALONE, SHARED, merged, percentages, policy, task_percentages
+from runner.report.plots.policy import (
+    ALONE,
+    SHARED,
+    _squares,
+    draw_title,
+    merged,
+    percentages,
+    policy,
+    task_percentages,
+)
 
 TASKS = ["segmentation", "normals", "depth", "edges", "keypoints", "scene"]
 
@@ -18,7 +28,7 @@ def learned(tasks, blocks, draws, seed=0):
 
 @pytest.mark.parametrize(("tasks", "blocks", "draws"), [(1, 2, 1), (2, 8, 2), (3, 16, 3), (6, 33, 1), (2, 2, 0)])
 def test_every_size_is_readable(picture, tasks, blocks, draws):
-    policy(*learned(tasks, blocks, draws), picture.path)
+    policy(*learned(tasks, blocks, draws), picture.path, chosen=draws - 1 if draws else None)
     assert picture.is_sane()
 
 
@@ -29,6 +39,26 @@ def test_equal_draws_are_shown_once(picture):
     once = picture.pixels().shape
     policy(tasks, alpha, [drawn], costs, picture.path)
     assert picture.pixels().shape == once
+
+
+@pytest.mark.parametrize(
+    ("numbers", "chosen", "title"),
+    [
+        ([1], None, "draw 1"),
+        ([1], 1, "draw 1 ★"),
+        ([0, 1], 1, "draws 0, 1 (equal), ★ 1"),
+        ([0, 1, 2, 5], 3, "draws 0–2, 5 (equal)"),
+    ],
+)
+def test_the_draw_of_the_result_has_a_star(numbers, chosen, title):
+    assert draw_title(numbers, chosen) == title
+
+
+def test_bars_connect_no_squares_across_one_that_is_skipped():
+    axes = Figure().subplots()
+    _squares(axes, np.array([[1, 1], [0, 1], [1, 1]], bool))
+    bars = [list(map(tuple, line.get_xydata())) for line in axes.lines if len(line.get_xdata()) == 2]
+    assert bars == [[(1, 0), (1, 1)], [(1, 1), (1, 2)]]
 
 
 def test_percentages_by_hand():

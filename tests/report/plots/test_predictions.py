@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from tests.report.plots.conftest import shown_texts
 from torch.nn import functional as F
 
 from runner.report.plots.palette import categorical
@@ -24,6 +27,10 @@ TASKS = {
     "scene": Classification(3),
     "other": Classification(3),
 }
+
+
+def said(images):
+    return {"samples": range(100, 100 + len(images)), "caption": "test split, predictor trained"}
 
 
 def everything(count=3, height=60, width=80, classes=40):
@@ -63,7 +70,7 @@ def everything(count=3, height=60, width=80, classes=40):
 def test_dense_tasks(picture, tasks, names):
     images, targets, guesses = everything()
     chosen = [{task: values[task] for task in tasks} for values in (targets, guesses)]
-    predictions(images, *chosen, TASKS, names, picture.path)
+    predictions(images, *chosen, TASKS, names, picture.path, **said(images))
     assert picture.is_sane()
 
 
@@ -71,8 +78,35 @@ def test_dense_tasks(picture, tasks, names):
 def test_labels_alone(picture, count):
     images, targets, guesses = everything(count, 28, 28)
     chosen = [{"scene": values["scene"], "other": values["scene"]} for values in (targets, guesses)]
-    predictions(images[:, :1], *chosen, TASKS, NAMES, picture.path)
+    predictions(images[:, :1], *chosen, TASKS, NAMES, picture.path, **said(images))
     assert picture.is_sane()
+
+
+def test_events_are_shown(picture):
+    counts = torch.zeros(1, 2, 34, 34)
+    counts[0, 1, 10:20, 10:20] = 3
+    classes = {"digit": torch.tensor([4])}
+    predictions(
+        counts,
+        classes,
+        {"digit": torch.eye(10)[[4]]},
+        {"digit": Classification(10)},
+        {},
+        picture.path,
+        **said(counts),
+        events=True,
+    )
+    orange = np.rint(255 * np.array(to_rgb("#D55E00")))
+    assert (np.abs(picture.pixels() - orange).max(-1) < 2).sum() > 100
+
+
+def test_the_number_of_each_sample_and_whose_predictions_they_are_are_said(picture, monkeypatch):
+    texts = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: texts.extend(shown_texts(figure)))
+    images, targets, guesses = everything(2)
+    chosen = [{"depth": values["depth"]} for values in (targets, guesses)]
+    predictions(images, *chosen, TASKS, {}, picture.path, **said(images))
+    assert {"sample 100", "sample 101", "test split, predictor trained"} <= {text.get_text() for text in texts}
 
 
 def test_a_task_is_shown_as_what_its_targets_are():
@@ -110,7 +144,8 @@ def test_long_names_are_cut_to_three_lines():
 def test_the_picture_shows_the_classes(picture):
     target = torch.zeros(1, 40, 40, dtype=torch.int64)
     guess, names = torch.full((1, 40, 40), 2), {"segmentation": ["wall", "floor", "table"]}
-    predictions(torch.rand(1, 3, 40, 40), {"segmentation": target}, {"segmentation": guess}, TASKS, names, picture.path)
+    image = torch.rand(1, 3, 40, 40)
+    predictions(image, {"segmentation": target}, {"segmentation": guess}, TASKS, names, picture.path, **said(image))
     pixels, (truth, _, found) = picture.pixels(), np.rint(255 * categorical(3)).astype(int)
     third = pixels.shape[1] // 3
     middle = pixels.shape[0] // 2
@@ -121,5 +156,6 @@ def test_the_picture_shows_the_classes(picture):
 def test_nothing_labelled_and_bfloat16(picture):
     images, targets, guesses = everything()
     empty = {"depth": torch.zeros_like(targets["depth"]), "edges": torch.full_like(targets["edges"], torch.nan)}
-    predictions(images.bfloat16(), empty, {task: guesses[task].bfloat16() for task in empty}, TASKS, {}, picture.path)
+    guesses = {task: guesses[task].bfloat16() for task in empty}
+    predictions(images.bfloat16(), empty, guesses, TASKS, {}, picture.path, **said(images))
     assert picture.is_sane()

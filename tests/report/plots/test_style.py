@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from matplotlib import rcParams
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 from runner.report.plots.palette import distance
-from runner.report.plots.style import SERIES, EndLabel, canvas, columns_for, end_labels, spread
+from runner.report.plots.style import SERIES, EndLabel, canvas, columns_for, end_labels, spread, within
 
 
 def test_intervals_that_have_room_stay():
@@ -69,6 +70,22 @@ def test_nothing_is_written_when_drawing_fails(picture):
     with pytest.raises(RuntimeError), canvas(picture.path, 2, 2):
         raise RuntimeError
     assert not picture.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "limits", "expected"),
+    [
+        ([0, 0], (0, 100), (0, 1)),
+        ([0, 4], (0, 100), (0, 4.2)),
+        ([99, 100], (0, 100), (98.95, 100)),
+        ([-1, 1], (), (-1.1, 1.1)),
+    ],
+)
+def test_axes_end_where_their_quantity_does(values, limits, expected):
+    axes = Figure().subplots()
+    axes.plot(values)
+    within(axes, *(limits or (-np.inf,)))
+    assert axes.get_ylim() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("panels", "columns"), [(1, 1), (4, 4), (5, 5), (6, 3), (8, 4), (12, 4), (14, 5), (15, 5)])

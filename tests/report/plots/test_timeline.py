@@ -1,4 +1,7 @@
-from runner.report.plots.timeline import Run, Span, runs, spans
+import pytest
+from matplotlib.figure import Figure
+
+from runner.report.plots.timeline import Run, Span, runs, shade_bands, spans
 
 
 def train(stage, *steps):
@@ -47,7 +50,15 @@ def test_alternating_stages_are_one_band():
     bands = runs(spans([event for name in names for event in train(name, 0, 1)]).values())
     assert bands == [
         Run("warmup", 0, 2),
-        Run("search 0–332", 2, 1332),
-        Run("retrain 0–7", 1334, 16),
+        Run("search 0–332", 2, 1332, tuple(range(6, 1334, 4))),
+        Run("retrain 0–7", 1334, 16, tuple(range(1336, 1350, 2))),
         Run("extra 2", 1350, 2),
     ]
+
+
+@pytest.mark.parametrize(("stages", "lines"), [(4, 3), (333, 0)])
+def test_a_line_is_where_a_stage_begins_unless_they_would_be_a_surface(stages, lines):
+    events = [event for number in range(stages) for event in train(f"generation{number:03}", 0, 1)]
+    axes = Figure().subplots()
+    shade_bands(axes, runs(spans(events).values()), 5)
+    assert [line.get_xdata()[0] for line in axes.lines] == [2, 4, 6][:lines]

@@ -53,7 +53,7 @@ class Places:
 
 
 def lines(curves: Curves, path: Path, *, across: str, upward: str, levels: Mapping[str, float]) -> None:
-    """A line per name with axes called `across` and `upward`, and `levels` as horizontal lines to compare with."""
+    """A line per name with axes called `across` and `upward`, this from 0 up; `levels` are horizontal lines to compare with."""
     places = Places.counted(across, max(map(len, curves.values())))
     with canvas(path, 7.5, 4.2) as figure:
         axes = figure.subplots()
@@ -64,6 +64,7 @@ def lines(curves: Curves, path: Path, *, across: str, upward: str, levels: Mappi
         ends += [level(axes, name, value) for name, value in levels.items()]
         places.label(axes)
         axes.set_ylabel(upward)
+        axes.set_ylim(bottom=0)
         end_labels(axes, ends)
 
 

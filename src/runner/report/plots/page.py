@@ -50,7 +50,7 @@ def page(rows: Sequence[Row], kinds: Mapping[str, Kind], class_names: Names, pat
         texts=[LINE * lines for lines in texts],
         title=0.27 if dense else 0.07,
         scales=SCALE if any(kinds[task] in FIELDS for task in dense) else 0.0,
-        swatches=len(legend),
+        legend=[str(handle.get_label()) for handle in legend],
     )
     with warnings.catch_warnings(), canvas(path, sheet.width, sheet.height) as figure:
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a file may be called whatever it likes
@@ -71,7 +71,7 @@ def page(rows: Sequence[Row], kinds: Mapping[str, Kind], class_names: Names, pat
                 len(class_names.get(task, ())),
             )
         if legend:
-            sheet.legend(figure, legend)
+            sheet.write_legend(figure, legend)
 
 
 def _ratio(row: Row) -> float:

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 VOID = (0.82, 0.82, 0.82)  # pixels without a label
-# Okabe and Ito's colours (Color Universal Design, 2008) come first.
-_FIRST = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+# Okabe and Ito's colours (Color Universal Design, 2008) come first, without their black.
+_FIRST = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+# Nothing darker is a class: black is read as "no label" or as a picture that failed.
+_DARKEST = 22  # L* of CIELAB
 _GRID = 13  # candidates per channel
 # What the eye without L or M cones sees, on linear RGB, severity 1 (Machado, Oliveira and Fernandes 2009, table 1).
 _PROTANOPIA = (
@@ -30,10 +32,11 @@ _XYZ = np.array([(0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.
 def categorical(count: int) -> Floats:
     """Colours of classes 0 ... `count` - 1, RGB in [0, 1], (count, 3); a class has the same colour for every `count`.
 
-    After the first eight each is the candidate whose smallest `distance` to all before it and to `VOID` is largest.
+    After the first seven each is the candidate whose smallest `distance` to all before it and to `VOID` is largest.
     """
     values = np.linspace(0, 1, _GRID)
     candidates = np.stack(np.meshgrid(values, values, values, indexing="ij"), -1).reshape(-1, 3)
+    candidates = candidates[lab(candidates)[:, 0] >= _DARKEST]
     chosen = [np.array(to_rgb(name)) for name in _FIRST]
     nearest = np.min([distance(candidates, colour) for colour in (*chosen, np.array(VOID))], axis=0)
     while len(chosen) < count:

@@ -3,11 +3,12 @@
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_rgb
 from numpy.typing import NDArray
 
 from runner.report.plots.palette import VOID, categorical
 
+_POLARITIES = ("#0072B2", "#D55E00")
 Floats = NDArray[np.float64]
 
 
@@ -21,6 +22,18 @@ def stretched(image: Floats) -> Floats:
     if len(image) != 3:
         image = np.broadcast_to(image.mean(0), (3, *image.shape[1:]))
     return np.moveaxis(image, 0, -1)
+
+
+def event_colors(counts: Floats) -> Floats:
+    """Counts of events (C, H, W) on white: blue what became darker (channel 0), orange what became brighter (channel 1).
+
+    The more events, up to the percentile 99 of the pixels that have any, the stronger the colour; both darken each other.
+    """
+    seen = counts[counts > 0]
+    strength = np.clip(counts / (np.percentile(seen, 99) if seen.size else 1.0), 0, 1)
+    missing = [1 - np.array(to_rgb(name)) for name in _POLARITIES[: len(counts)]]
+    taken = sum(part[..., None] * colour for part, colour in zip(strength, missing, strict=True))
+    return np.clip(1 - taken, 0, 1)
 
 
 def class_colors(classes: NDArray[np.int64], count: int) -> Floats:

@@ -1,6 +1,7 @@
 """What AdaShare learned to share: probabilities of executing, the drawn policies, and what they cost."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def policy(
     draws: Sequence[Matrix],
     costs: Sequence[BlockCost],
     path: Path,
+    chosen: int | None = None,
 ) -> None:
     """Probabilities of executing (K tasks, L blocks) as a heat map; below it every distinct drawn policy (K, L) of `draws`.
 
@@ -33,26 +35,27 @@ def policy(
     pass takes of all blocks, in percent of their MACs and parameters; a block's shortcut counts even where its body is
     skipped, stem and heads do not. Beside the heat map they are expectations. The row "all tasks" counts the tasks that
     execute a block; its bars are the mean MACs, and the parameters that any task uses. Vertical lines are where a
-    stage of the network begins. Equal draws are shown once.
+    stage of the network begins. Equal draws are shown once; that of number `chosen` gave the run's result and has a star.
     """
     distinct = merged(draws)
     rows = [len(tasks), *[len(tasks) + (len(tasks) > 1) for _ in distinct]]
     across = _CELL * max(len(costs), _NARROWEST)
     width = 0.3 + 0.08 * max(len("all tasks"), *map(len, tasks)) + across + 2 * _BARS
-    with canvas(path, width, 0.6 + 0.4 * bool(draws) + _CELL * sum(rows) + 0.3 * len(rows)) as figure:
+    caption = _caption(several=len(tasks) > 1 and bool(draws))
+    height = 0.6 + 0.4 * bool(draws) + _CELL * sum(rows) + 0.3 * len(rows) + 0.15 * len(caption.splitlines())
+    with canvas(path, width, height) as figure:
         ratios = [across, _BARS, _BARS]
         grid = figure.subplots(len(rows), 3, width_ratios=ratios, height_ratios=rows, squeeze=False)
         _heat_map(grid[0][0], np.array(execute_probability))
         _bars(grid[0], task_percentages(costs, execute_probability))
-        for axes in grid[0][1:]:
-            axes.set_title("expected")
         for panels, (numbers, drawn) in zip(grid[1:], distinct, strict=True):
             _squares(panels[0], np.array(drawn, bool))
-            panels[0].set_title(_draw_title(numbers))
+            panels[0].set_title(draw_title(numbers, chosen))
             _bars(panels, percentages(costs, drawn))
         for panels, count in zip(grid, rows, strict=True):
             _scale(panels, [*tasks, "all tasks"][:count], costs)
-        _finish(figure, grid)
+        _finish(figure, grid, chosen)
+        figure.supxlabel(caption, x=0.01, ha="left", fontsize=SMALL, color=MUTED)
 
 
 def merged(draws: Sequence[Matrix]) -> list[tuple[list[int], Matrix]]:
@@ -83,8 +86,16 @@ def percentages(costs: Sequence[BlockCost], gates: Matrix) -> NDArray[np.float64
     return np.vstack([used, [used[:, 0].mean(), any_task[0, 1]]])
 
 
-def _draw_title(numbers: Sequence[int]) -> str:
-    return f"draw {numbers[0]}" if len(numbers) == 1 else f"draws {', '.join(map(str, numbers))} (equal)"
+def draw_title(numbers: Sequence[int], chosen: int | None) -> str:
+    """ "draw 1 ★", "draws 0–3, 5 (equal), ★ 2"."""
+    if len(numbers) == 1:
+        return f"draw {numbers[0]}{' ★' if chosen in numbers else ''}"
+    neighbours = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    ranges = [[number for _, number in members] for _, members in neighbours]
+    told = ", ".join(
+        f"{members[0]}–{members[-1]}" if len(members) > 2 else ", ".join(map(str, members)) for members in ranges
+    )
+    return f"draws {told} (equal){f', ★ {chosen}' if chosen in numbers else ''}"
 
 
 def _heat_map(axes: Axes, probability: NDArray[np.float64]) -> None:
@@ -100,9 +111,8 @@ def _heat_map(axes: Axes, probability: NDArray[np.float64]) -> None:
 def _squares(axes: Axes, executed: NDArray[np.bool_]) -> None:
     tasks = executed.sum(0)
     for column, rows in enumerate(executed.T):
-        at = np.flatnonzero(rows)
-        if len(at) > 1:
-            axes.plot([column, column], at[[0, -1]], color=SHARED, alpha=0.3, linewidth=4, solid_capstyle="butt")
+        for row in np.flatnonzero(rows[:-1] & rows[1:]):  # a bar behind a skipped square would seem to connect it
+            axes.plot([column] * 2, [row, row + 1], color=SHARED, alpha=0.3, linewidth=4, solid_capstyle="butt")
         if len(executed) > 1:
             axes.text(column, len(executed), tasks[column], ha="center", va="center", fontsize=SMALL, color=MUTED)
     for (row, column), on in np.ndenumerate(executed):
@@ -116,7 +126,8 @@ def _square(shade: str | None) -> dict[str, Any]:
 
 
 def _bars(panels: Sequence[Axes], percent: NDArray[np.float64]) -> None:
-    for axes, values in zip(panels[1:], percent.T, strict=True):
+    for axes, values, quantity in zip(panels[1:], percent.T, ("MACs", "parameters"), strict=True):
+        axes.set_title(quantity)
         axes.barh(range(len(values)), [100] * len(values), height=0.42, color=GRID)
         axes.barh(range(len(values)), values, height=0.42, color=MUTED)
         for row, value in enumerate(values):
@@ -142,11 +153,20 @@ def _scale(panels: Sequence[Axes], names: Sequence[str], costs: Sequence[BlockCo
         panel.set_xticks([0, 50, 100])
 
 
-def _finish(figure: Figure, grid: NDArray[Any]) -> None:
-    for axes, label in zip(grid[-1], ("block", "MACs (%)", "parameters (%)"), strict=True):
+def _finish(figure: Figure, grid: NDArray[Any], chosen: int | None) -> None:
+    for axes, label in zip(grid[-1], ("block", "% of all blocks", "% of all blocks"), strict=True):
         axes.set_xlabel(label)
         axes.tick_params(axis="x", labelbottom=True, pad=7)
     if len(grid) == 1:
         return
     kinds = {"executed by several tasks": SHARED, "executed by one task": ALONE, "skipped": None}
-    legend_above(figure, [Line2D([], [], linestyle="", label=kind, **_square(kinds[kind])) for kind in kinds])
+    handles = [Line2D([], [], linestyle="", label=kind, **_square(kinds[kind])) for kind in kinds]
+    if chosen is not None:
+        handles.append(Line2D([], [], linestyle="", marker="*", color=INK, markersize=8, label="the run's result"))
+    legend_above(figure, handles)
+
+
+def _caption(several: bool) -> str:
+    """What the bars are of."""
+    own = "bars: of a task's pass, without stem and heads; in the first row expected"
+    return f"{own}\nall tasks: mean of the tasks' MACs, parameters that any of them uses" if several else own

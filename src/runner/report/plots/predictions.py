@@ -12,9 +12,9 @@ from matplotlib.patches import Patch
 from torch import Tensor
 
 from runner.report.plots.palette import VOID, categorical
-from runner.report.plots.pictures import class_colors, field_colors, field_scale, normal_colors, stretched
+from runner.report.plots.pictures import class_colors, event_colors, field_colors, field_scale, normal_colors, stretched
 from runner.report.plots.sheet import CHARACTERS, LINE, SCALE, TILE, Sheet
-from runner.report.plots.style import MUTED, SMALL, canvas, color
+from runner.report.plots.style import MUTED, RIGHT, SMALL, WRONG, canvas
 from runner.tasks import Task
 from runner.tasks.targets import DenseTask
 
@@ -22,8 +22,8 @@ Kind = Literal["label", "segmentation", "normals", "depth", "inverse depth", "he
 Tensors = Mapping[str, Tensor]
 Names = Mapping[str, Sequence[str]]
 _WRAPPER = TextWrapper(CHARACTERS, max_lines=3, placeholder=" …", subsequent_indent="   ", break_on_hyphens=False)
+_CAPTION = 0.17  # inches
 _ACROSS = 6  # images in a row where nothing stands beside them
-_RIGHT, _WRONG = color(2), color(1)
 FIELDS = {
     "depth": ("cividis", " (m)"),
     "inverse depth": ("cividis", " (inverse)"),
@@ -38,19 +38,26 @@ def predictions(
     tasks: Mapping[str, Task],
     class_names: Names,
     path: Path,
+    *,
+    samples: Sequence[int],
+    caption: str,
+    events: bool = False,
 ) -> None:
     """A row per image (B, C, H, W): the input, then ground truth and prediction of every dense task.
 
-    Label tasks are written under the input: ✓ and the class, or ✗, the predicted and the true class. Predictions are what was
-    measured, `Task.resolved`: classes (B, H, W), numbers and directions (B, C, H, W), probabilities (B, classes). Classes of
-    label tasks without `class_names` are shown by their numbers.
-    Inputs are stretched to their range of brightness; a scalar field has one colour scale for all images, that of the
-    labelled pixels.
+    `samples` are the numbers of the images; `caption` says whose predictions these are. Label tasks are written under the
+    input: ✓ and the class, or ✗, the predicted and the true class. Predictions are what was measured, `Task.resolved`: classes
+    (B, H, W), numbers and directions (B, C, H, W), probabilities (B, classes). Classes of label tasks without `class_names` are
+    shown by their numbers. Inputs are stretched to their range of brightness; with `events` they are counts of events. A scalar
+    field has one colour scale for all images, that of the labelled pixels.
     """
     kinds = {task: kind(tasks[task], targets[task]) for task in predictions}
     dense = [task for task in kinds if kinds[task] != "label"]
     labels = [task for task in kinds if kinds[task] == "label"]
-    texts = [_label_lines(number, labels, targets, predictions, class_names) for number in range(len(images))]
+    texts = [
+        [(f"sample {sample}", MUTED), *_label_lines(number, labels, targets, predictions, class_names)]
+        for number, sample in enumerate(samples)
+    ]
     classes = [task for task in dense if kinds[task] == "segmentation"]
     legend = [handle for task in classes for handle in _legend(task, targets, predictions, class_names)]
     rows = len(images) if dense else -(-len(images) // _ACROSS)
@@ -58,15 +65,16 @@ def predictions(
         columns=1 + 2 * len(dense) if dense else min(len(images), _ACROSS),
         tiles=[TILE * images.shape[-2] / images.shape[-1]] * rows,
         texts=[LINE * max(map(len, texts))] * rows,
-        title=0.42 if dense else 0.07,
-        scales=SCALE if len(dense) > len(classes) else 0.0,
-        swatches=len(legend),
+        title=_CAPTION + (0.42 if dense else 0.07),
+        scales=SCALE if any(kinds[task] in FIELDS for task in dense) else 0.0,
+        legend=[str(handle.get_label()) for handle in legend],
     )
     with canvas(path, sheet.width, sheet.height) as figure:
         figure.set_layout_engine("none")
-        for number, image in enumerate(images):
+        figure.text(0.07 / sheet.width, 1 - 0.04 / sheet.height, caption, va="top", fontsize=SMALL, color=MUTED)
+        for number, image in enumerate(images.double().cpu().numpy()):
             axes = sheet.panel(figure, *((number, 0) if dense else divmod(number, _ACROSS)))
-            axes.imshow(stretched(image.double().cpu().numpy()), aspect="auto")
+            axes.imshow(event_colors(image) if events else stretched(image), aspect="auto")
             axes.set_title("input" if dense and number == 0 else "")
             for row, (line, shade) in enumerate(texts[number]):
                 note(axes, line, shade, row)
@@ -74,7 +82,7 @@ def predictions(
             count = len(class_names.get(task, ()))
             _dense(figure, sheet, 1 + 2 * position, task, kinds[task], targets[task], predictions[task], count)
         if legend:
-            sheet.legend(figure, legend)
+            sheet.write_legend(figure, legend)
 
 
 def kind(task: Task, target: Tensor) -> Kind:
@@ -99,7 +107,7 @@ def _label_lines(
         names = [class_names[task][index] if task in class_names else str(index) for index in (guess, truth)]
         found = names[0] if truth == guess else f"{names[0]}, is {names[1]}"
         text = f"{'✓' if truth == guess else '✗'} {f'{task}: ' if len(tasks) > 1 else ''}{found}"
-        lines += [(line, _RIGHT if truth == guess else _WRONG) for line in _WRAPPER.wrap(text)]
+        lines += [(line, RIGHT if truth == guess else WRONG) for line in _WRAPPER.wrap(text)]
     return lines
 
 

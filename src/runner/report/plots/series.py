@@ -12,7 +12,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from runner.report.plots.lines import Curves, Places, counted, last, level
-from runner.report.plots.style import MUTED, EndLabel, canvas, color, columns_for, dash, end_labels, legend_above
+from runner.report.plots.style import (
+    LIMITS,
+    MUTED,
+    EndLabel,
+    canvas,
+    color,
+    columns_for,
+    dash,
+    end_labels,
+    legend_above,
+    within,
+)
+from runner.report.titles import Title
 
 _NAMED_LEVELS = 8  # what lies beyond is drawn without a name
 _PUBLISHED: dict[str, Any] = {"linewidth": 0.8, "marker": "o", "markersize": 5, "markerfacecolor": "white"}
@@ -22,11 +34,13 @@ _PUBLISHED: dict[str, Any] = {"linewidth": 0.8, "marker": "o", "markersize": 5, 
 class Panel:
     """One metric: a value per predictor and place, nan where there is none."""
 
-    metric: str
+    task: str
+    title: Title
     curves: Curves
     published: Curves = field(default_factory=dict)  # of the same predictors
     levels: Mapping[str, float] = field(default_factory=dict)  # other runs by their names
     moments: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # mean and deviation over alternatives
+    chance: float | None = None  # what guessing reaches; the axis then begins at 0
 
 
 def series(panels: Sequence[Panel], places: Places, path: Path) -> None:
@@ -61,8 +75,13 @@ def _panel(axes: Axes, panel: Panel, predictors: Sequence[str], places: Places) 
         defined = [point for point in zip(places.numbers, values, strict=True) if math.isfinite(point[1])]
         axes.plot(*zip(*defined, strict=True), color=shades[name], **_PUBLISHED)
     ends += [level(axes, name, value) for name, value in panel.levels.items()][:_NAMED_LEVELS]
+    if panel.chance is not None:
+        ends.append(level(axes, "chance", panel.chance))
+    within(axes, *LIMITS.get(panel.title.unit, (-math.inf,)))
+    if panel.chance is not None:
+        axes.set_ylim(bottom=0)
     places.label(axes)
-    axes.set_ylabel(panel.metric)
+    axes.set_ylabel(f"{panel.task}: {panel.title.text()}")
     return ends
 
 

@@ -1,9 +1,9 @@
 """One quiet style for all figures: sizes, colours that survive colour blindness, labels that do not collide."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +15,15 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-INK, MUTED, GRID, BAND = "#262626", "#6e6e6e", "#e4e4e4", "#f2f2f2"
+INK, MUTED, GRID, BAND, BOUNDARY = "#262626", "#6e6e6e", "#e4e4e4", "#f2f2f2", "#c4c4c4"
 # Okabe and Ito's colours for lines on white (Color Universal Design, 2008); their yellow is too pale for a line.
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#262626")
+RIGHT, WRONG = SERIES[2], SERIES[1]  # answers
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.6)), (0, (1.2, 1.4)), (0, (5, 1.5, 1.2, 1.5)))
 BLUES = LinearSegmentedColormap.from_list("blues", ["#ffffff", "#9ccae1", "#3787c0", "#0b3d6f"])
 DOTS_PER_INCH = 150
 SMALL = 7.5  # points
+LIMITS: Mapping[str, tuple[float, ...]] = {"%": (0, 100), "°": (0, 180), "m": (0,)}  # what values of a unit can be
 
 _SETTINGS: Any = {
     "font.family": "DejaVu Sans",
@@ -76,10 +78,16 @@ def dash(number: int) -> Any:
 
 
 def legend_above(figure: Figure, handles: Sequence[Any]) -> None:
-    """A legend above all panels, in one row where the width holds it."""
+    """A legend above all panels, in as few rows as the width holds."""
     widths = [0.6 + 0.07 * len(str(handle.get_label())) for handle in handles]  # inches
-    columns = len(handles) if sum(widths) < figure.get_figwidth() else int(figure.get_figwidth() / max(widths))
-    figure.legend(handles=handles, loc="outside upper left", ncols=max(1, columns))
+    fitting = (columns for columns in range(len(handles), 1, -1) if _width(widths, columns) < figure.get_figwidth())
+    figure.legend(handles=handles, loc="outside upper left", ncols=next(fitting, 1))
+
+
+def _width(widths: Sequence[float], columns: int) -> float:
+    """Of a table that is filled column by column."""
+    rows = -(-len(widths) // columns)
+    return sum(max(widths[start : start + rows]) for start in range(0, len(widths), rows))
 
 
 def columns_for(panels: int) -> int:
@@ -87,16 +95,24 @@ def columns_for(panels: int) -> int:
     return panels if panels <= 4 else min((4, 5, 3), key=lambda columns: -panels % columns)
 
 
-def finish_grid(grid: NDArray[Any], label: str) -> None:
-    """Remove the panels (rows, columns) without data and write the common x axis's label under the last of each column."""
-    for column in grid.T:
-        used = [axes for axes in column if axes.has_data()]
-        for axes in column:
-            if axes not in used:
-                axes.remove()
-        if used:
-            used[-1].tick_params(labelbottom=True)
-            used[-1].set_xlabel(label)
+def finish_grid(figure: Figure, grid: NDArray[Any], label: str) -> None:
+    """Remove the panels (rows, columns) without data and write the common x axis's label below all of them.
+
+    Where panels are missing every one has its numbers, so that all rows keep their distance.
+    """
+    unused = [axes for axes in grid.flat if not axes.has_data()]
+    for axes in grid.flat if unused else ():
+        axes.tick_params(labelbottom=True)
+    for axes in unused:
+        axes.remove()
+    figure.supxlabel(label, fontsize=8.5)
+
+
+def within(axes: Axes, low: float, high: float = inf) -> None:
+    """Cut the y axis to what its quantity can be; where no value lies above `low` it is one unit high."""
+    bottom, top = axes.get_ylim()
+    flat = isfinite(low) and axes.dataLim.y1 <= low
+    axes.set_ylim(max(bottom, low), low + 1 if flat else min(top, high))
 
 
 def settled(axes: Axes) -> Figure:

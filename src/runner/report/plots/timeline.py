@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from runner.report.plots.style import BAND, MUTED, SMALL, settled, spread
+from runner.report.plots.style import BAND, BOUNDARY, MUTED, SMALL, settled, spread
 
 _NAME = re.compile(r"(?P<group>.*?)(?P<number>\d+)?(?:/(?P<part>.*))?")
+_NARROWEST = 0.015  # of the axis: stages that are shown one by one
 _LABEL: dict[str, Any] = {"fontsize": SMALL, "color": MUTED, "ha": "center", "va": "bottom"}
 
 
@@ -38,6 +39,7 @@ class Run:
     label: str
     start: int
     length: int
+    boundaries: tuple[int, ...] = ()  # where its second, third, ... number begins
 
 
 def spans(events: Sequence[Mapping[str, Any]]) -> dict[str, Span]:
@@ -77,7 +79,9 @@ def runs(stages: Iterable[Span]) -> list[Run]:
         inside = list(members)
         numbers = [span.number for span in inside if span.number is not None]
         label = f"{group} {_range(min(numbers), max(numbers))}".strip() if numbers else group
-        bands.append(Run(label, inside[0].start, inside[-1].start + inside[-1].length - inside[0].start))
+        starts = [next(same).start for _, same in groupby(inside, key=lambda span: span.number)]
+        length = inside[-1].start + inside[-1].length - inside[0].start
+        bands.append(Run(label, inside[0].start, length, tuple(starts[1:])))
     return bands
 
 
@@ -86,10 +90,17 @@ def _range(first: int, last: int) -> str:
 
 
 def shade_bands(axes: Axes, bands: Sequence[Run], ticks: int) -> None:
-    """Shade every second band, fit the axis to all of them and give it about so many ticks."""
-    for band in bands[1::2]:
-        axes.axvspan(band.start, band.start + band.length, color=BAND, linewidth=0, zorder=-5)
+    """Shade every second band, fit the axis to all of them and give it about so many ticks.
+
+    A thin line is where a stage of a band begins, unless these are so many that they would be a surface.
+    """
     total = max(1, bands[-1].start + bands[-1].length)
+    for number, band in enumerate(bands):
+        if number % 2:
+            axes.axvspan(band.start, band.start + band.length, color=BAND, linewidth=0, zorder=-5)
+        if band.length > _NARROWEST * total * len(band.boundaries):
+            for start in band.boundaries:
+                axes.axvline(start, color=BOUNDARY, linewidth=0.6, zorder=0.5)
     axes.set_xlim(-0.012 * total, 1.012 * total)
     axes.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
     axes.xaxis.set_major_formatter("{x:,.0f}")

@@ -10,13 +10,12 @@ from rich.table import Table
 
 from runner.report import schema
 from runner.report.sections.section import Section, Shown, Summary, not_compared
+from runner.report.titles import Titles
 from runner.report.words import first_metrics, number, published, published_figures, spread
 
 if TYPE_CHECKING:
     from runner.report.measured import Measured
     from runner.report.plots.series import Panel
-
-_ARROWS = {True: " ↑", False: " ↓"}
 
 
 class _Column(NamedTuple):
@@ -117,7 +116,8 @@ def _panel(summary: Summary, columns: list[_Column]) -> Panel:
                     _value(found["deviation"], column.measured),
                 )
     levels = {run: value for run, level in found["levels"].items() if (value := level["metrics"].get(key)) is not None}
-    return Panel(f"{key}{_ARROWS[summary['network']['metrics'][task][metric]]}", curves, told, levels, moments)
+    titles = Titles(summary["network"], task)
+    return Panel(task, titles[metric], curves, told, levels, moments, titles.chance(metric))
 
 
 def _value(metrics: schema.Metrics, key: str) -> float:

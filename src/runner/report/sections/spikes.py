@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from runner.report.measured import Measured
+    from runner.report.plots.spikes import Column
+    from runner.report.spikes import Observed, Sample
     from runner.spiking.dynamics import Trace
 
 
@@ -33,24 +36,64 @@ def _draw(summary: Summary, measured: Measured, figures: Path) -> None:
     observed, found = measured.spikes, summary["spikes"]
     if observed is None:
         return
-    shown = {layer: trace.spikes.transpose(0, 1).cpu() for layer, trace in observed.traces.items()}
-    count = len(next(iter(shown.values())))
-    plots.raster(shown, [f"sample {number}" for number in range(count)], figures / "spikes.png")
-    plots.membrane(telling(observed.traces), observed.threshold, figures / "membranes.png")
-    plots.firing_rates(found["neurons_with_0_to_T_spikes_in_a_sample_percent"], figures / "firing_rates.png")
-    plots.activity(found["silent_active_saturated_percent"], SATURATED, figures / "activity.png")
-    plots.latency({found["predictor"]: found["accuracy_after_steps"]}, figures / "latency.png")
+    names = observed.layers
+    shown = {names[layer]: trace.spikes.transpose(0, 1).cpu() for layer, trace in observed.traces.items()}
+    plots.raster(shown, list(map(partial(_heading, observed), observed.samples)), figures / "spikes.png")
+    sample = busiest(observed.traces)
+    plots.membrane(
+        telling(observed.traces, sample, names),
+        observed.threshold,
+        f"sample {observed.samples[sample].number}, class {_named(observed, observed.samples[sample].truth)}",
+        figures / "membranes.png",
+    )
+    trains, shares = (
+        {names[layer]: values for layer, values in found[key].items()}
+        for key in ("neurons_with_0_to_T_spikes_in_a_sample_percent", "silent_active_saturated_percent")
+    )
+    plots.firing_rates(trains, figures / "firing_rates.png")
+    plots.activity(shares, SATURATED, figures / "activity.png")
+    chance = 100 / len(observed.class_names)
+    accuracy = {found["predictor"]: found["accuracy_after_steps"]}
+    plots.latency(accuracy, figures / "latency.png", levels={"chance": chance})
     confusions = observed.activity.confusion.view(len(observed.class_names), -1).cpu()
     confusion(confusions, observed.class_names, figures / "confusion.png")
 
 
-def telling(traces: Mapping[str, Trace]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Of every layer the neuron that fires nearest to half the steps of the first sample: its membrane and spikes (T,)."""
+def _heading(observed: Observed, sample: Sample) -> Column:
+    from runner.report.plots.pictures import event_colors, stretched
+    from runner.report.plots.spikes import Column
+
+    picture = sample.picture.double().numpy()
+    right = sample.answer == sample.truth
+    truth, answer = (_named(observed, label) for label in (sample.truth, sample.answer))
+    return Column(
+        f"sample {sample.number}, class {truth}",
+        f"{'✓' if right else '✗'} {answer}",
+        right,
+        event_colors(picture) if observed.events else stretched(picture),
+    )
+
+
+def _named(observed: Observed, label: int) -> str:
+    return observed.class_names[label]
+
+
+def busiest(traces: Mapping[str, Trace]) -> int:
+    """Which of the samples has the most spikes in all layers."""
+    counts = [trace.spikes.float().transpose(0, 1).flatten(1).sum(1) for trace in traces.values()]
+    return int(sum(counts[1:], counts[0]).argmax())
+
+
+def telling(traces: Mapping[str, Trace], sample: int, names: Mapping[str, str]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Of every layer the neuron that fires most in a sample: title -> its membrane and spikes (T,)."""
     chosen = {}
     for layer, trace in traces.items():
-        membrane, spikes = (values[:, 0].flatten(1).cpu() for values in (trace.membrane, trace.spikes))
-        neuron = int((spikes.float().mean(0) - 0.5).abs().argmin())
-        chosen[f"{layer}, neuron {neuron}"] = (membrane[:, neuron], spikes[:, neuron])
+        membrane, spikes = (values[:, sample].flatten(1).cpu() for values in (trace.membrane, trace.spikes))
+        counts = spikes.float().sum(0)
+        neuron = int(counts.argmax())
+        count = int(counts[neuron])
+        told = f"{count} spike{'s' if count > 1 else ''}" if count else "none of the layer fires"
+        chosen[f"{names[layer]}, neuron {neuron}: {told}"] = (membrane[:, neuron], spikes[:, neuron])
     return chosen
 
 
