@@ -125,7 +125,7 @@ def test_small_cub_recipes_differ_in_nothing_but_the_method_and_share_the_epochs
 
 def test_recipes_of_one_table_differ_in_what_their_rows_differ():
     """The folder is the table, the file the row; what the rows share stands in one place."""
-    for table in ("adashare/nyu_2task", "adashare/nyu_3task", "adashare/nyu_small"):
+    for table in ("adashare/nyu_2task", "adashare/nyu_3task", "adashare/nyu_small", "adashare/cityscapes_2task"):
         rows = {row: recipe_config(f"{table}/{row}") for row in ("adashare", "hard_sharing", "single_task")}
         for row, settings in rows.items():
             assert settings.choices["method"] == row

@@ -35,9 +35,9 @@ def test_a_glob_is_every_option_that_matches():
 
 def test_a_glob_that_matches_nothing_and_one_without_m_are_refused():
     assert told("-m", "experiment=adashare/nyu_smal/*").startswith(
-        "experiment=adashare/nyu_smal/* matches none of the 36 there are; choose experiment=adashare/nyu_2task/*|adashare/"
+        "experiment=adashare/nyu_smal/* matches none of the 39 there are; choose experiment=adashare/cityscapes_2task/*|adashare/"
     )
-    assert told("-m", "experiment=glob(adasha/*)").startswith("experiment=glob(adasha/*) matches none of the 36")
+    assert told("-m", "experiment=glob(adasha/*)").startswith("experiment=glob(adasha/*) matches none of the 39")
     assert told("-m", "model=snm*").startswith(
         "model=snm* matches none of the 19 there are; choose model=deeplab_resnet101|"
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.datasets.layouts import cifar_files, idx_files, nmnist_files, nyu_files, photo_files
+from tests.datasets.layouts import cifar_files, cityscapes_files, idx_files, nmnist_files, nyu_files, photo_files
 
 Settings = dict[str, Any]
 
@@ -22,6 +22,11 @@ def cifar10(root: Path) -> Settings:
 
 def cifar100(root: Path) -> Settings:
     cifar_files.cifar100(root)
+    return {}
+
+
+def cityscapes(root: Path) -> Settings:
+    cityscapes_files.official(root)
     return {}
 
 

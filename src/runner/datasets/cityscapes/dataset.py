@@ -1,0 +1,146 @@
+"""Cityscapes as a dataset: whichever distribution lies in `root`, normalised and augmented as asked."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from runner.datasets import Dataset
+from runner.datasets.arrays import build_once, gather, open_arrays
+from runner.datasets.cityscapes.arrays import LIST, AdaShareArrays, MtanArrays
+from runner.datasets.cityscapes.classes import NAMES
+from runner.datasets.cityscapes.official import DISPARITY, IMAGES, LABELS, OfficialFolders
+from runner.datasets.cityscapes.source import PARTS, Part, Source
+from runner.datasets.dense import Augment, Views, pair, require_sizes
+from runner.datasets.filling import fill, singly
+from runner.datasets.frames import VOID, nearest, resized
+from runner.datasets.sources import digest, state_of_files
+from runner.errors import DataError, chosen, require_word
+from runner.method import Batch
+from runner.tasks.depth import Depth
+from runner.tasks.segmentation import Segmentation
+from runner.tasks.targets import DenseTask
+
+_VERSION = 1  # of the arrays; raise it when their content changes
+_OFFICIAL_VOID = -1
+_log = logging.getLogger(__name__)
+Metrics = Literal["standard", "official"]
+Classes = Literal[19, 7, 2]
+
+
+class Cityscapes(Dataset):
+    """Street scenes with the dense tasks segmentation and depth, which is inverse depth: disparity, in the unit of `root`.
+
+    `root` holds one of three distributions (see `_open`), recognised by what lies there. `resolution` (H, W) resizes every
+    frame; None keeps arrays and brings official frames to 256 x 512 pixels. `crop`, `zoom` and `augment` are those of
+    `dense.Views`. With `metrics` "official" pixels without label are -1, which the released AdaShare code counts as wrong in
+    the pixel accuracy (`SegmentationMeter`). `scale` has no effect: the set is read, not generated.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        classes: Classes,
+        resolution: Sequence[int] | None,
+        crop: Sequence[int] | None,
+        augment: Augment,
+        zoom: Sequence[float],
+        metrics: Metrics,
+        tasks: tuple[str, ...],
+        cache: Path,
+        scale: float,
+    ) -> None:
+        require_word("dataset.augment", augment, Augment)
+        require_word("dataset.classes", classes, Classes)
+        require_sizes(resolution, crop, zoom)
+        self._void = chosen("dataset.metrics", metrics, {"standard": VOID, "official": _OFFICIAL_VOID})
+        source = _open(root, classes)
+        if "depth" in tasks:
+            source.require_depth()
+        self.tasks = self._tasks = {name: _task(name, classes, self._void, metrics) for name in tasks}
+        size = pair(resolution) if resolution else source.default_size
+        self._views = Views(size, crop=crop, zoom=zoom, augment=augment)
+        parts = [part for part in PARTS if part == "image" or part in tasks]
+        self._arrays = {part: _opened(source, part, classes, size, Path(root).expanduser(), cache) for part in parts}
+        self.splits = {name: torch.tensor(numbers) for name, numbers in source.splits.items()}
+        self.class_names: Mapping[str, tuple[str, ...]] = {"segmentation": NAMES[classes]}
+        self.preparation = self._views.preparation
+        self.about: Mapping[str, Any] = {
+            "layout": source.layout,
+            "frames": source.count,
+            **self._views.about(),
+            "classes": classes,
+            "depth": source.depth,
+        }
+
+    def batch(self, samples: Tensor, device: torch.device, generator: Generator | None = None) -> Batch:
+        """Inputs (B, 3, H, W) and targets of the chosen tasks; crops of H x W = `crop` with a generator."""
+        images, *rows = (gather(self._arrays[name], samples).to(device) for name in ("image", *self.tasks))
+        targets = {name: self._target(name, row) for name, row in zip(self.tasks, rows, strict=True)}
+        kinds = {name: task.target for name, task in self._tasks.items()}
+        return self._views.batch(images, targets, kinds, generator)
+
+    def _target(self, name: str, stored: Tensor) -> Tensor:
+        if name == "depth":
+            return stored[:, None]
+        labels = stored.long()
+        return labels if self._void == VOID else labels.where(labels != VOID, self._void)
+
+
+def _task(name: str, classes: int, void: int, metrics: Metrics) -> DenseTask:
+    if name == "depth":
+        return Depth(metrics=metrics, quantity="inverse depth")
+    return Segmentation(classes=classes, ignore=void, metrics=metrics)
+
+
+def _open(root: str, classes: int) -> Source:
+    folder = Path(root).expanduser()
+    if (folder / LIST).exists():
+        return AdaShareArrays(folder, classes)
+    if (folder / IMAGES).is_dir():
+        return OfficialFolders(folder, classes)
+    if (folder / "train").is_dir() and (folder / "val").is_dir():
+        return MtanArrays(folder, classes)
+    found = "does not exist" if not folder.exists() else "is a file" if folder.is_file() else "holds none of them"
+    raise DataError(
+        f"dataset.root={root} {found}; put there one of\n"
+        f"  the official folders: {IMAGES}/, {LABELS}/ and, for the task depth, {DISPARITY}/;\n"
+        f"  AdaShare's arrays: {LIST} with the .npy files that it lists;\n"
+        "  MTAN's arrays: train/ and val/, each with image, label_7, label_19 and depth holding 0.npy, 1.npy, ...\n"
+        "or name the folder that holds it: dataset.root=/path"
+    )
+
+
+def _opened(source: Source, part: Part, classes: int, size: tuple[int, int], root: Path, cache: Path) -> np.ndarray:
+    """The part of every frame at `size` (H, W), decoded if it is not there yet; each part has a folder of its own in `cache`."""
+    files = [source.file(part, index) for index in range(source.count)]
+    kind = f"{part}{classes}" if part == "segmentation" else part
+    fingerprint = {
+        "version": _VERSION,
+        "layout": source.layout,
+        "kind": kind,
+        "size": size,
+        "state": state_of_files(root, files),
+    }
+    place = cache / f"cityscapes-{source.layout}-{size[0]}x{size[1]}-{kind}-{digest([root.resolve()])[:8]}"
+    return open_arrays(build_once(place, fingerprint, partial(_decode, source, part, size)))[part]
+
+
+def _decode(source: Source, part: Part, size: tuple[int, int], folder: Path) -> None:
+    rows = {"image": (np.uint8, (3, *size)), "segmentation": (np.uint8, size), "depth": (np.float32, size)}
+
+    def row(index: int) -> dict[str, np.ndarray]:
+        found = source.read(part, index)
+        return {part: resized(found, {}, size)[0].transpose(2, 0, 1) if part == "image" else nearest(found, size)}
+
+    _log.info(
+        "decoding %d frames of Cityscapes (%s, %s) to %d x %d pixels (height, width)",
+        *(source.count, source.layout, part, *size),
+    )
+    fill(folder, {part: rows[part]}, source.count, singly(row), what=("decoded", "frames"))
