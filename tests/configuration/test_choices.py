@@ -126,4 +126,4 @@ def test_a_name_in_the_place_of_a_part_is_refused_in_a_file(tmp_path):
 def test_sweeps_and_help_know_choices():
     assert read(["-m", "model.gradient=tssl,surrogate"]).for_hydra() == ["--multirun", "model/gradient=tssl,surrogate"]
     assert files.parts("method") == ("policy",)
-    assert files.parts("model") == ("gradient",)
+    assert files.parts("model") == ("backbone", "gradient")

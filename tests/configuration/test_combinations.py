@@ -58,8 +58,8 @@ def test_what_is_asked_only_of_a_key_that_is_given():
 def test_every_combination_is_one_that_goes_together_or_refused():
     """By the words of the files alone, as counted here once more."""
     options = {group: files.options(group) for group in files.GROUPS}
-    possible = 0
-    for method, dataset, model in product(*(options[group] for group in files.GROUPS)):
+    possible, combinations = 0, list(product(*(options[group] for group in files.GROUPS)))
+    for method, dataset, model in combinations:
         choices = {"method": method, "dataset": dataset, "model": model}
         root = {group: {**options[group][name]} for group, name in choices.items()} | {"choices": choices}
         asked = root["method"].get("_requires_", [])
@@ -72,7 +72,7 @@ def test_every_combination_is_one_that_goes_together_or_refused():
         assert (told is None) == fits, (choices, told)
         assert told is None or "; choose " in told
         possible += fits
-    assert 300 < possible < 1000  # of 9 methods, 13 data sets and 19 models
+    assert 0.2 < possible / len(combinations) < 0.4  # dense and label sets, images and events: most cross a line
 
 
 def _refusal(root):

@@ -9,7 +9,15 @@ from typing import Any, NamedTuple
 
 from runner.errors import ConfigurationError
 from runner.report import schema
-from runner.report.comparison import SAME, beside, budgets_differ, differences, in_words, neighbours
+from runner.report.comparison import (
+    SAME,
+    beside,
+    budgets_differ,
+    differences,
+    in_words,
+    neighbours,
+    over_same_blocks,
+)
 from runner.report.finished import Finished, finished, finished_in, readable
 from runner.report.performance import relative_performance
 from runner.rundir.folder import RunFolder
@@ -76,7 +84,8 @@ def found(method: str | None, own: Finished, others: Sequence[Finished]) -> Base
     """The run of the baseline `method` among the others that is like this one, nothing where no method is named.
 
     Like it is one with equal data, model, seed, scale, selection, precision and budget. Of several that one is taken which
-    has most of this run's settings of training, then the first by its folder's name; the rest are named.
+    has most of this run's settings of training, then the first by its folder's name; the rest are named. Where there is none,
+    one of another network over the same blocks is, which is said.
     """
     if method is None:
         return None
@@ -85,8 +94,19 @@ def found(method: str | None, own: Finished, others: Sequence[Finished]) -> Base
     equal = sorted((each.run for each in near if not each.differs), key=lambda run: _method_differs(run, own))
     budgets = {each.name: each.differs for each in near if each.differs}
     if not equal:
-        return Baseline(method, left_out={**budgets, **_unlike(runs, own)})
+        return _of_another_network(method, own, runs) or Baseline(method, left_out={**budgets, **_unlike(runs, own)})
     return Baseline(method, equal[0], others=tuple(run.folder.path.name for run in equal[1:]), left_out=budgets)
+
+
+def _of_another_network(method: str, own: Finished, runs: Sequence[Finished]) -> Baseline | None:
+    """The baseline of a network that is made over the blocks of another: that other's, of equal budget."""
+    samples = own.summary["budget"]["samples"]
+    fits = [run for run in over_same_blocks(own, runs) if not budgets_differ(run.summary, samples)]
+    if not fits:
+        return None
+    first, *rest = sorted(fits, key=lambda run: _method_differs(run, own))
+    told = f"model {first.settings['model']}, here {own.settings['model']} over the same blocks"
+    return Baseline(method, first, told, others=tuple(run.folder.path.name for run in rest))
 
 
 def _method_differs(run: Finished, own: Finished) -> int:

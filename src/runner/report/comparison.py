@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from runner.report.finished import Finished, Flat, finished_in, readable
 
 SAME = ("dataset", "model", "seed", "scale", "selection", "precision")
+_BACKBONE = "model.backbone."  # the sizes of the blocks, of networks that are made over those of another
 _NAMED_BY = 3  # settings at most; a run that differs in more is called by its folder
 
 
@@ -33,9 +34,26 @@ def neighbours(own: Finished, others: Iterable[Finished]) -> list[Neighbour]:
     return [Neighbour(name, run, budgets_differ(run.summary, samples)) for name, run in zip(names, runs, strict=True)]
 
 
-def _may_be_alike(run: Finished, own: Finished) -> bool:
+def over_same_blocks(own: Finished, others: Iterable[Finished]) -> list[Finished]:
+    """Those of the other runs that differ from this one in the model alone, whose blocks and heads have the sizes of ours.
+
+    That is told of networks made over a backbone that is chosen, `model.backbone`: the same blocks without what they add.
+    """
+    sizes = {key.removeprefix(_BACKBONE): value for key, value in own.settings.items() if key.startswith(_BACKBONE)}
+    if not sizes:
+        return []
+    alike = [run for run in others if _may_be_alike(run, own, ("dataset",)) and readable(run) is not None]
+    rest = [part for part in SAME if part != "model"] + ["model.weights"]
+    return [
+        run
+        for run in alike
+        if not differences(run.settings, own.settings, rest)
+        and all(run.settings.get(_BACKBONE + key, run.settings.get(f"model.{key}")) == sizes[key] for key in sizes)
+    ]
+
+
+def _may_be_alike(run: Finished, own: Finished, groups: Sequence[str] = ("dataset", "model")) -> bool:
     """By what summaries say, so that the settings of few runs are read."""
-    groups = ("dataset", "model")
     ours = [own.choices.get(group) for group in groups] + [own.summary["seed"]]
     return [run.choices.get(group) for group in groups] + [run.summary.get("seed")] == ours
 

@@ -1,0 +1,76 @@
+"""MTAN: with masks of ones it is hard sharing; masks are each task's own; sizes beside those of AdaShare's tables."""
+
+import pytest
+import torch
+
+from runner.models.deeplab import DeepLab
+from runner.models.mtan import MTAN, Attention
+from tests.models.columns import SIZES, TASKS, made, weights_of_the_table
+
+RESNET18, RESNET34 = [2, 2, 2, 2], [3, 4, 6, 3]
+
+
+class Ones(torch.nn.Module):
+    def forward(self, seen):
+        return torch.ones(len(seen), 1, 1, 1, dtype=seen.dtype)
+
+
+def test_with_masks_of_ones_it_is_hard_sharing():
+    network, images = made(MTAN)
+    for modules in network.attention.values():
+        for module in modules:
+            module.mask = Ones()
+    shared = DeepLab(**SIZES, statistics="shared", tasks=TASKS, input_shape=(3, 32, 32)).double()
+    shared.stem.load_state_dict(network.stem.state_dict())
+    for own, given in zip(shared.blocks, [block for stage in network.stages for block in stage], strict=True):
+        own.load_state_dict(given.state_dict())
+    shared.heads.load_state_dict(network.heads.state_dict())
+    for training in (True, False):
+        predictions, expected = network.train(training)(images), shared.train(training)(images)
+        for task in TASKS:
+            torch.testing.assert_close(predictions[task], expected[task], rtol=0, atol=0)
+
+
+def test_a_mask_lies_between_zero_and_one_and_weighs_the_last_activations():
+    torch.manual_seed(0)
+    module = Attention(4, 4).double()
+    first, last, before = (torch.rand(2, 4, 3, 3, dtype=torch.float64) + 0.1 for _ in range(3))
+    share = module(first, last, before) / last
+    assert 0 < share.min() < share.max() < 1
+    torch.testing.assert_close(share, module.mask(torch.cat((first, before), 1)))
+
+
+def test_a_task_learns_its_own_masks_alone_and_the_shared_network():
+    network, images = made(MTAN)
+    network(images)["second"].square().sum().backward()
+    assert network.stem[0].weight.grad.any()
+    for task, modules in network.attention.items():
+        reached = [module.mask[0].weight.grad is not None for module in modules]
+        assert reached == [task == "second"] * 4
+
+
+def test_statistics_of_what_leads_onward_are_each_tasks_own():
+    """Masked activations differ by task; in evaluation each reads the averages that its own passes left."""
+    network, images = made(MTAN)
+    network.train()(images)
+    means = network.onward[0][1].running_mean
+    assert not torch.equal(means[0], means[1])
+    with torch.no_grad():
+        expected = {task: network.eval()(images)[task] for task in TASKS}
+        means[0].add_(1.0)
+        changed = network(images)
+    assert not torch.equal(changed["first"], expected["first"])
+    assert torch.equal(changed["second"], expected["second"])
+
+
+@pytest.mark.parametrize(
+    ("layers", "tasks", "expected"),
+    [(RESNET18, 2, 1.23), (RESNET34, 2, 1.12), (RESNET34, 3, 1.15), (RESNET34, 5, 1.20)],
+)
+def test_its_size_beside_that_of_the_tables(layers, tasks, expected):
+    """1.23 is AdaShare's table of NYUv2 with ResNet-18.
+
+    Its 2.41, 3.11 and 4.51 with ResNet-34 (2, 3, 5 tasks) are 15 million parameters a task where ResNet-18 has 1.3: no one rule
+    of the blocks, twice as many, gives both.
+    """
+    assert round(weights_of_the_table(MTAN, layers, tasks), 2) == expected
