@@ -3,7 +3,6 @@
 import contextlib
 import json
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from torch import nn
 from runner.configuration.construct import construct, construct_method, construct_model
 from runner.configuration.identity import digest
 from runner.configuration.settings import Settings
+from runner.datasets.sources import cache_beside
 from runner.device import keep_freed_memory, pick_device, warn_of_slow_precision
 from runner.errors import CheckpointError
 from runner.interop.pretrained import starting_weights
@@ -25,7 +25,7 @@ from runner.rundir.checkpoint import Checkpoints
 from runner.rundir.folder import RunFolder
 from runner.rundir.storage import write_atomically, write_json
 from runner.seeds import seed_everything
-from runner.training.batches import Data, describe, difference, fingerprint
+from runner.training.batches import Data, changed_sources, describe, difference, fingerprint
 from runner.training.loop import train
 from runner.training.session import Session
 from runner.training.signals import Interrupted, Stop
@@ -97,11 +97,14 @@ def _compare_data(settings: Settings, folder: RunFolder, data: Data) -> None:
     if not folder.fingerprint.exists():
         write_json(folder.fingerprint, found)
         return
-    differing = difference(found, json.loads(folder.fingerprint.read_text()))
+    recorded = json.loads(folder.fingerprint.read_text())
+    differing = difference(found, recorded)
     if differing:
+        changed = changed_sources(found, recorded)
+        files = f" ({', '.join(changed[:3])} changed since)" if changed else ""
         raise CheckpointError(
-            f"{folder.path} was trained on other data than dataset.root={settings.dataset.get('root')}: {differing} differ; "
-            "use another folder (hydra.run.dir=...) or delete that one"
+            f"{folder.path} was trained on other data than dataset.root={settings.dataset.get('root')}: {differing} differ"
+            f"{files}; use another folder (hydra.run.dir=...) or delete that one"
         )
 
 
@@ -151,8 +154,4 @@ def cache_folder(settings: Settings) -> Path:
     """Where decoded and generated arrays go: `cache_dir`, else beside the data, else the user's cache folder."""
     if settings.cache_dir:
         return Path(settings.cache_dir)
-    root = settings.dataset.get("root")
-    if root and Path(root).is_dir() and os.access(root, os.W_OK):
-        return Path(root) / ".runner-cache"
-    base = os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME") or "/tmp") / ".cache"
-    return Path(base) / "runner"
+    return cache_beside(settings.dataset.get("root"))

@@ -1,14 +1,20 @@
 """Which samples a run uses: splits drawn from the seed, capped by the scale, never overlapping."""
 
 import json
+import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from tests.datasets.layouts.idx_files import write
 from tests.toy import Numbers
 
+from runner.datasets.mnist import Mnist
+from runner.datasets.sources import described
 from runner.errors import ConfigurationError
 from runner.method import Batch
-from runner.training.batches import Data, difference, draw_splits, fingerprint
+from runner.training.batches import Data, changed_sources, difference, draw_splits, fingerprint
 
 GIVEN = {"train": torch.arange(1000), "test": torch.arange(1000, 1200)}
 
@@ -114,3 +120,36 @@ def test_the_shape_of_a_sample_is_the_batch_s_less_the_samples(dataset, shape):
 def test_an_unknown_word_for_what_selects_is_refused():
     with pytest.raises(ConfigurationError, match="selection=best is not allowed; use validation or test or last"):
         Data(Numbers(), seed=0, selection="best", scale=1.0, batch_size=4, device=torch.device("cpu"))
+
+
+def test_files_of_another_size_or_time_are_named_but_are_no_other_data(tmp_path: Path) -> None:
+    root = write(tmp_path)
+
+    def found() -> dict[str, Any]:
+        dataset = Mnist(root=str(root), tasks=("class",), cache=root, scale=1.0)
+        return fingerprint(Data(dataset, seed=0, selection="last", scale=1.0, batch_size=1, device=torch.device("cpu")))
+
+    before, name = found(), "train-labels-idx1-ubyte"
+    assert before["sources"][name]["bytes"] == 11  # a header of eight bytes and three labels
+    assert len(before["sources"]) == 4
+    os.utime(root / name, (10**9, 10**9))
+    after = json.loads(json.dumps(found()))
+    assert after["sources"][name]["changed"] == "2001-09-09T01:46:40+00:00"
+    assert changed_sources(after, before) == [name]
+    assert difference(after, before) is None
+    assert changed_sources(after, {"samples": {}}) == []  # of older versions
+
+
+def test_many_files_are_recorded_together(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number:03}.jpg" for number in range(101)]
+    for path in paths:
+        path.write_bytes(b"12")
+        os.utime(path, (10**9, 10**9))
+    found = described(tmp_path, paths)
+    assert {key: found[key] for key in ("files", "bytes", "newest")} == {
+        "files": 101,
+        "bytes": 202,
+        "newest": "2001-09-09T01:46:40+00:00",
+    }
+    os.utime(paths[7], (10**9 - 1, 10**9 - 1))
+    assert described(tmp_path, paths)["state"] != found["state"]

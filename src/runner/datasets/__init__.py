@@ -27,6 +27,9 @@ class Dataset(ABC):
     about: Mapping[str, Any]
     class_names: Mapping[str, tuple[str, ...]]  # of the tasks that have classes
     preparation: Preparation | None = None  # of a picture as its inputs are evaluated; None: they come from no pictures
+    sources: Mapping[str, Any] = MappingProxyType(
+        {}
+    )  # the files it was read from (`sources.described`), for a run's record
     classes: Mapping[str, Tensor] = MappingProxyType({})  # label task -> (N,) int64, the class of every sample number
 
     def labels(self, task: str) -> Tensor:

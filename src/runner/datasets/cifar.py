@@ -15,7 +15,7 @@ from runner.datasets.array_pickles import PickledArray, load_pickle
 from runner.datasets.images import Colours, LabelledImages, LabelledSplit, Normalisation
 from runner.datasets.listing import child, home, subfolder
 from runner.datasets.packings import ARCHIVES, members
-from runner.datasets.sources import checked_labels, existing_root, read_bytes, require_file
+from runner.datasets.sources import checked_labels, described, existing_root, read_bytes, require_file
 from runner.errors import DataError, require_word
 
 # The TSSL-BP code's values for CIFAR-10; the standard deviation there is the mean over images, not that of all pixels.
@@ -97,7 +97,9 @@ def _read(root: str, form: Distribution) -> tuple[dict[str, LabelledSplit], tupl
         read = [
             _images_and_labels(_load(opened, part, shown), form.labels, len(classes), shown / part) for part in parts
         ]
-        splits[split] = LabelledSplit(*(np.concatenate(arrays) for arrays in zip(*read, strict=True)))
+        images, labels = (np.concatenate(arrays) for arrays in zip(*read, strict=True))
+        files = [child(shown, part) or shown / part for part in parts] if shown.is_dir() else [shown.parent]
+        splits[split] = LabelledSplit(images, labels, described(files[0].parent, files))
     return splits, classes
 
 

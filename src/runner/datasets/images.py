@@ -1,6 +1,7 @@
 """Equally large labelled images in memory: MNIST, CIFAR and whatever else is small enough."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ class LabelledSplit(NamedTuple):
 
     images: np.ndarray
     labels: np.ndarray
+    sources: Mapping[str, Any] = MappingProxyType({})  # `sources.described`
 
 
 class LabelledImages(Dataset):
@@ -47,6 +49,7 @@ class LabelledImages(Dataset):
     ) -> None:
         self._images = torch.from_numpy(np.concatenate([split.images for split in splits.values()]))
         self.classes = {"class": torch.from_numpy(np.concatenate([split.labels for split in splits.values()]))}
+        self.sources = {name: found for split in splits.values() for name, found in split.sources.items()}
         self._colours, self._padding = colours, padding
         self._resident: dict[torch.device, tuple[Tensor, Tensor]] = {}
         self.tasks = {"class": Classification(classes=len(classes))}

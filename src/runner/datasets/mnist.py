@@ -11,7 +11,7 @@ import numpy as np
 from runner.datasets.images import Colours, LabelledImages, LabelledSplit, Normalisation
 from runner.datasets.listing import child, home, key
 from runner.datasets.packings import ENDINGS
-from runner.datasets.sources import below, checked_labels, existing_root, find, read_bytes
+from runner.datasets.sources import below, checked_labels, described, existing_root, find, read_bytes
 from runner.errors import DataError, require_word
 
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
@@ -80,7 +80,7 @@ def read_idx(root: str, places: tuple[str, ...]) -> Mapping[str, LabelledSplit]:
             raise DataError(
                 f"{paths[0]} has {len(images)} images and {paths[1]} has {len(labels)} labels; expected as many"
             )
-        splits[split] = LabelledSplit(images, labels)
+        splits[split] = LabelledSplit(images, labels, described(folder, paths))
     return splits
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from runner.datasets.arrays import build_once
 from runner.datasets.events import SIDE, Binning, EventRecordings, EventStore, Recording, encode, write_recordings
 from runner.datasets.listing import Search, home, subfolder
-from runner.datasets.sources import archives, digest, existing_root, read_bytes, state_of_files
+from runner.datasets.sources import archives, described, digest, existing_root, read_bytes, state_of_files
 from runner.errors import ConfigurationError, DataError, require_word
 
 OVERFLOW_ROW = 240  # an event with this y is no event: the timer has wrapped
@@ -70,6 +70,7 @@ class Nmnist(EventRecordings):
         store = EventStore(
             build_once(target, fingerprint, lambda empty: write_recordings(empty, _recordings(files.values(), read)))
         )
+        self.sources = described(folder, everything)
         about = {"source": "N-MNIST, " + ("converted text" if is_text else ".bin files"), "stabilised": stabilise}
         super().__init__(
             store,

@@ -15,7 +15,7 @@ from runner.datasets import Dataset, crops
 from runner.datasets.arrays import build_once, open_arrays
 from runner.datasets.images import Colours, consecutive
 from runner.datasets.pictures import read_colours
-from runner.datasets.sources import digest, state_of_files
+from runner.datasets.sources import described, digest, state_of_files
 from runner.method import Batch
 from runner.preparation import Preparation
 from runner.tasks.classification import Classification
@@ -62,6 +62,7 @@ class LabelledPhotos(Dataset):
         self._store = _open_store(
             cache / f"{name}-{digest([root.resolve(), *paths])[:8]}-{self._stored}px", root, paths, self._stored
         )
+        self.sources = described(root, paths)
         self.classes = {"class": torch.tensor([label for split in splits.values() for label in split.labels])}
         self.tasks = {"class": Classification(classes=len(classes))}
         self.class_names: Mapping[str, tuple[str, ...]] = {"class": classes}

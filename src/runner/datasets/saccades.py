@@ -72,6 +72,7 @@ class Saccades(EventRecordings):
             )
         )
         about = {"source": f"N-MNIST procedure simulated over {source}", "sensor": sensor._asdict(), "seed": seed}
+        self.sources = {name: found for split in splits.values() for name, found in split.sources.items()}
         super().__init__(
             store,
             sizes,

@@ -5,7 +5,9 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,7 @@ _MARKS = {
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }  # at the start of text, by its encoding
+_LISTED = 100  # files that a record names one by one
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
@@ -29,6 +32,14 @@ def existing_root(root: str, expected: str) -> Path:
         remedy = "; unpack it and give the folder" if folder.name.lower().endswith(ARCHIVES) and folder.exists() else ""
         raise DataError(f"dataset.root={root} {found}; expected a folder with {expected}{remedy}")
     return folder
+
+
+def cache_beside(root: str | None) -> Path:
+    """Where arrays made from the data in `root` go: beside them, or else into the user's cache folder."""
+    if root and Path(root).is_dir() and os.access(root, os.W_OK):
+        return Path(root) / ".runner-cache"
+    base = os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME") or "/tmp") / ".cache"
+    return Path(base) / "runner"
 
 
 def find(root: Path, places: Sequence[str], names: Sequence[str], expected: str) -> Path:
@@ -126,6 +137,20 @@ def digest(parts: Iterable[object]) -> str:
 def state_of_files(root: Path, paths: Iterable[Path]) -> str:
     """A fingerprint of names, sizes and modification times; changes when a file does."""
     return digest((path.relative_to(root), *_size_and_time(path)) for path in paths)
+
+
+def described(root: Path, paths: Iterable[Path]) -> dict[str, Any]:
+    """Name, size and time of the files of a distribution, for a run's record; of more than a hundred a summary of all."""
+    files = {str(path.relative_to(root)): _size_and_time(path) for path in dict.fromkeys(paths)}
+    if len(files) > _LISTED:
+        sizes, times = zip(*files.values(), strict=True)
+        state = digest((name, *found) for name, found in files.items())
+        return {"files": len(files), "bytes": sum(sizes), "newest": _moment(max(times)), "state": state}
+    return {name: {"bytes": size, "changed": _moment(time)} for name, (size, time) in files.items()}
+
+
+def _moment(nanoseconds: int) -> str:
+    return datetime.fromtimestamp(nanoseconds // 10**9, UTC).isoformat()
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:

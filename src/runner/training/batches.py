@@ -143,6 +143,7 @@ def describe(data: Data) -> dict[str, Any]:
 def fingerprint(data: Data) -> dict[str, Any]:
     """What tells a run's data from other data wherever they lie: sizes, class names, and a few samples (`PROBES` a split).
 
+    `sources` says of which files they were read; it is no part of what is compared, for files are copied and touched.
     A sample is its inputs' mean and deviation and its targets' mean, as they are measured; rounding differs between machines.
     """
     cpu = torch.device("cpu")
@@ -153,7 +154,13 @@ def fingerprint(data: Data) -> dict[str, Any]:
             [*_moments(batch.inputs), *(_moments(target)[0] for target in batch.targets.values())] for batch in batches
         ]
     names = {task: list(found) for task, found in data.dataset.class_names.items()}
-    return {"sizes": dict(data.sizes()), "class_names": names, "samples": probes}
+    return {"sizes": dict(data.sizes()), "class_names": names, "samples": probes, "sources": dict(data.dataset.sources)}
+
+
+def changed_sources(found: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[str]:
+    """The files, of those that two records name alike, that have another size or time now."""
+    here, there = found.get("sources", {}), recorded.get("sources", {})
+    return [name for name in there if name in here and here[name] != there[name]]
 
 
 def _moments(values: Tensor) -> list[float]:

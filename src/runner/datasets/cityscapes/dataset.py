@@ -19,7 +19,8 @@ from runner.datasets.cityscapes.source import PARTS, Part, Source
 from runner.datasets.dense import Augment, Views, pair, require_sizes
 from runner.datasets.filling import fill, singly
 from runner.datasets.frames import VOID, nearest, resized
-from runner.datasets.sources import digest, state_of_files
+from runner.datasets.listing import child, home
+from runner.datasets.sources import described, digest, state_of_files
 from runner.errors import DataError, chosen, require_word
 from runner.method import Batch
 from runner.tasks.depth import Depth
@@ -68,6 +69,8 @@ class Cityscapes(Dataset):
         self._views = Views(size, crop=crop, zoom=zoom, augment=augment)
         parts = [part for part in PARTS if part == "image" or part in tasks]
         self._arrays = {part: _opened(source, part, classes, size, Path(root).expanduser(), cache) for part in parts}
+        files = [source.file(part, index) for part in parts for index in range(source.count)]
+        self.sources = described(Path(root).expanduser(), files)
         self.splits = {name: torch.tensor(numbers) for name, numbers in source.splits.items()}
         self.class_names: Mapping[str, tuple[str, ...]] = {"segmentation": NAMES[classes]}
         self.preparation = self._views.preparation
@@ -100,12 +103,13 @@ def _task(name: str, classes: int, void: int, metrics: Metrics) -> DenseTask:
 
 
 def _open(root: str, classes: int) -> Source:
-    folder = Path(root).expanduser()
+    given = Path(root).expanduser()
+    folder = home(given, lambda place: child(place, LIST, IMAGES) or _has_splits(place)) if given.is_dir() else given
     if (folder / LIST).exists():
         return AdaShareArrays(folder, classes)
     if (folder / IMAGES).is_dir():
         return OfficialFolders(folder, classes)
-    if (folder / "train").is_dir() and (folder / "val").is_dir():
+    if _has_splits(folder):
         return MtanArrays(folder, classes)
     found = "does not exist" if not folder.exists() else "is a file" if folder.is_file() else "holds none of them"
     raise DataError(
@@ -115,6 +119,10 @@ def _open(root: str, classes: int) -> Source:
         "  MTAN's arrays: train/ and val/, each with image, label_7, label_19 and depth holding 0.npy, 1.npy, ...\n"
         "or name the folder that holds it: dataset.root=/path"
     )
+
+
+def _has_splits(folder: Path) -> bool:
+    return (folder / "train").is_dir() and (folder / "val").is_dir()
 
 
 def _opened(source: Source, part: Part, classes: int, size: tuple[int, int], root: Path, cache: Path) -> np.ndarray:

@@ -16,7 +16,7 @@ from runner.datasets.frames import (
 )
 from runner.datasets.nyu.classes import FORTY
 from runner.datasets.nyu.source import Frame, Source
-from runner.datasets.sources import digest
+from runner.datasets.sources import described, digest
 
 LIST = "nyu_v2_3task.json"
 _FORM = "an object of lists train, test and, both or neither, train1, train2 of rows [image, labels, normals, depth]"
@@ -39,6 +39,7 @@ class AdaShareFolder(Source):
         self.splits = {split: [number[row] for row in rows] for split, rows in rows_of_split.items()}
         self.count = len(self._rows)
         self.state = digest(self._status(index, part) for index in range(self.count) for part in range(len(_PARTS)))
+        self.files = described(root, [root / LIST, *(root / name for row in self._rows for name in row)])
         self.size = picture_size(root / self._rows[0][0], 0)
 
     def _status(self, index: int, part: int) -> tuple[str, int, int]:

@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from runner.datasets import Dataset
 from runner.datasets.arrays import gather, open_arrays
 from runner.datasets.dense import Augment, Views, pair, require_sizes
+from runner.datasets.listing import child, home
 from runner.datasets.nyu import normals as normal_codes
 from runner.datasets.nyu.adashare import LIST, AdaShareFolder
 from runner.datasets.nyu.build import cached_arrays
@@ -66,6 +67,7 @@ class NYU(Dataset):
         derived = derive_normals or not source.has_normals
         self._arrays = open_arrays(cached_arrays(source, Path(root).expanduser(), self._views.size, derived, cache))
         self.splits = {name: torch.tensor(numbers) for name, numbers in source.splits.items()}
+        self.sources = source.files
         self.class_names: Mapping[str, tuple[str, ...]] = {"segmentation": source.classes}
         available = _tasks(len(source.classes), metrics, normals)
         self.tasks = self._tasks = {name: available[name] for name in tasks}
@@ -110,12 +112,13 @@ def _target(name: str, stored: Tensor) -> Tensor:
 
 
 def _open(root: str) -> Source:
-    folder = Path(root).expanduser()
+    given = Path(root).expanduser()
+    folder = home(given, lambda place: child(place, LIST, FRAMES) or _has_splits(place)) if given.is_dir() else given
     if (folder / LIST).exists():
         return AdaShareFolder(folder)
     if (folder / FRAMES).exists():
         return LabelledMat(folder)
-    if (folder / "train").is_dir() and (folder / "val").is_dir():
+    if _has_splits(folder):
         return MtanArrays(folder)
     found = "does not exist" if not folder.exists() else "is a file" if folder.is_file() else "holds none of them"
     raise DataError(
@@ -125,3 +128,7 @@ def _open(root: str) -> Source:
         f"  MTAN's arrays: train/ and val/, each with {', '.join(PARTS)} holding 0.npy, 1.npy, ...\n"
         "or name the folder that holds it: dataset.root=/path"
     )
+
+
+def _has_splits(folder: Path) -> bool:
+    return (folder / "train").is_dir() and (folder / "val").is_dir()

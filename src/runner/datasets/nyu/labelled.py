@@ -9,7 +9,7 @@ import numpy as np
 from runner.datasets.frames import VOID, checked_depth, checked_labels, fault, reading
 from runner.datasets.nyu.classes import FORTY
 from runner.datasets.nyu.source import Frame, Source
-from runner.datasets.sources import state_of_files
+from runner.datasets.sources import described, state_of_files
 from runner.errors import ConfigurationError, DataError
 
 FRAMES, SPLITS, MAPPING = "nyu_depth_v2_labeled.mat", "splits.mat", "classMapping40.mat"
@@ -33,7 +33,8 @@ class LabelledMat(Source):
             if not (root / name).exists():
                 raise DataError(f"{root / name} is missing; {FRAMES} needs {SPLITS} and {MAPPING} beside it")
         self._h5py = _required("h5py")
-        self.state = state_of_files(root, [root / name for name in (FRAMES, SPLITS, MAPPING)])
+        files = [root / name for name in (FRAMES, SPLITS, MAPPING)]
+        self.state, self.files = state_of_files(root, files), described(root, files)
         self.count, self.size = self._check_arrays()
         splits = _read_mat(root / SPLITS, ("trainNdxs", "testNdxs"))
         self.splits = {

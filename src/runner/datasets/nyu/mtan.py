@@ -8,7 +8,7 @@ from runner.datasets.frames import array_size, checked_depth, checked_labels, ch
 from runner.datasets.nyu.classes import THIRTEEN
 from runner.datasets.nyu.normals import derive, encode
 from runner.datasets.nyu.source import Frame, Source
-from runner.datasets.sources import state_of_files
+from runner.datasets.sources import described, state_of_files
 
 FOLDERS = {"train": "train", "test": "val"}  # its "val" are the 654 test frames
 PARTS = ("image", "label", "depth", "normal")
@@ -38,7 +38,7 @@ class MtanArrays(Source):
             self._samples += [(root / folder, number) for number in numbers]
         self.count = len(self._samples)
         files = [self._path(index, part) for index in range(self.count) for part in PARTS]
-        self.state = state_of_files(root, files)
+        self.state, self.files = state_of_files(root, files), described(root, files)
         self.size = array_size(self._path(0, "depth"), 0)
         order = self._find_order()
         self._order = _ORDERS[order]

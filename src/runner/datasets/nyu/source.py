@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class Source(ABC):
     has_normals: bool
     whole_view: bool  # frames show the camera's whole field of view, so its parameters are known
     state: str  # changes when a file does
+    files: Mapping[str, Any]  # `sources.described`, for a run's record
     about: Mapping[str, str] = MappingProxyType({})  # what else a reader of the results has to know, for the summary
 
     @abstractmethod
