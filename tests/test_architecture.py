@@ -16,7 +16,7 @@ FLOORS = [  # from the ground up; a room imports from its own floor's rooms only
     {"models", "datasets"},
     {"interop", "training", "methods"},
     {"report"},
-    {"run", "export", "sweep"},
+    {"run", "export", "sweep", "data"},
     {"predict"},
     {"__main__"},
 ]
