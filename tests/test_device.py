@@ -1,7 +1,9 @@
 """The process's memory, and what a processor without bfloat16 units is told."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from runner import device
 from runner.device import autocast, peak_memory, pick_device, warn_of_slow_precision
 from runner.errors import ConfigurationError
 
+CONFIGURATION = Path(__file__).parents[1] / "conf"
 PROGRAM = """
 import sys, torch
 from runner.device import keep_freed_memory
@@ -40,12 +43,30 @@ def test_peak_memory_counts_what_was_freed():
 
 
 @pytest.mark.parametrize(
-    ("precision", "units", "told"), [("bfloat16", False, True), ("bfloat16", True, False), ("float32", False, False)]
+    ("precision", "units", "cost", "told"),
+    [
+        ("bfloat16", False, 17.6, True),
+        ("bfloat16", False, 0.9, False),
+        ("bfloat16", True, 17.6, False),
+        ("float32", False, 17.6, False),
+    ],
 )
-def test_a_precision_that_is_slower_here_says_so(monkeypatch, caplog, precision, units, told):
+def test_a_precision_that_is_slower_here_says_so_and_how_much(monkeypatch, caplog, precision, units, cost, told):
     monkeypatch.setattr(device, "has_bfloat16_units", lambda device: units)
+    monkeypatch.setattr(device, "bfloat16_cost", lambda device: cost)
     warn_of_slow_precision(precision, torch.device("cpu"))
-    assert ("precision=bfloat16 is slower than float32 here" in caplog.text) == told
+    said = [record.message for record in caplog.records]
+    assert said == told * [
+        "precision=bfloat16 is slower than float32 here: this processor has no units for it, a convolution and its "
+        "gradients take 18 times as long; use precision=float32"
+    ]
+
+
+def test_no_recipe_chooses_bfloat16():
+    files = [*CONFIGURATION.rglob("*.yaml")]
+    assert len(files) > 50
+    for file in files:
+        assert not re.search(r"^\s*(precision|(model\.)?gradient_dtype):\s*bfloat16\b", file.read_text(), re.M), file
 
 
 def test_unknown_words_are_refused_and_never_the_last_branch():
