@@ -9,7 +9,11 @@ depends on how many neurons fire. Initial weights are multiplied by gains that m
 (shares that are not zero after pooling, the output last: MNIST 19, 36, 17, 4 %, Fashion-MNIST 14, 9, 15, 3 %, simulated
 N-MNIST 4, 15, 6 %; CIFAR-10 as initialised); --as-initialised leaves the gains out. The shares in the benchmark are said.
 
+The first line names the processor, its vector units, what held torch to fewer, and the form that ours was compiled in. On a
+processor with AVX-512, the three variables of the second line give what one without has.
+
     RUNNER_OFFICIAL_TSSLBP=~/TSSL-BP python scripts/bench/tsslbp.py --networks mnist fashion --rounds 20
+    RUNNER_SPIKING=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python scripts/bench/tsslbp.py
 """
 
 import argparse
@@ -61,8 +65,10 @@ def main() -> None:
     import tsslbp_peers
     import tsslbp_variants
 
+    from runner.spiking.native.forms import form
+
     known = tsslbp_variants.BUILDERS | tsslbp_peers.BUILDERS
-    print(processor())
+    print(f"{processor()}; ours in the form {form()}")
     for name in options.networks:
         network = NETWORKS[name]
         network = network._replace(batch=options.batch or network.batch)

@@ -171,6 +171,14 @@ def test_unknown_words(wrong, message):
         network(**wrong)
 
 
+def test_a_form_of_the_neurons_that_is_not_there_is_refused_before_anything_is_read(monkeypatch):
+    monkeypatch.setenv("RUNNER_SPIKING", "avx1024")
+    with pytest.raises(
+        ConfigurationError, match="RUNNER_SPIKING=avx1024 is not allowed; use avx512 or avx2 or neon or torch"
+    ):
+        network()
+
+
 @pytest.mark.parametrize("name", ["tssl", "surrogate", "no_intra"])
 def test_its_neurons_have_the_rule_that_was_chosen(name):
     model = network(gradient=partial(GradientRule, name=name))

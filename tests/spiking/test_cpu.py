@@ -1,15 +1,13 @@
-import ctypes
+"""The compiled neuron in every form that this processor has units for, against the reference."""
+
 import itertools
-import logging
-import subprocess
-import sys
 
 import pytest
 import torch
 
-from runner.spiking import Layer, Neuron, cpu, native, reference
+from runner.spiking import Layer, Neuron, cpu, reference
 
-pytestmark = pytest.mark.skipif(native.library("tsslbp") is None, reason="no C++ compiler")
+pytestmark = pytest.mark.usefixtures("form")
 
 SHAPES = [(2, 3, 6, 4), (1, 5, 10, 8), (3, 17, 2, 2), (2, 7), (41,)]
 
@@ -134,41 +132,3 @@ def test_a_number_that_is_no_rule_is_not_taken_for_one(monkeypatch):
     current = torch.ones(2, 3)
     with pytest.raises(AssertionError, match=r"tsslbp\.cpp knows no rule 7"):
         cpu.backward(current, current, torch.tensor(True), Layer(neuron=Neuron(tau_m=5, tau_s=3)), None, False)
-
-
-def test_two_processes_build_at_once(tmp_path):
-    code = (
-        "import sys, pathlib; from runner.spiking import native; print(native.build(*map(pathlib.Path, sys.argv[1:])))"
-    )
-    source, folder = tmp_path / "one.cpp", tmp_path / "cache"
-    source.write_text('extern "C" int one() { return 1; }')
-    folder.mkdir()
-    command = [sys.executable, "-c", code, str(source), str(folder)]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    paths = {process.communicate()[0].strip() for process in processes}
-    assert len(paths) == 1
-    assert [str(path) for path in folder.iterdir()] == [*paths]
-    assert ctypes.CDLL(paths.pop()).one() == 1
-
-
-def test_without_a_compiler_plain_torch_is_used_and_said_once(monkeypatch, tmp_path, caplog):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("CXX", "missing")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    native.library.cache_clear()
-    try:
-        with caplog.at_level(logging.WARNING):
-            assert not cpu.available(torch.zeros(2, 3))
-            assert not cpu.available(torch.zeros(2, 3))
-        (record,) = caplog.records
-        assert "plain torch" in record.message
-        assert "no C++ compiler was found" in record.message
-    finally:
-        native.library.cache_clear()
-
-
-def test_a_compilers_complaint_is_passed_on(tmp_path):
-    source = tmp_path / "broken.cpp"
-    source.write_text("int main( {")
-    with pytest.raises(RuntimeError, match=r"broken\.cpp.*failed: .*error"):
-        native.build(source, tmp_path)

@@ -9,7 +9,7 @@ from tests.rounding import assert_products
 from runner.spiking import native, weights
 from runner.spiking.weights import spike_convolution, spike_linear
 
-pytestmark = pytest.mark.skipif(native.library("spikes") is None, reason="no C++ compiler")
+pytestmark = pytest.mark.usefixtures("form")
 
 
 @pytest.fixture(autouse=True)

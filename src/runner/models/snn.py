@@ -12,6 +12,7 @@ from runner.models import Heads
 from runner.models.snn_layers import Convolution, Linear, parse
 from runner.models.spiking import Spiking, SpikingStack, build
 from runner.spiking.dynamics import Neuron, Trace, over_time, trace
+from runner.spiking.native.forms import form
 from runner.spiking.rules import GradientRule
 from runner.spiking.words import Version, check
 
@@ -32,7 +33,7 @@ class SpikingNetwork(nn.Module):
     normally with deviation sqrt(2 / fan_in) ("published"), times `weight_scale`; fully connected layers are always drawn the
     second way, unscaled. `gradient_dtype` "bfloat16" sends gradients back through the weights in that type, nearly twice as
     fast where the processor has units for it and as fast as float32 elsewhere; all else stays as it is.
-    Raises `ConfigurationError` for a wrong `layers`, shape or T and for unknown words.
+    Raises `ConfigurationError` for a wrong `layers`, shape or T, for unknown words and for a wrong RUNNER_SPIKING.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class SpikingNetwork(nn.Module):
         input_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
+        form()  # what RUNNER_SPIKING asks for is refused before data are read
         check("model.version", version, Version)
         check("model.dropout_over", dropout_over, DropoutOver)
         check("model.init", version if init is None else init, Version)

@@ -1,4 +1,4 @@
-"""Compiled operations: C++ sources beside this file, each built once per machine into the user's cache folder."""
+"""Compiled operations: C++ sources beside this file, each built once per machine and form into the user's cache folder."""
 
 import ctypes
 import hashlib
@@ -14,27 +14,42 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner.spiking.native.forms import FLAGS, VARIABLE, Form, form
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 log = logging.getLogger(__name__)
 
 # No contraction: a fused multiply-add rounds once where the reference rounds twice, and a spike is a threshold.
-FLAGS = (
-    *("-std=c++17", "-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"),
+COMMON_FLAGS = (
+    *("-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"),
     *("-fopenmp", "-shared", "-fPIC"),
 )
 
 
-@cache
 def library(name: str) -> ctypes.CDLL | None:
-    """The compiled `name`.cpp, or None, said once in the log, where it cannot be compiled."""
+    """The compiled `name`.cpp in the form of `form`; None, said once in the log, where that is plain torch's."""
+    return _library(name, form())
+
+
+@cache
+def _library(name: str, wanted: Form) -> ctypes.CDLL | None:
+    if wanted == "torch":
+        _say_torch(os.environ.get(VARIABLE) is not None)
+        return None
     source = Path(__file__).with_name(f"{name}.cpp")
     try:
-        return ctypes.CDLL(str(build(source, _folder())))
+        return ctypes.CDLL(str(build(source, _folder(), FLAGS[wanted])))
     except (OSError, RuntimeError) as error:
         log.warning("%s runs in plain torch, several times slower, because it could not be compiled: %s", name, error)
         return None
+
+
+@cache
+def _say_torch(asked: bool) -> None:
+    reason = f"{VARIABLE}=torch" if asked else "this processor has neither AVX2 nor AVX-512 nor NEON"
+    log.warning("spiking layers run in plain torch, several times slower: %s", reason)
 
 
 def call(name: str, function: str, *arguments: "ctypes.Structure | Tensor | None") -> int:
@@ -50,8 +65,8 @@ def _argument(value: "ctypes.Structure | Tensor | None") -> Any:
     return ctypes.c_void_p(value.data_ptr())
 
 
-def build(source: Path, folder: Path) -> Path:
-    """Compile `source` into `folder` unless it is there; safe when several processes do so at once.
+def build(source: Path, folder: Path, units: tuple[str, ...]) -> Path:
+    """Compile `source` into `folder` for the vector `units` unless it is there; safe when several processes do so at once.
 
     Raises `RuntimeError` with the reason: no compiler ($CXX, c++, g++, clang++), or what it complained of; and
     `KeyboardInterrupt` where a signal that stops the run stopped it.
@@ -60,7 +75,7 @@ def build(source: Path, folder: Path) -> Path:
     if compiler is None:
         raise RuntimeError("no C++ compiler was found (CXX, c++, g++, clang++)")
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout
-    command = [compiler, *FLAGS, str(source), "-Wl,--as-needed", *map(str, _openmp())]
+    command = [compiler, *COMMON_FLAGS, *units, str(source), "-Wl,--as-needed", *map(str, _openmp())]
     sources = (file.read_text() for file in (source, *sorted(source.parent.glob("*.hpp"))))
     parts = (version, _processor(), " ".join(command), *sources)
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]

@@ -28,11 +28,8 @@ namespace {
 
 constexpr std::int64_t kChunk = 64;  // output channels worked on at once, so that their weights stay in a near cache
 constexpr std::int64_t kWide = 128;  // the same where kernels have one column, so that runs are long enough
-#ifdef __AVX512F__
-constexpr std::int64_t kGroup = 20;  // vectors summed in registers: a kernel row of five columns of a chunk
-#else
-constexpr std::int64_t kGroup = 4;
-#endif
+// Vectors summed in registers: with AVX-512 a kernel row of five columns of a chunk.
+constexpr std::int64_t kGroup = kRegisters == 32 ? 20 : 10;
 
 // A chunk of output channels: how many, and how long a kernel row is in the packed weights.
 struct Chunk {

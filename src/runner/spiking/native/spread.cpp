@@ -10,7 +10,8 @@
 
 namespace {
 
-constexpr std::int64_t kRows = 4, kVectors = 5;  // outputs one above the other, vectors of a run: sums in registers
+// Outputs one above the other, in whose order a value's errors are summed, and vectors of a run: all sums in registers.
+constexpr std::int64_t kRows = 4, kVectors = kRegisters == 32 ? 5 : 2;
 
 template <class Call, std::size_t... kIndex>
 inline void each(std::index_sequence<kIndex...>, const Call& call) {
