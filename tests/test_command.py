@@ -54,6 +54,11 @@ def test_a_run_writes_what_is_promised_and_a_second_start_says_so(tmp_path, runn
     assert "test/trained/segmentation/miou" in summary["metrics"]
     assert "validation split" in summary["selection"]
     assert "segmentation/miou" in done.stdout
+    log = (folder / "run.log").read_text()
+    assert done.stdout.strip() in log
+    assert all(line in log for line in done.stderr.splitlines())
+    assert "measuring\n" in done.stderr
+    assert "drawing\n" in done.stderr
     again = runner(*HARD, check=0)
     assert "already finished" in again.stderr
     assert "segmentation/miou" in again.stdout

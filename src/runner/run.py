@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def prepare(settings: Settings) -> torch.device:
 
 def train_and_report(settings: Settings, folder: RunFolder, device: torch.device, stop: Stop) -> float | None:
     """Train to the end, then write the summary and the figures; returns the main predictor's score."""
+    begun = time.monotonic()
     identity = {"configuration": digest(settings), "torch": str(torch.__version__)}
     checkpoints = Checkpoints(folder.checkpoints, identity)
     saved = checkpoints.load(device)
@@ -81,9 +83,10 @@ def train_and_report(settings: Settings, folder: RunFolder, device: torch.device
     if setup.weights is not None and saved is None:
         log.info("%s", weights_in_words(setup.weights.report()))
     session = Session(settings, folder, method, data, checkpoints, stop, saved)
+    before = time.monotonic() - begun
     with session.running():
         train(method, data, session, seed=settings.seed, start=session.start, autocast=session.autocast)
-    return finish(settings, folder, method, data, session, setup.weights)
+    return finish(settings, folder, method, data, session, setup.weights, before)
 
 
 def require_same_data(settings: Settings, folder: RunFolder) -> None:

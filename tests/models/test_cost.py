@@ -1,3 +1,6 @@
+from collections import Counter
+from itertools import count
+
 import pytest
 import torch
 from torch import nn
@@ -96,6 +99,24 @@ class Seen(nn.Module):
     def forward(self, inputs):
         self.shapes.append(tuple(inputs.shape))
         return inputs * self.weight
+
+
+@pytest.mark.parametrize(
+    ("taken", "keys", "passes"),
+    [
+        (0.01, {"seconds_batch1", "seconds_batch32"}, [6, 6]),  # all repeats
+        (0.03, {"seconds_batch1", "seconds_batch32"}, [6, 6]),
+        (0.3, {"seconds_batch1"}, [4]),  # 0.3 + 0.3 + 0.3 are under a second; a batch of 32 would take nine
+        (5.0, set(), [2]),
+    ],
+)
+def test_latency_is_measured_where_it_is_quick(monkeypatch, taken, keys, passes):
+    model, clock = Seen(), count(step=taken)
+    monkeypatch.setattr("runner.models.cost.time.perf_counter", lambda: next(clock))
+    found = costs(model, torch.zeros(1, 3))
+    assert {key for key in found if key.startswith("seconds")} == keys
+    seen = Counter(shape[0] for shape in model.shapes)
+    assert [seen[1] - 2, seen[32]][: len(passes)] == passes  # two of a sample count products and operations
 
 
 @pytest.mark.parametrize(("axis", "one", "many"), [(0, (1, 3, 4, 4), (32, 3, 4, 4)), (1, (6, 1, 2, 4), (6, 32, 2, 4))])

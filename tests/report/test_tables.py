@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 from tests.report.finished import finished, settings
 from tests.report.test_comparison import of, older
 
 from runner.method import Series
-from runner.report.tables import over_seeds, show
+from runner.report.tables import blocks, over_seeds, show
 from runner.report.words import listed, published, short
 from runner.rundir.folder import RunFolder
 
@@ -75,6 +76,29 @@ SUMMARY: dict[str, Any] = {
 )
 def test_published_figures_with_what_is_known_of_them(figures, expected):
     assert published(figures, "a") == expected
+
+
+@pytest.mark.parametrize(("columns", "table"), [(59, False), (60, True)])
+def test_narrow_terminals_get_blocks_in_place_of_tables(columns, table, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    printed = show(SUMMARY, Path("outputs/run"))
+    assert printed == capsys.readouterr().out
+    assert ("│" in printed) is table
+    assert ("label/top1\n  whole 58\n  half 57.5\n  published 61.86 ± 0.2\n" in printed) is not table
+
+
+def test_a_row_of_two_cells_is_one_line():
+    table = Table("", "snn", title="what a network costs")
+    table.add_row("parameters", "11,000")
+    assert list(blocks(table)) == ["what a network costs", "parameters: snn 11,000"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({}, "12 s of training; results"), ({"seconds_in_all": 31.6}, "12 s of training, 32 s in all; results")],
+)
+def test_the_time_of_all_is_said_beside_that_of_the_training(more, words, capsys):
+    assert words in show({**SUMMARY, **more}, Path("outputs/run"))
 
 
 def test_words():

@@ -2,6 +2,7 @@
 
 import time
 from copy import deepcopy
+from math import inf
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from runner.models import Heads
 from runner.models.spiking import Spiking
 
 BATCHES = (1, 32)  # samples of the passes that are timed
+BUDGET = 1.0  # seconds of the passes that are timed without being asked for, less one
 
 
 def costs(network: nn.Module, example: Tensor, *, axis: int = 0, latency: bool = True) -> dict[str, float]:
@@ -21,7 +23,8 @@ def costs(network: nn.Module, example: Tensor, *, axis: int = 0, latency: bool =
 
     `example` are the inputs of one sample, which lies along `axis` of them. `backbone_parameters` and `backbone_macs` leave
     out the network's `Heads`. `operations` are Knowledge Evolution's, where the network has layers that it counts. With
-    `latency`, `seconds_batch1` and `seconds_batch32` are those of a pass in evaluation mode.
+    `latency`, `seconds_batch1` and `seconds_batch32` are those of a pass in evaluation mode, where it takes no longer than
+    `BUDGET`.
     """
     example = example.to(next(network.parameters()).device)
     whole, in_heads = _macs(network, (example,))
@@ -34,7 +37,12 @@ def costs(network: nn.Module, example: Tensor, *, axis: int = 0, latency: bool =
     if counted := operations(network, example):
         found["operations"] = counted
     if latency:
-        found |= {f"seconds_batch{batch}": seconds(network, example, batch, axis) for batch in BATCHES}
+        one = seconds(network, example, 1, axis, budget=BUDGET)
+        quick = [batch for batch in BATCHES if batch * one <= BUDGET]
+        found |= {
+            f"seconds_batch{batch}": one if batch == 1 else seconds(network, example, batch, axis, budget=BUDGET)
+            for batch in quick
+        }
     return found
 
 
@@ -76,15 +84,17 @@ def _macs(model: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[int, int]:
 
 
 @torch.no_grad()
-def seconds(model: nn.Module, example: Tensor, batch: int, axis: int = 0, repeats: int = 5) -> float:
+def seconds(
+    model: nn.Module, example: Tensor, batch: int, axis: int = 0, repeats: int = 5, budget: float = inf
+) -> float:
     """Seconds of one forward pass on `batch` copies of `example`, one sample that lies along `axis` of it.
 
-    The least of `repeats` passes after a first.
+    The least of `repeats` passes after a first, or of as many as begin within `budget` seconds, at least one.
     """
     inputs = example.expand(*(batch if dim == axis else -1 for dim in range(example.dim()))).contiguous()
-    taken = []
+    taken: list[float] = []
     with evaluation(model):
-        for _ in range(repeats + 1):
+        while len(taken) < 2 or (len(taken) <= repeats and sum(taken) < budget):
             begun = time.perf_counter()
             model(inputs)
             if inputs.device.type == "cuda":

@@ -10,6 +10,7 @@ from runner.report.plots.predictions import predictions
 from runner.report.sections import SECTIONS
 from runner.rundir.folder import RunFolder
 from runner.rundir.record import read
+from runner.training.progress import patiently
 
 
 def draw(folder: RunFolder, summary: Mapping[str, Any], measured: Measured) -> list[str]:
@@ -31,7 +32,7 @@ def draw(folder: RunFolder, summary: Mapping[str, Any], measured: Measured) -> l
             caption=_whose(summary),
             events=seen.events,
         )
-    for section in SECTIONS:
+    for section in patiently("drawing", SECTIONS, len(SECTIONS)):
         if section.found(summary):
             section.draw(summary, measured, folder.figures)
     return sorted(path.name for path in folder.figures.glob("*.png"))

@@ -14,6 +14,7 @@ from runner.report import schema
 from runner.report.spikes import Observed, described, observe, still
 from runner.tasks import Task
 from runner.training.batches import Data
+from runner.training.progress import patiently
 
 SHOWN_IMAGES = 4
 
@@ -44,9 +45,10 @@ def networks(method: Method) -> dict[str, nn.Module]:
 
 
 def network_costs(networks: Mapping[str, nn.Module], data: Data) -> dict[str, dict[str, float]]:
-    """What every network costs; latency where there is another to compare it with."""
+    """What every network costs; latency where there is another to compare it with and it is quickly measured."""
     example, axis, several = data.example().to(data.device), data.sample_axis, len(networks) > 1
-    return {name: costs(network, example, axis=axis, latency=several) for name, network in networks.items()}
+    found = patiently("measuring what a network costs", networks.items(), len(networks))
+    return {name: costs(network, example, axis=axis, latency=several) for name, network in found}
 
 
 def observed(

@@ -195,6 +195,7 @@ class Summary(TypedDict):
     baseline: Baseline | None
     relative_performance: Relative | None
     seconds: float  # of training
+    seconds_in_all: float  # with reading the data, measuring and drawing, of the start that came to the end
     peak_memory_bytes: int
     device: str
     threads: int

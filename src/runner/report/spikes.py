@@ -18,6 +18,7 @@ from runner.models.spiking import Spiking, SumPool
 from runner.report import schema
 from runner.spiking.dynamics import Trace
 from runner.training.batches import Data
+from runner.training.progress import patiently
 
 log = logging.getLogger("runner")
 SAMPLES, BATCH, SHOWN = 1000, 50, 3
@@ -110,11 +111,12 @@ def observe(network: SpikingNetwork, data: Data, autocast: Autocast) -> Observed
     (task, *_) = data.dataset.tasks
     network.eval()
     found = Activity()
-    for batch in data.evaluation_batches("test", BATCH):
+    batches = -(-data.sizes()["test"] // BATCH)
+    for batch in patiently("measuring answers", data.evaluation_batches("test", BATCH), batches):
         with autocast():
             psc = network.psc(batch.inputs)[task]
         found.mark(psc, batch.targets[task])
-    for batch in data.spread("test", SAMPLES, BATCH):
+    for batch in patiently("measuring spikes", data.spread("test", SAMPLES, BATCH), min(batches, SAMPLES // BATCH)):
         with autocast():
             traces = network.trace(batch.inputs)
         found.count(batch.inputs, traces, batch.axis)

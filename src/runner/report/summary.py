@@ -3,8 +3,10 @@
 What the file holds is written down in `runner.report.schema`.
 """
 
+import logging
 import math
 import platform
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +17,7 @@ from runner.configuration.identity import digest
 from runner.configuration.settings import Settings
 from runner.device import autocast, peak_memory
 from runner.method import Method, StartingWeights, budget, main_predictor
-from runner.report import figures, schema
+from runner.report import schema
 from runner.report.baseline import found, given, relative
 from runner.report.comparison import beside, neighbours
 from runner.report.finished import Finished
@@ -26,8 +28,10 @@ from runner.rundir.folder import RunFolder
 from runner.tasks import Task
 from runner.tasks.record import definition
 from runner.training.batches import Data
+from runner.training.progress import SCREEN
 from runner.training.session import Session
 
+log = logging.getLogger("runner")
 SELECTION = {
     "validation": "best evaluation on a validation split drawn from the training samples",
     "test": "best evaluation on the test split, as the papers do",
@@ -42,9 +46,14 @@ def finish(
     data: Data,
     session: Session,
     weights: StartingWeights | None = None,
+    before: float = 0.0,
 ) -> float:
-    """Write summary.json and the figures, print the closing table, return the main predictor's score."""
-    peak = peak_memory(data.device)
+    """Write summary.json and the figures, print the closing table, return the main predictor's score.
+
+    `before` is how many seconds this start of the run took before the training.
+    """
+    begun, peak = time.monotonic(), peak_memory(data.device)
+    log.info("measuring")
     learned = _learned(method, session)
     main = main_predictor(method.stages())
     found = networks(method)
@@ -61,15 +70,20 @@ def finish(
         **({"spikes": spiking[0]} if spiking else {}),
         **learned,
         "seconds": round(session.seconds, 3),
+        "seconds_in_all": 0.0,  # until all is drawn
         "peak_memory_bytes": peak,
         "device": torch.cuda.get_device_name() if data.device.type == "cuda" else platform.processor() or "cpu",
         "threads": torch.get_num_threads(),
         "versions": {"runner": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
         "plugins": dict(settings.plugins),
     }
+    log.info("drawing")
+    from runner.report import figures  # imports matplotlib
+
     summary["figures"] = figures.draw(folder, summary, measured)
+    summary["seconds_in_all"] = round(before + session.seconds + time.monotonic() - begun, 3)
     folder.write_summary(summary)
-    show(folder.summary(), folder.path)
+    SCREEN.info("%s", show(folder.summary(), folder.path))
     return float(summary["score"])
 
 

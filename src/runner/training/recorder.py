@@ -33,6 +33,10 @@ class Recorder:
         """Show that a batch was looked at."""
         self._progress.step(step, stage.steps, {})
 
+    def measuring(self, predictor: str, split: str) -> None:
+        """Show that a predictor is being measured."""
+        self._progress.waiting(f"measuring {predictor} on the {split} split")
+
     def evaluation(self, found: Evaluation, steps: int) -> None:
         """Record an evaluation and show the first metric of every task."""
         fields: dict[str, Any] = {name: getattr(found, name) for name in ("predictor", "score", "metrics", "batches")}

@@ -153,6 +153,11 @@ class Session:
     def _measured(self, predictor: str, stage: str, step: int, limit: int | None) -> Evaluation:
         metrics: dict[str, Metrics] = {}
         for split in ["validation", "test"] if self.data.selection_split == "validation" else ["test"]:
+
+            def check(split: str = split) -> None:
+                self.stop.check()
+                self.recorder.measuring(predictor, split)
+
             metrics[split] = evaluate(
                 self.method,
                 predictor,
@@ -162,7 +167,7 @@ class Session:
                 limit=limit,
                 position=f"stage {stage}, step {step}",
                 autocast=self.autocast,
-                check=self.stop.check,
+                check=check,
             )
             require_finite(metrics[split], f"stage {stage}, step {step}, predictor {predictor}, split {split}")
         return Evaluation(predictor, stage, step, metrics, limit)

@@ -82,6 +82,7 @@ def build(source: Path, folder: Path, units: tuple[str, ...]) -> Path:
     target = folder / f"{source.stem}-{digest}.so"
     if target.exists():
         return target
+    log.info("compiling %s (once)", source.name)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         made = Path(scratch) / target.name
         result = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True)
