@@ -16,6 +16,7 @@ FLOORS = [  # from the ground up; a room imports from its own floor's rooms only
     {"models", "datasets"},
     {"interop", "training", "methods"},
     {"report"},
+    {"compare"},
     {"run", "export", "sweep", "data"},
     {"predict"},
     {"__main__"},

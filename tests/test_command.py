@@ -145,7 +145,7 @@ def test_a_failing_job_does_not_stop_a_sweep_and_again_does_only_what_is_missing
     sweep = ("-m", *HARD, "seed=0,1", "dataset.train=3,24")
     done = runner(*sweep, check=10)
     assert "4 jobs, 2 not finished" in done.stdout
-    assert "test split, mean ± std over seeds" in done.stdout
+    assert "test split, mean ± standard deviation over seeds" in done.stdout
     failed = [path for path in (tmp_path / "outputs").iterdir() if path.is_dir() and not _finished(path)]
     assert len(failed) == 2
     for folder in failed:

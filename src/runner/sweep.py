@@ -17,7 +17,6 @@ from omegaconf import DictConfig
 
 from runner.configuration.check import checked
 from runner.errors import ConfigurationError
-from runner.rundir.folder import RunFolder
 
 log = logging.getLogger("runner")
 _failures = 0
@@ -90,11 +89,10 @@ def close() -> None:
 
 def _show(outcomes: dict[int, dict[str, Any]]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    from runner.report.baseline import all_filled_in
+    from runner.compare.closing import Job, show_jobs, show_runs
+    from runner.compare.runs import looked_at
     from runner.report.finished import Finished
-    from runner.report.tables import over_seeds
 
     console = Console(markup=False)  # overrides hold lists in brackets
     jobs = [entry for _, entry in sorted(outcomes.items())]
@@ -106,24 +104,19 @@ def _show(outcomes: dict[int, dict[str, Any]]) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    table = Table()
-    for column in ("job", "overrides", "outcome", "folder"):
-        table.add_column(column, overflow="fold")
-    runs: dict[Finished, str] = {}  # -> its configuration without the seed
+    rows: list[Job] = []
+    runs: list[Finished] = []
     first = {entry["folder"]: entry["job"] for entry in reversed(jobs)}
     for entry in jobs:
         own = [override for override in entry["overrides"] if override not in common]
         again = first[entry["folder"]] != entry["job"] and entry["outcome"] == "finished"
         outcome = f"the same run as job {first[entry['folder']]}" if again else entry["outcome"]
-        table.add_row(str(entry["job"]), "\n".join(own), _one_line(outcome), Path(entry["folder"]).name)
-        if entry["outcome"] == "finished" and not again:
-            seedless = "\n".join(override for override in own if not override.startswith("seed="))
-            folder = RunFolder(Path(entry["folder"]))
-            runs[Finished(folder, folder.summary())] = seedless
-    console.print(table)
-    summaries = all_filled_in(runs)  # those of jobs that ended before what they are compared with, too
+        rows.append(Job(entry["job"], own, _one_line(outcome), Path(entry["folder"]).name))
+        run = looked_at(Path(entry["folder"])) if entry["outcome"] == "finished" and not again else None
+        runs += [run] if isinstance(run, Finished) else []
+    show_jobs(rows, console)
     if len(runs) > 1:
-        console.print(over_seeds(list(zip(runs.values(), summaries, strict=True))))
+        show_runs(runs, runs[0].folder.path.parent)
 
 
 def _one_line(outcome: str) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.report.finished import finished, settings
+from tests.asked import settings
+from tests.report.finished import finished
 
 from runner.errors import ConfigurationError
 from runner.method import Series

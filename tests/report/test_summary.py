@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.asked import settings
 from tests.report.conforms import misfits
-from tests.report.finished import Images, Net, finished, rising, settings
+from tests.report.finished import Images, Net, finished, rising
 
 import runner.report
 from runner.configuration import files

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 from rich.table import Table
-from tests.report.finished import finished, settings
+from tests.asked import settings
+from tests.report.finished import finished
 from tests.report.test_comparison import of, older
 
 from runner.method import Series
-from runner.report.tables import blocks, over_seeds, show
+from runner.report.tables import blocks, show
 from runner.report.words import listed, published, short
 from runner.rundir.folder import RunFolder
 
@@ -272,7 +272,6 @@ def test_a_folder_of_an_older_version_is_shown_with_what_is_there(tmp_path, caps
         text = capsys.readouterr().out
         assert "published" in text
         assert "trained on" not in text
-    assert over_seeds([("a", summary), ("b", summary)]).row_count == 6
 
 
 def test_draws_of_an_older_version_have_their_mean_and_deviation(capsys, monkeypatch):
@@ -286,31 +285,3 @@ def test_showing_again_needs_neither_torch_nor_matplotlib():
     code = "import sys, runner.report.tables; print([name for name in ('torch', 'matplotlib') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-
-
-BESIDE = ("parameters", "trained on samples")
-
-
-def test_a_sweep_ends_with_means_over_seeds(capsys):
-    def run(top1):
-        relative = {"run": "alone", "predictors": {"whole": {"tasks": {"label": top1 / 5}, "mean": top1 / 10}}}
-        metrics = {"test/whole/label/top1": top1, "test/half/label/top1": top1 - 1}
-        costs = {"whole": {"parameters": 11000}}
-        return {**SUMMARY, "metrics": metrics, "costs": costs, "relative_performance": relative}
-
-    other = {**SUMMARY, "published": None, "chosen": {"trained": {}}, "metrics": {"test/trained/label/top1": 50.0}}
-    other["budget"] = {"samples": 300_000}
-    Console(width=160).print(over_seeds([("a=1", run(58.0)), ("a=2", other), ("a=1", run(61.0))]))
-    rows = [[cell.strip() for cell in line.strip("│┃").split("│")] for line in capsys.readouterr().out.splitlines()]
-    whole = ["a=1", "whole", "2", "59.5 ± 2.1", "61.86 ± 0.2", "5.95 ± 0.21", "11.9 ± 0.42", "11,000", "60,000"]
-    assert whole in rows  # sqrt(2 * 1.5 ** 2 / 1) = 2.12
-    assert ["", "half", "2", "58.5 ± 2.1", "61.86 ± 0.2", "", "", "", "60,000"] in rows
-    assert ["a=2", "trained", "1", "50", "", "", "", "", "300,000"] in rows
-    titles = [str(column.header) for column in over_seeds([("a=1", run(58.0))]).columns]
-    assert titles[3:] == [*("label/top1", "label/top1, published"), *("Δ_T (%)", "Δ label (%)"), *BESIDE]
-
-
-def test_what_no_run_of_a_sweep_knows_has_no_column():
-    old = {key: value for key, value in SUMMARY.items() if key != "budget"}
-    titles = [str(column.header) for column in over_seeds([("a=1", old), ("a=2", old)]).columns]
-    assert titles == ["", "network", "seeds", "label/top1", "label/top1, published"]

@@ -190,7 +190,9 @@ def filled_in(
 
 def all_filled_in(runs: Iterable[Finished]) -> list[Mapping[str, Any]]:
     """The summaries of several runs, each `filled_in`; what lies in a folder is read once."""
-    read = cache(finished_in)
+    runs = list(runs)
+    known = {run.folder.path: run for run in runs}
+    read = cache(lambda parent: finished_in(parent, known))
 
     def others(own: Finished) -> list[Finished]:
         return [run for run in read(own.folder.path.parent) if run.folder.path != own.folder.path]

@@ -68,12 +68,12 @@ def budgets_differ(summary: Mapping[str, Any], samples: int) -> str:
 
 def differences(other: Flat, own: Flat, parts: Iterable[str]) -> list[str]:
     """Settings among `parts` (groups with all that is in them, or single keys) that two runs have not in common."""
-    keys = [
-        key
-        for key in {**own, **other}
-        if any(key == part or key.startswith((f"{part}.", f"{part}/")) for part in parts)
-    ]
-    return [key for key in keys if _text(other, key) != _text(own, key)]
+    unlike = [key for key in {**own, **other} if _unlike(own.get(key), other.get(key))]
+    return [key for key in unlike if any(key == part or key.startswith((f"{part}.", f"{part}/")) for part in parts)]
+
+
+def _unlike(one: Any, other: Any) -> bool:
+    return type(one) is not type(other) or one != other
 
 
 def _text(settings: Flat, key: str) -> str:

@@ -1,7 +1,6 @@
-"""What is printed at the end: a run's metrics and its sections, a sweep's means over seeds, published figures beside."""
+"""What is printed at a run's end: its metrics, published figures beside them, and its sections."""
 
-import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from runner.report.sections import SECTIONS
-from runner.report.words import first_metrics, moments, number, published, published_figures, spread, task_metrics
+from runner.report.words import moments, number, published, published_figures, spread, task_metrics
 
 Summary = Mapping[str, Any]
 NARROW = 60  # characters of a terminal that holds no table
@@ -71,62 +70,3 @@ def _metrics_table(summary: Summary) -> Table:
             ]
         table.add_row(key, *cells, *([published(figures, key)] if figures else []))
     return table
-
-
-def over_seeds(runs: Sequence[tuple[str, Summary]]) -> Table:
-    """The first test metric of every task, mean and deviation over the runs that only their seed sets apart.
-
-    Beside them what a comparison needs: relative performance, the network's parameters, the samples it was trained on; as
-    far as they are known. `runs` are pairs of a configuration without its seed, in words, and a finished run's summary.
-    """
-    groups: dict[tuple[str, str], list[Summary]] = {}
-    for configuration, summary in runs:
-        for predictor in summary["chosen"]:
-            groups.setdefault((configuration, predictor), []).append(summary)
-    keys = list(
-        dict.fromkeys(f"{task}/{metric}" for _, summary in runs for task, metric in first_metrics(summary).items())
-    )
-    known = {key for key in keys for _, summary in runs if key in published_figures(summary)}
-    rows = {group: _beside(group[1], summaries) for group, summaries in groups.items()}
-    beside = dict.fromkeys(title for row in rows.values() for title, cell in row.items() if cell)
-    table = Table(title="test split, mean ± std over seeds", title_justify="left")
-    table.add_column(overflow="fold")
-    for title in ("network", "seeds", *_with_published(keys, known), *beside):
-        table.add_column(title, justify="left" if title == "network" else "right")
-    previous = None
-    for (configuration, predictor), summaries in groups.items():
-        cells = []
-        for key in keys:
-            cells.append(_mean([found["metrics"].get(f"test/{predictor}/{key}") for found in summaries]))
-            if key in known:
-                cells.append(published(published_figures(summaries[0]), key))
-        cells += [rows[configuration, predictor].get(title, "") for title in beside]
-        table.add_row(configuration if configuration != previous else "", predictor, str(len(summaries)), *cells)
-        previous = configuration
-    return table
-
-
-def _with_published(keys: Sequence[str], known: set[str]) -> list[str]:
-    return [title for key in keys for title in [key, *([f"{key}, published"] if key in known else [])]]
-
-
-def _beside(predictor: str, summaries: Sequence[Summary]) -> dict[str, str]:
-    """Title -> what else is known of a row; empty where nothing is."""
-    relative = [summary.get("relative_performance") or {} for summary in summaries]
-    gains = [found.get("predictors", {}).get(predictor, {}) for found in relative]
-    tasks = dict.fromkeys(task for found in gains for task in found.get("tasks", {}))
-    parameters = {summary.get("costs", {}).get(predictor, {}).get("parameters") for summary in summaries} - {None}
-    samples = {summary.get("budget", {}).get("samples") for summary in summaries} - {None}
-    return {
-        "Δ_T (%)": _mean([found.get("mean") for found in gains]),
-        **{f"Δ {task} (%)": _mean([found.get("tasks", {}).get(task) for found in gains]) for task in tasks},
-        "parameters": " or ".join(f"{value:,}" for value in sorted(parameters)),
-        "trained on samples": " or ".join(f"{value:,}" for value in sorted(samples)),
-    }
-
-
-def _mean(values: Sequence[float | None]) -> str:
-    found = [value for value in values if value is not None]
-    return (
-        spread(statistics.fmean(found), statistics.stdev(found)) if len(found) > 1 else number(next(iter(found), None))
-    )

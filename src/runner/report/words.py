@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+_LARGE = 99.5  # from here on two digits would be written with a power of ten
+
 
 def number(value: float | None) -> str:
     """Four digits; nothing where there is no value."""
@@ -16,7 +18,9 @@ def short(value: float) -> str:
 
 def spread(mean: float | None, deviation: float | None) -> str:
     """A mean with its deviation."""
-    return number(mean) if mean is None or deviation is None else f"{mean:.4g} ± {deviation:.2g}"
+    if mean is None or deviation is None:
+        return number(mean)
+    return f"{mean:.4g} ± {deviation:.0f}" if deviation >= _LARGE else f"{mean:.4g} ± {deviation:.2g}"
 
 
 def published(figures: Mapping[str, float], key: str) -> str:

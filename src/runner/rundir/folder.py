@@ -21,6 +21,11 @@ except ImportError:  # PyYAML was built without libyaml
     from yaml import SafeLoader  # type: ignore[assignment]
 
 
+def plain(text: str) -> Any:
+    """The plain values that a text in YAML stands for."""
+    return yaml.load(text, Loader=SafeLoader)
+
+
 class RunFolder:
     """Paths and status of a run; imports nothing heavy."""
 
@@ -61,7 +66,8 @@ class RunFolder:
 
     def configuration(self) -> dict[str, Any]:
         """The settings that a start wrote, plain values."""
-        return yaml.load(self.config.read_text(), Loader=SafeLoader)
+        found: dict[str, Any] = plain(self.config.read_text())
+        return found
 
     def elsewhere(self, config: dict[str, Any]) -> bool:
         """Whether the data that an earlier start read lay under another name than this configuration gives."""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from runner.report.plots import curves
-from runner.report.plots.metrics import _in_rows, _Point, metrics, pieces
+from runner.report.plots.metrics import Point, _in_rows, metrics, pieces
 
 DIRECTIONS = {
     "segmentation": {"miou": True, "pixel_accuracy": True},
@@ -119,7 +119,7 @@ def test_a_single_loss_is_drawn_once():
 
 def test_lines_join_single_evaluations_and_those_of_one_stage():
     names = ["search0", "search1", "retrain0", "retrain0", "retrain1", "retrain1", "last"]
-    points = [_Point(name, x, float(x)) for x, name in enumerate(names)]
+    points = [Point(name, x, float(x)) for x, name in enumerate(names)]
     assert [[point.x for point in piece] for piece in pieces(points)] == [[0, 1], [2, 3], [4, 5], [6]]
 
 

@@ -20,7 +20,9 @@ _Key = tuple[str, str]  # task, metric
 _IN_A_ROW = 5  # panels
 
 
-class _Point(NamedTuple):
+class Point(NamedTuple):
+    """A value at the step `x` of the run."""
+
     stage: str
     x: int
     value: float
@@ -74,16 +76,16 @@ def _rows(keys: Sequence[_Key]) -> list[list[_Key]]:
     return [list(keys[start : start + columns]) for start in range(0, len(keys), columns)]
 
 
-def _by_metric(evaluations: Events, starts: Mapping[str, int]) -> dict[_Key, dict[tuple[str, str], list[_Point]]]:
+def _by_metric(evaluations: Events, starts: Mapping[str, int]) -> dict[_Key, dict[tuple[str, str], list[Point]]]:
     """(task, metric) -> (predictor, split) -> points in order."""
-    found: dict[_Key, dict[tuple[str, str], list[_Point]]] = {}
+    found: dict[_Key, dict[tuple[str, str], list[Point]]] = {}
     for event in evaluations:
         stage, x = event["stage"], starts[event["stage"]] + event["step"]
         for split, tasks in event["metrics"].items():
             for task, values in tasks.items():
                 for name, value in values.items():
                     lines = found.setdefault((task, name), {})
-                    lines.setdefault((event["predictor"], split), []).append(_Point(stage, x, value))
+                    lines.setdefault((event["predictor"], split), []).append(Point(stage, x, value))
     return found
 
 
@@ -97,7 +99,7 @@ def _of_split(number: int, shade: str) -> dict[str, Any]:
     return {"linewidth": 0.7 if number else 1.4, "markerfacecolor": "white" if number else shade}
 
 
-def _evaluated(axes: Axes, points: Sequence[_Point], better: bool | None, style: Mapping[str, Any]) -> None:
+def _evaluated(axes: Axes, points: Sequence[Point], better: bool | None, style: Mapping[str, Any]) -> None:
     marker = "o" if len(points) <= _MARKED_UP_TO else ""
     for piece in pieces(points):
         xs, values = [point.x for point in piece], [point.value for point in piece]
@@ -108,9 +110,9 @@ def _evaluated(axes: Axes, points: Sequence[_Point], better: bool | None, style:
         axes.plot(best.x, best.value, **_RING, markeredgecolor=style["color"], clip_on=False)
 
 
-def pieces(points: Sequence[_Point]) -> list[list[_Point]]:
+def pieces(points: Sequence[Point]) -> list[list[Point]]:
     """What is joined by a line: the points of a stage, and neighbouring stages of one point each."""
-    found: list[list[_Point]] = []
+    found: list[list[Point]] = []
     for _, members in groupby(points, key=lambda point: point.stage):
         inside = list(members)
         if len(inside) == 1 and found and len({point.stage for point in found[-1]}) == len(found[-1]):
