@@ -75,7 +75,8 @@ def _job(config: DictConfig, folder: RunFolder) -> float | None:
 
             show(filled_in(Finished(folder, folder.summary()), settings.baseline_run), folder.path)
             return folder.score()
-        from runner.run import run  # imports torch
+        log.info("%s", folder.path)
+        from runner.run import run  # imports torch, which takes its time
 
         return run(settings, folder, stop)
 

@@ -41,7 +41,6 @@ def run(settings: Settings, folder: RunFolder, stop: Stop) -> float | None:
         leftover.unlink()
     write_atomically(folder.config, yaml.safe_dump(settings.recorded(), sort_keys=False).encode())
     folder.write_summary({"status": "running", "digest": digest(settings)})
-    log.info("%s", folder.path)
     warn_of_slow_precision(settings.precision, device)
     try:
         require_comparable(settings.baseline_run, folder)  # a wrong baseline_run is said before the training, not after

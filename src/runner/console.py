@@ -1,0 +1,18 @@
+"""Where lines of the log go on a screen that may have a live view."""
+
+import logging
+import sys
+from typing import TextIO
+
+
+class ConsoleHandler(logging.Handler):
+    """Writes to what stderr is at the moment of a line: a live view takes its place, and puts lines above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        try:
+            stream: TextIO = sys.stderr
+            stream.write(f"{self.format(record)}\n")
+            stream.flush()
+        except Exception:  # as every handler of the library does: a line that cannot be written stops nothing
+            self.handleError(record)
