@@ -14,7 +14,7 @@ LINE = 0.15  # inches, height of a line of small text
 CHARACTERS = 24  # of small text in the width of an image
 SCALE = 0.52  # inches, height of a colour scale with its label
 _GAP = 0.07  # inches
-_SWATCH, _CHARACTER, _SWATCH_ROW = 0.45, 0.065, 0.165  # inches
+_SWATCH, _CHARACTER, _SWATCH_ROW = 0.45, 0.065, 0.14  # inches
 
 
 @dataclass(frozen=True, kw_only=True)
