@@ -10,7 +10,7 @@ FLOORS = [  # from the ground up; a room imports from its own floor's rooms only
     {"errors"},
     {"seeds", "device", "configuration", "console", "preparation"},
     {"layers", "rundir"},
-    {"tasks"},
+    {"tasks", "trackers"},
     {"method"},
     {"spiking", "evolution", "policies"},
     {"models", "datasets"},

@@ -19,7 +19,7 @@ def folder(tmp_path_factory):
     """A folder with the files of README's section on extending."""
     place = tmp_path_factory.mktemp("own")
     found = FILE.findall(README)
-    assert len(found) == 6
+    assert len(found) == 8
     for name, content in found:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(content)
@@ -45,7 +45,7 @@ def commands():
 
 def test_a_method_a_model_and_a_dataset_of_ones_own(folder):
     (command,) = commands()
-    small = ("method.epochs=3", "method.learning_rate=0.05", "threads=1", "hydra.run.dir=run")
+    small = ("method.epochs=3", "method.learning_rate=0.05", "threads=1", "hydra.run.dir=run", "tracker=lines")
     done = call(folder, *command, *small)
     assert done.returncode == 0, done.stderr
     summary = json.loads((folder / "run" / "summary.json").read_text())
@@ -53,6 +53,11 @@ def test_a_method_a_model_and_a_dataset_of_ones_own(folder):
     assert [point["stage"] for point in summary["series"]["points"]] == ["level00", "level01", "level02"]
     assert summary["metrics"]["test/ticket/direction/top1"] > 90
     assert summary["plugins"] == {"my_package": "1.2"}
+    lines = [line.split() for line in (folder / "run" / "lines.txt").read_text().splitlines()]
+    best = summary["metrics"]["test/ticket/direction/top1"]
+    assert best in [float(value) for _, name, value in lines if name == "test/ticket/direction/top1"]
+    steps = [int(step) for step, _, _ in lines]
+    assert steps == sorted(steps)
     assert "already finished" in call(folder, *command, *small).stderr
 
 

@@ -38,7 +38,7 @@ CASES = [
     ("ckpt_path=last.pt", "a run resumes by itself"),
     ("trainer.resume_from_checkpoint=x", "a run resumes by itself"),
     ("output_dir=x", "hydra.run.dir=PATH is a run's folder, hydra.sweep.dir=PATH that of a sweep's runs"),
-    ("logger=wandb", "metrics.jsonl"),
+    ("logger=wandb", "did you mean 'tracker'?"),
     ("local_rank=0", "it uses one device"),
     ("quux=1", "unknown key 'quux'; see --help"),
 ]

@@ -19,7 +19,7 @@ GROUPS = set(files.GROUPS)
 def test_its_fields_are_the_keys_of_config_yaml_and_the_groups():
     top = yaml.safe_load((files.folder() / "config.yaml").read_text())["_rules_"]
     fields = {field.name for field in dataclasses.fields(Settings)}
-    assert fields == set(top) | GROUPS | {"choices", "given", "neutral", "sha256"}
+    assert fields == set(top) | GROUPS | {"choices", "tracker", "given", "neutral", "sha256"}
 
 
 def test_it_is_frozen_and_needs_nothing_heavy():

@@ -26,7 +26,7 @@ class Command:
     def options(self) -> list[str]:
         """The groups that options were chosen from, `method` also for a choice inside it."""
         keys = [override.partition("=")[0].partition("/")[0] for override in self.overrides]
-        return [group for group in (*files.GROUPS, "experiment") if group in keys]
+        return [group for group in files.CHOSEN if group in keys]
 
 
 def read(arguments: Sequence[str]) -> Command:
@@ -57,7 +57,7 @@ def read(arguments: Sequence[str]) -> Command:
 def _over_options(text: str) -> bool:
     """Whether an override stands for several options of a group."""
     key, _, value = text.partition("=")
-    return key in (*files.GROUPS, "experiment") and any(letter in value for letter in _SEVERAL)
+    return key in files.CHOSEN and any(letter in value for letter in _SEVERAL)
 
 
 def _require_own_folder(typed: Sequence[str], multirun: bool) -> None:

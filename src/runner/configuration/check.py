@@ -1,6 +1,7 @@
 """Reject what cannot run before anything heavy is imported: unknown keys, values out of range, impossible combinations."""
 
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def checked(config: DictConfig, hydra: HydraConf) -> Settings:
         files.require("experiment", chosen["experiment"])
     choices = {group: name for group, name in chosen.items() if group.partition("/")[0] in files.GROUPS}
     check = NodeCheck(choices, str(hydra.runtime.cwd))
-    check.node(root, "", files.GROUPS)
+    check.node(root, "", (*files.GROUPS, files.TRACKER))
     plugins.require_found(root["plugins"])
     for group in files.GROUPS:
         if group in choices:
@@ -37,6 +38,7 @@ def checked(config: DictConfig, hydra: HydraConf) -> Settings:
         if group not in choices or not isinstance(root.get(group), dict):
             raise ConfigurationError(f"{group} is missing; choose {group}={'|'.join(files.options(group))}")
         _check_option(group, root[group], root["plugins"], check)
+    _check_tracker(root, chosen, check)
     root["choices"] = choices
     combinations.require_fitting(root)
     combinations.choose_tasks(root)
@@ -53,6 +55,25 @@ def _given(overrides: Iterable[str], method: Mapping[str, Any]) -> tuple[str, ..
     """The method's keys that the command line sets to whole numbers."""
     typed = {override.partition("=")[0].lstrip("+") for override in overrides}
     return tuple(sorted(key for key, value in method.items() if f"method.{key}" in typed and type(value) is int))
+
+
+def _check_tracker(root: dict[str, Any], chosen: Mapping[str, str], check: NodeCheck) -> None:
+    """The option of `tracker`, if there is one, with the package that it needs."""
+    node, name = root.get(files.TRACKER), chosen.get(files.TRACKER)
+    if node is None:
+        return
+    options = "|".join(files.options(files.TRACKER))
+    if name is None or not isinstance(node, dict):
+        raise ConfigurationError(f"tracker={show(node)} is not allowed; choose tracker={options}")
+    files.require(files.TRACKER, name)
+    with_tracker = NodeCheck({**check.choices, files.TRACKER: name}, check.start)
+    _check_option(files.TRACKER, node, root["plugins"], with_tracker)
+    needed = node.get("_needs_")
+    if needed and find_spec(needed) is None:
+        extra = f'"runner[{name}]"' if str(node["_target_"]).startswith("runner.") else needed
+        raise ConfigurationError(
+            f"tracker={name} needs the package {needed}, which is not installed; pip install {extra}"
+        )
 
 
 def _check_option(group: str, node: dict[str, Any], named: list[str], check: NodeCheck) -> None:

@@ -28,7 +28,7 @@ def _searching(overrides: Sequence[str]) -> list[str]:
 
 def choices(words: Iterable[str]) -> dict[str, str]:
     """The options that the arguments choose, `{"method": "ke", ...}`, or none where they cannot be composed."""
-    groups = (*files.GROUPS, "experiment")
+    groups = files.CHOSEN
     own = [word for word in words if word.partition("=")[0].lstrip("+") in groups]
     try:
         chosen = composed([spelled(word, multirun=False) for word in own]).hydra.runtime.choices

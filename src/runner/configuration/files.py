@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from runner.configuration.reading import FaultError, find, load, overridden, read, require_complete
 from runner.configuration.settings import GROUPS as GROUPS
+from runner.configuration.settings import TRACKER as TRACKER
 from runner.errors import ConfigurationError
 
+CHOSEN = (*GROUPS, TRACKER, "experiment")  # the groups that one chooses from
 _others: tuple[Path, ...] = ()  # folders of other people's options, like that of --config-dir
 
 

@@ -29,7 +29,7 @@ def keys_of(choices: Mapping[str, str]) -> list[str]:
     nested = [
         f"{group.replace('/', '.')}.{key}" for group, content in own.items() for key in content.get("_rules_", {})
     ]
-    return [*_top(), *_choices(dict.fromkeys([*files.GROUPS, *own])), *nested]
+    return [*_top(), *_choices(dict.fromkeys([*files.GROUPS, *own, files.TRACKER])), *nested]
 
 
 def owners(key: str) -> list[str]:
@@ -112,4 +112,5 @@ def _choices(groups: Iterable[str]) -> list[str]:
 
 
 def _groups() -> list[str]:
-    return [*files.GROUPS, *(f"{group}/{part}" for group in files.GROUPS for part in files.parts(group))]
+    inside = [f"{group}/{part}" for group in files.GROUPS for part in files.parts(group)]
+    return [*files.GROUPS, *inside, files.TRACKER]

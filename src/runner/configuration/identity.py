@@ -22,6 +22,7 @@ NOT_IDENTITY = (
     "baseline_run",
     "published",
     "checkpoint_minutes",
+    "tracker",
     "neutral",
 )
 

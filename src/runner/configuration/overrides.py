@@ -36,6 +36,8 @@ def spelled(text: str, multirun: bool, swept: bool = False) -> str:
         raise ConfigurationError(f"cannot read '{text}': {left or 'nothing'} is no key; write key=value, see --help")
     key = found[2]
     group = _group(key, value)
+    if group == files.TRACKER and value == "null":
+        return f"~{group}"  # Hydra's way to choose none
     if group is not None:
         return _choice(group, value, multirun, swept)
     if paths.names_path(key):
@@ -51,7 +53,7 @@ def _group(key: str, value: str) -> str | None:
     group, _, part = key.replace("/", ".").partition(".")
     if value.startswith("{"):
         return None
-    if key in (*files.GROUPS, "experiment"):
+    if key in files.CHOSEN:
         return key
     return f"{group}/{part}" if part in files.parts(group) else None
 

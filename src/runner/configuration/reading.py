@@ -14,6 +14,7 @@ PARTS = "_parts_"  # in what is read here: the choices inside an option, part ->
 SHAPES: dict[str, tuple[type, ...]] = {  # what a file may say beside its keys
     "_target_": (str,),
     "_about_": (str,),
+    "_needs_": (str,),
     "_rules_": (dict,),
     "_provides_": (list,),
     "_requires_": (list, dict),

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from runner.errors import DataError
 
 GROUPS = ("method", "dataset", "model")
+TRACKER = "tracker"  # a group of which a run may have no option, and of which nothing depends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ class Settings:
     ] = ()  # the method's keys that were given a whole number on the command line; none where scale is 1
     plugins: dict[str, str] = field(default_factory=dict)  # other people's packages that are used -> version
     neutral: dict[str, Any] = field(default_factory=dict)  # key of this class -> value at which it changes nothing
+    tracker: dict[str, Any] | None = None  # the values of the chosen option, as those of the groups
     sha256: dict[str, str] = field(
         default_factory=dict
     )  # setting that names a file, "model.weights" -> SHA-256 of the file
@@ -47,6 +49,7 @@ class Settings:
     def recorded(self) -> dict[str, Any]:
         """Plain values for config.yaml, from which `from_recorded` makes the same settings and the same identity."""
         groups = {group: _recorded(getattr(self, group)) for group in GROUPS}
+        groups |= {TRACKER: _recorded(self.tracker)} if self.tracker is not None else {}
         return {**dataclasses.asdict(self), "given": list(self.given), **groups}
 
     @classmethod

@@ -30,7 +30,7 @@ def text() -> str:
         lines += _group(group, f"{group}=")
         for part in files.parts(group):
             lines += _group(f"{group}/{part}", f"{group}.{part}=")
-    lines += [*_group("experiment", "experiment="), "keys of every run"]
+    lines += [*_group("tracker", "tracker="), *_group("experiment", "experiment="), "keys of every run"]
     return USAGE + "\n".join([*lines, *_keys("", "config", files.top())])
 
 
@@ -54,7 +54,9 @@ def of_options(config: DictConfig, named: Sequence[str]) -> str:
     """
     choices: Mapping[str, str] = config.hydra.runtime.choices
     lines: list[str] = []
-    for group in files.GROUPS if "experiment" in named else [group for group in files.GROUPS if group in named]:
+    tracked = [files.TRACKER] if choices.get(files.TRACKER) and files.TRACKER in named else []
+    shown = files.GROUPS if "experiment" in named else [group for group in files.GROUPS if group in named]
+    for group in [*shown, *tracked]:
         node: Any = OmegaConf.to_container(config[group], resolve=True)
         lines += [*_option(group, choices[group], node)]
         for part in [each.partition("/")[2] for each in choices if each.startswith(f"{group}/")]:

@@ -105,6 +105,7 @@ def _word(word: str, before: str, following: Sequence[str]) -> str:
 
 def _options(word: str) -> list[str]:
     """The options of that name, as one types them; recipes also by the parts of their names."""
-    groups = [*files.GROUPS, *(f"{group}/{part}" for group in files.GROUPS for part in files.parts(group))]
+    inside = [f"{group}/{part}" for group in files.GROUPS for part in files.parts(group)]
+    groups = [*files.GROUPS, *inside, files.TRACKER]
     found = [f"{group.replace('/', '.')}={word}" for group in groups if word in files.options(group)]
     return found or [f"experiment={name}" for name in hints.recipes(word)][:4]

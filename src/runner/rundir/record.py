@@ -4,7 +4,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,13 @@ from runner.rundir.storage import without_nan
 
 
 class Record:
-    """Writes a run's events. `offset` is where the checkpoint that is resumed from left off: what follows is written again."""
+    """Writes a run's events. `offset` is where the checkpoint that is resumed from left off: what follows is written again.
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
+    `told` is given every event once it is written.
+    """
+
+    def __init__(self, path: Path, offset: int = 0, told: Callable[[Mapping[str, Any]], None] | None = None) -> None:
+        self._told = told
         self._file = path.open("r+b" if path.exists() else "w+b")
         self._file.truncate(offset)
         self._file.seek(offset)
@@ -30,6 +34,8 @@ class Record:
         except OSError as error:
             message = f"cannot write {len(content)} bytes: {error.strerror}"
             raise OSError(error.errno, message, self._file.name) from error
+        if self._told is not None:
+            self._told(entry)
 
     def offset(self) -> int:
         """How many bytes are written; durable on return, because a checkpoint will refer to them."""
@@ -41,10 +47,14 @@ class Record:
         self._file.close()
 
 
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The events of a record, less a last line that a crash has torn."""
+def read(path: Path, end: int | None = None) -> Iterator[dict[str, Any]]:
+    """The events of a record, or those before byte `end`, less a last line that a crash has torn."""
+    begun = 0
     with path.open("rb") as file:
         for line in file:
+            begun += len(line)
+            if end is not None and begun > end:
+                return
             if line.endswith(b"\n"):
                 entry = json.loads(line)
                 for key in ("metrics", "scalars"):

@@ -4,16 +4,20 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 import torch
 
+from runner.configuration.identity import digest
 from runner.configuration.settings import Settings
 from runner.device import autocast
 from runner.method import Method, Objective, Stage, points
 from runner.rundir.checkpoint import BEGINNING, Checkpoints, Position
 from runner.rundir.folder import RunFolder
 from runner.rundir.record import Record, read
+from runner.trackers import Tracked
+from runner.trackers.tracking import Tracking
 from runner.training.batches import Data
 from runner.training.evaluate import evaluate, require_finite
 from runner.training.recorder import Recorder
@@ -50,9 +54,22 @@ class Session:
         tasks = data.dataset.tasks
         self.selection = Selection(tasks, data.selection_split, self._points, alternatives, saved.get("selection"))
         done = sum(stage.steps for stage in self._stages[: max(0, self.start.stage)]) + self.start.step
-        self.recorder = Recorder(Record(folder.metrics, saved.get("record", 0)), self._stages, done)
+        self._tracking = self._tracked(saved)
+        self.recorder = Recorder(
+            Record(folder.metrics, saved.get("record", 0), self._tracking.event), self._stages, done
+        )
         self.seconds: float = saved.get("seconds", 0.0)
         self._timed = self._saved_at = time.monotonic()
+
+    def _tracked(self, saved: Mapping[str, Any]) -> Tracking:
+        """The tracker that was asked for, told of what was recorded until the checkpoint."""
+        path, identity = self.folder.path, digest(self.settings)
+        run = Tracked(path, path.name, identity, self.settings.recorded())
+        lengths = [stage.steps for stage in self._stages]
+        starts = dict(zip((stage.name for stage in self._stages), accumulate(lengths, initial=0), strict=False))
+        tracking = Tracking(self.settings.tracker, run, starts)
+        tracking.again(read(self.folder.metrics, saved.get("record", 0)) if saved else ())
+        return tracking
 
     def _take_over(self, saved: Mapping[str, Any]) -> None:
         self.method.load_state_dict(saved["method"])
@@ -93,6 +110,7 @@ class Session:
         finally:
             self._count_time()
             self.recorder.close()
+            self._tracking.close()
 
     def _count_time(self) -> None:
         now = time.monotonic()
