@@ -56,7 +56,8 @@ OWN = [line for line in RUNNER if "--config-dir" in line]  # run by test_readme.
 TELLING = [line for line in RUNNER if "--help" in line or "--cfg" in line]
 READING = [line for line in RUNNER if line not in OWN + TELLING and needs_data(line)]
 MADE = [line for line in RUNNER if line not in OWN + TELLING + READING]
-FINISHED = [line for line in lines() if re.match(r"python -m runner\.\w+ ", line)]
+DATA = [line for line in lines() if line.startswith("python -m runner.data ")]
+FINISHED = [line for line in lines() if re.match(r"python -m runner\.\w+ ", line) and line not in DATA]
 SCRIPTS = [line for line in lines() if words(line)[0].startswith("scripts/")]
 
 
@@ -97,7 +98,7 @@ def typed(place):
 
 
 def test_every_line_of_readme_is_of_a_kind_that_is_tried():
-    assert sorted(lines()) == sorted([*OWN, *TELLING, *READING, *MADE, *FINISHED, *SCRIPTS])
+    assert sorted(lines()) == sorted([*OWN, *TELLING, *READING, *MADE, *DATA, *FINISHED, *SCRIPTS])
     assert min(len(OWN), len(TELLING), len(READING), len(MADE), len(FINISHED), len(SCRIPTS)) > 0
 
 
@@ -135,6 +136,12 @@ def test_lines_about_a_finished_run(typed, place):
     for line in FINISHED:
         typed(line)
     assert list((place / "outputs" / "RUN").rglob("model.safetensors"))
+
+
+@pytest.mark.parametrize("line", [line for line in DATA if words(line)[3] in ("list", "info")])
+def test_a_line_about_data_sets_that_fetches_nothing_is_told(line, typed):
+    """What fetches and what reads a folder of one's own is tried in tests/data, against a server on this machine."""
+    assert len(typed(line).stdout.splitlines()) > 5
 
 
 @pytest.mark.parametrize("line", SCRIPTS)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from runner.datasets import Dataset
@@ -68,7 +69,9 @@ class Cityscapes(Dataset):
         size = pair(resolution) if resolution else source.default_size
         self._views = Views(size, crop=crop, zoom=zoom, augment=augment)
         parts = [part for part in PARTS if part == "image" or part in tasks]
-        self._arrays = {part: _opened(source, part, classes, size, Path(root).expanduser(), cache) for part in parts}
+        self._arrays: Mapping[str, NDArray[Any]] = {
+            part: _opened(source, part, classes, size, Path(root).expanduser(), cache) for part in parts
+        }
         files = [source.file(part, index) for part in parts for index in range(source.count)]
         self.sources = described(Path(root).expanduser(), files)
         self.splits = {name: torch.tensor(numbers) for name, numbers in source.splits.items()}
