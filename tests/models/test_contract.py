@@ -13,6 +13,7 @@ from runner.configuration import files
 from runner.configuration.construct import construct_model, locate
 from runner.errors import ConfigurationError
 from runner.evolution.channels import layers
+from runner.layers.plain import plain
 from runner.models import Gated, Heads, Parted
 from runner.models.columns import Mixing
 from tests.networks import node
@@ -150,3 +151,17 @@ def test_what_it_provides_is_what_it_is(case):
         assert len({*backbone, *heads}) == len(backbone) + len(heads)
         assert {*backbone, *heads} <= set(network.parameters())
         assert all(term.dim() == 0 and term.isfinite() for term in network.penalty().values())
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in sorted(MODELS) if {"dense", "blocks"} & set(MODELS[name]["_provides_"]) == {"dense"}]
+)
+def test_a_trained_network_of_several_tasks_is_taken_home_as_plain_layers(name):
+    """Exports hold torch's own layers, which answer as the network does; gated ones are compiled, see test_compiled.py."""
+    network = made(name, "images").double()
+    images = torch.rand(BATCH, *SHAPES["images"], dtype=torch.float64)
+    network.train()(images)
+    with torch.no_grad():
+        expected, found = network.eval()(images), plain(network)(images)
+    for task, prediction in expected.items():
+        torch.testing.assert_close(found[task], prediction, rtol=1e-9, atol=1e-12)

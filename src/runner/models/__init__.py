@@ -1,7 +1,7 @@
 """Networks: forward(inputs[, gates]) -> {task: prediction}; they know nothing of training."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,6 +13,10 @@ class Heads(nn.ModuleDict):
     def forward(self, features: Any) -> dict[str, Any]:
         """What every head makes of the same features: {task: prediction}."""
         return {task: head(features) for task, head in self.items()}
+
+    def each(self, features: Sequence[Any]) -> dict[str, Any]:
+        """What every head makes of features of its own, in the order of the heads: {task: prediction}."""
+        return {task: head(own) for (task, head), own in zip(self.items(), features, strict=True)}
 
 
 class Parted(nn.Module, ABC):

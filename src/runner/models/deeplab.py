@@ -97,7 +97,7 @@ class DeepLab(Gated):
             learned = gates.requires_grad and number >= closed
             groups = _advance(block, groups, column, gates[:, number].to(inputs.dtype), learned=learned)
         features = {task: group.x for group in groups for task in group.tasks}
-        return {task: head(features[number]) for number, (task, head) in enumerate(self.heads.items())}
+        return self.heads.each([features[number] for number in everyone])
 
 
 def _advance(block: Block, groups: list[_Group], values: list[float], gates: Tensor, *, learned: bool) -> list[_Group]:

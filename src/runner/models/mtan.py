@@ -1,14 +1,12 @@
 """MTAN: Liu, Johns and Davison, "End-to-End Multi-Task Learning with Attention", CVPR 2019, over residual stages."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from runner.layers.task_norm import TaskNorm, for_tasks
 from runner.models import Heads, Parted
-from runner.models.residual import STRIDES, Backbone, Norm, draw, trainable
+from runner.models.residual import STRIDES, Backbone, draw, trainable
 
 
 class Attention(nn.Module):
@@ -32,6 +30,23 @@ class Attention(nn.Module):
         return masked
 
 
+class Onward(nn.Module):
+    """Masked activations of a stage at the size of the next: a convolution that all tasks share, and a batch norm of each.
+
+    What is masked differs by task, so that no one mean and deviation would be those of all.
+    """
+
+    def __init__(self, here: int, there: int, stride: int, tasks: Iterable[str]) -> None:
+        super().__init__()
+        self.shared = nn.Conv2d(here, there, 3, stride=stride, padding=1, bias=False)
+        self.norms = nn.ModuleDict({task: nn.BatchNorm2d(there) for task in tasks})
+
+    def forward(self, masked: Tensor, task: str) -> Tensor:
+        """(B, C, h, w) of one task to (B, C', h', w')."""
+        normed: Tensor = self.norms[task](self.shared(masked))
+        return normed.relu_()
+
+
 class MTAN(Parted):
     """Stem and blocks of the sizes of `backbone`, shared; every task reads its stages through attention of its own.
 
@@ -45,12 +60,11 @@ class MTAN(Parted):
     ) -> None:
         super().__init__()
         sizes = backbone()
-        norm: Norm = partial(TaskNorm, tasks=len(tasks))
         channels = sizes.channels
         self.stem = sizes.stem(input_shape[0], nn.BatchNorm2d)
         self.stages = nn.ModuleList(nn.ModuleList(blocks) for blocks in sizes.stages(nn.BatchNorm2d))
         self.onward = nn.ModuleList(
-            _onward(here, there, stride, norm)
+            Onward(here, there, stride, tasks)
             for here, there, stride in zip(channels[:-1], channels[1:], STRIDES[1:], strict=True)
         )
         self.attention = nn.ModuleDict(
@@ -66,14 +80,13 @@ class MTAN(Parted):
         """Predict every task from images (B, C, H, W): {task: (B, outputs, h, w)} at an eighth of the resolution."""
         firsts, lasts = self._shared(inputs)
         predictions = {}
-        for number, (task, modules) in enumerate(self.attention.items()):
+        for task, modules in self.attention.items():
             assert isinstance(modules, nn.ModuleList)
             before: Tensor | None = None
             for stage, (module, first, last) in enumerate(zip(modules, firsts, lasts, strict=True)):
                 masked = module(first, last, before)
                 if stage < len(self.onward):
-                    with for_tasks(self.onward[stage], [number]):
-                        before = self.onward[stage](masked)
+                    before = self.onward[stage](masked, task)
             predictions[task] = self.heads[task](masked)
         return predictions
 
@@ -98,10 +111,3 @@ class MTAN(Parted):
     def head_parameters(self) -> list[nn.Parameter]:
         """Parameters of the task heads."""
         return list(self.heads.parameters())
-
-
-def _onward(here: int, there: int, stride: int, norm: Norm) -> nn.Sequential:
-    """Masked activations of a stage at the size of the next."""
-    return nn.Sequential(
-        nn.Conv2d(here, there, 3, stride=stride, padding=1, bias=False), norm(there), nn.ReLU(inplace=True)
-    )

@@ -70,8 +70,7 @@ class NDDR(Parted):
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
         """Predict every task from images (B, C, H, W): {task: (B, outputs, h, w)} at an eighth of the resolution."""
-        last = self.columns(inputs, list(self.fusions))[-1]
-        return {task: head(x) for (task, head), x in zip(self.heads.items(), last, strict=True)}
+        return self.heads.each(self.columns(inputs, list(self.fusions))[-1])
 
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Parameters of the columns and the fusions."""

@@ -97,8 +97,7 @@ class Sluice(Parted):
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
         """Predict every task from images (B, C, H, W): {task: (B, outputs, h, w)} at an eighth of the resolution."""
         stages = self.columns(inputs, list(self.sluices))
-        seen = self.outputs([x for stage in stages for x in stage])
-        return {task: head(x) for (task, head), x in zip(self.heads.items(), seen, strict=True)}
+        return self.heads.each(self.outputs([x for stage in stages for x in stage]))
 
     def penalty(self) -> Mapping[str, Tensor]:
         """`orthogonality`, where it has a factor: summed over tasks and stages."""
