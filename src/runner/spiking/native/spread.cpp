@@ -11,7 +11,7 @@
 namespace {
 
 // Outputs one above the other, in whose order a value's errors are summed, and vectors of a run: all sums in registers.
-constexpr std::int64_t kRows = 4, kVectors = kRegisters == 32 ? 5 : 2;
+constexpr std::int64_t kRows = 4, kVectors = kRegisters == 32 ? 5 : 3;
 
 template <class Call, std::size_t... kIndex>
 inline void each(std::index_sequence<kIndex...>, const Call& call) {
