@@ -12,7 +12,9 @@ def words_of_rule(rule: str) -> set[str]:
     alternatives = re.sub(r" with \w+=\w+", "", rule).split(" | ")
     found: set[str] = set()
     for number, alternative in enumerate(alternatives):
-        collection = re.fullmatch(r"(?:list|map|map by task|exactly \d+) of (.+)", " | ".join(alternatives[number:]))
+        collection = re.fullmatch(
+            r"(?:list|list by step|map|map by task|exactly \d+) of (.+)", " | ".join(alternatives[number:])
+        )
         if collection:
             return found | {f"several {word}" for word in words_of_rule(collection[1])}
         number_or_word = alternative.split()[0]

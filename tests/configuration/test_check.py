@@ -197,3 +197,16 @@ def test_layers_are_read_before_there_is_a_network():
     assert "no maps are left after a fully connected layer" in refused("method=tsslbp", "model.layers=8C5-20-P2")
     assert composed("method=tsslbp", "model.layers=20").model["layers"] == 20
     assert composed("method=tsslbp", "model.layers=").model["layers"] == ""
+
+
+def test_steps_that_disagree_are_said_before_there_is_a_network():
+    assert refused("method=tsslbp", "method.desired_train=[0,1]") == (
+        "method.desired_train=[0,1] has 2 numbers, and the network runs for 5 steps; give one for each"
+    )
+    assert refused("method=tsslbp", "dataset=nmnist") == (
+        "model.steps=5, but the events of dataset=nmnist come in dataset.steps=30; use model.steps=null or dataset.steps=5"
+    )
+    events = ("method=tsslbp", "dataset=nmnist", "model=snn_nmnist")
+    assert "the network runs for 30 steps" in refused(*events, "method.desired_train=[0,1]")
+    assert composed(*events, "dataset.steps=2", "method.desired_train=[0,1]").method["desired_train"] == [0, 1]
+    assert refused("method=tsslbp", "model.steps=null").startswith("model.steps=null, but images do not say")

@@ -56,6 +56,13 @@ def test_a_comma_of_a_folder_that_exists_separates_nothing(tmp_path, monkeypatch
     assert read(["dataset.root=a,c"]).overrides == ['++dataset.root="a,c"']
 
 
+def test_a_folder_that_exists_is_not_taken_for_an_interpolation(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a ${seed} b").mkdir()
+    assert composed(*READ, "dataset.root=a ${seed} b").dataset["root"] == "a ${seed} b"
+    assert composed(*READ, "dataset.root=a ${seed}").dataset["root"] == "a 0"
+
+
 def test_the_tilde_is_the_home_wherever_a_path_comes_from(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
     assert composed(*READ, "dataset.root=~/no such birds").dataset["root"] == "/home/me/no such birds"

@@ -18,6 +18,7 @@ ADMITTED = [
     ("null | file", "a/b.pt", "a/b.pt"),
     ("null | list of segmentation | normals", ["normals"], ["normals"]),
     ("list of int >= 1", [1, 2], [1, 2]),
+    ("list by step of int in [0, 1]", [0, 1], [0, 1]),
     ("map by task of float >= 0", {"depth": 2}, {"depth": 2.0}),
     ("map of float", {}, {}),
     ("false | true", True, True),

@@ -143,6 +143,16 @@ def test_the_main_network_goes_to_the_runs_folder_unless_told_otherwise(finished
     assert capsys.readouterr().out == "dense (main, exported by default)\nslim\n"
 
 
+def test_a_tilde_that_the_shell_left_alone_is_the_home(finished, tmp_path, monkeypatch):
+    """In quotes, and behind a `=`."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "RUN").symlink_to(finished.path)
+    monkeypatch.setenv("HOME", str(home))
+    assert main(["~/RUN", "--output=~/out"]) == 0
+    assert (home / "out" / "config.json").is_file()
+
+
 def test_an_export_replaces_an_export_and_nothing_else(finished, tmp_path, capsys):
     out = tmp_path / "out"
     export(finished.path, "dense", out)

@@ -3,6 +3,8 @@
 The first three as in main.py and functions/loss_f.py of github.com/stonezwr/TSSL-BP.
 """
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tests import tiny
@@ -73,10 +75,13 @@ def test_it_is_measured_after_every_epoch_unless_told_otherwise(tmp_path):
 
 
 def test_a_desired_train_of_another_length_is_refused(tmp_path):
+    """Also of data whose steps no key says, which nothing but the network knows."""
+    settings = small("tsslbp", f"cache_dir={tmp_path}")
+    shorter = replace(settings, method={**settings.method, "desired_train": [0, 1]})
     with pytest.raises(
-        ConfigurationError, match=r"method.desired_train=\[0, 1\] has 2 numbers, .* runs for 5 steps; give"
+        ConfigurationError, match=r"method.desired_train=\[0,1\] has 2 numbers, .* runs for 5 steps; give"
     ):
-        assembled(tmp_path, "method.desired_train=[0,1]")
+        assemble(shorter, torch.device("cpu"))
 
 
 def test_counts_are_in_proportion_to_the_steps_unless_given(tmp_path):

@@ -3,13 +3,14 @@
 import csv
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from runner.export import export, load
-from runner.predict.__main__ import main
+from runner.predict.__main__ import main, parser
 from runner.predict.job import Job
 from tests.export.runs import finished_run, without
 from tests.export.test_network import net
@@ -164,6 +165,12 @@ def test_wrong_arguments_are_said_before_anything_is_written(dense, pictures, tm
     assert not (tmp_path / "seen").exists()
 
 
+def test_a_tilde_that_the_shell_left_alone_is_the_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    options = parser().parse_args(["~/RUN", "x.png", "--output=~/seen"])
+    assert (options.network, options.output) == (Path("/home/me/RUN"), Path("/home/me/seen"))
+
+
 def test_an_export_has_one_predictor_alone(labels, pictures, tmp_path, capsys):
     load_of(labels, tmp_path)
     out = ["--output", str(tmp_path / "seen")]
@@ -176,7 +183,8 @@ def test_predicting_needs_neither_hydra_nor_what_trains(dense, pictures, tmp_pat
     export(dense, output=tmp_path / "net")
     script = f"""
 import sys
-from runner.predict.__main__ import main
+from pathlib import Path
+from runner.predict.__main__ import main, parser
 main([{str(tmp_path / "net")!r}, {str(pictures / "one.png")!r}, "--output", {str(tmp_path / "seen")!r}])
 rooms = {{name.split(".")[1] for name in sys.modules if name.startswith("runner.")}}
 print(sorted(rooms & {{"training", "methods", "datasets", "run"}}), {{"hydra", "omegaconf"}} & sys.modules.keys())

@@ -13,6 +13,7 @@ from runner.configuration.node import NodeCheck
 from runner.configuration.reading import PARTS
 from runner.configuration.rules import show
 from runner.configuration.settings import Settings
+from runner.configuration.steps import require_agreeing_steps
 from runner.errors import ConfigurationError
 
 
@@ -43,6 +44,7 @@ def checked(config: DictConfig, hydra: HydraConf) -> Settings:
     combinations.require_fitting(root)
     combinations.choose_tasks(root)
     combinations.require_known_tasks(root)
+    require_agreeing_steps(root)
     if root["selection"] is None:
         root["selection"] = root["method"].get("_selection_", "validation")
     root["plugins"] = plugins.used(root[group] for group in files.GROUPS)

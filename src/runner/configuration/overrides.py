@@ -113,7 +113,7 @@ def _require_readable(key: str, value: str, multirun: bool) -> None:
     rules = hints.rules().get(key, [])
     listed = (
         f"write '{key}=[{value}]' for a list, or "
-        if any("list of" in rule or "exactly" in rule for rule in rules)
+        if any("list " in rule or "exactly" in rule for rule in rules)
         else ""
     )
     raise ConfigurationError(f"{key}={value} are several values; {listed}add -m to run each")

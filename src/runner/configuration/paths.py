@@ -25,12 +25,13 @@ def quoted(key: str, value: str, multirun: bool) -> str:
     """The typed value of a path as Hydra reads it to be just that, in Hydra's quotes.
 
     What already is in quotes, `null`, and interpolations (`${now:%H}`, `${seed}`) are left to Hydra. In a sweep commas separate
-    several paths, but where a whole value exists it is one. Hydra's own folders have `~` resolved here, others in the check.
+    several paths. What exists as it is typed is that, with its commas and its `${`. Hydra's own folders have `~` resolved here,
+    others in the check.
     """
     several = multirun and key not in HYDRA
     if several and _SWEEP.fullmatch(value):
         return value
-    if several and "," in value and not os.path.exists(os.path.expanduser(value)):
+    if several and "," in value and not _exists(value):
         return ",".join(_quoted(key, part.strip()) for part in _split(value))
     return _quoted(key, value)
 
@@ -42,12 +43,17 @@ def _quoted(key: str, value: str) -> str:
         raise ConfigurationError(f"{key}= is empty; give a path")
     if key in HYDRA:
         value = os.path.expanduser(value)
-    text = re.sub(r"\$\{", lambda start: _escaped(value, start), value)
+    literal = key not in HYDRA and _exists(value)
+    text = re.sub(r"\$\{", lambda start: "\\${" if literal else _escaped(value, start), value)
     if key in HYDRA and "\\${" in text:
         raise ConfigurationError(
             f"{key}={value} has ${{ in it, which Hydra takes for the name of a setting; choose another folder"
         )
     return exactly(text)
+
+
+def _exists(typed: str) -> bool:
+    return os.path.exists(os.path.expanduser(typed))
 
 
 def exactly(text: str) -> str:

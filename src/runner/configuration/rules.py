@@ -3,10 +3,10 @@
 A rule is one or more alternatives joined by ` | `. An alternative is `null`, `bool`, `str`, `path` (a string that does not
 count for a run's identity), `file` (the path of a file that counts by its content, wherever it lies), `layers` (of a spiking
 network, as the papers write them), `int` or `float` with an optional range (`int >= 1`, `float > 0`, `float in [0, 1)`),
-`list of ...`, `exactly 2 of ...` (a list), `map of ...` or `map by task of ...` over all alternatives that follow, or a literal
-word or whole number (`true` and `false` are booleans). An end of a range may be the name of a key beside this one,
-`int in [0, epochs)`, and an alternative may hold only beside a value of another key, `true with split=wels`; `beside` fills
-both in.
+`list of ...`, `list by step of ...` (one for every time step), `exactly 2 of ...` (a list), `map of ...` or `map by task of ...`
+over all alternatives that follow, or a literal word or whole number (`true` and `false` are booleans). An end of a range may be
+the name of a key beside this one, `int in [0, epochs)`, and an alternative may hold only beside a value of another key,
+`true with split=wels`; `beside` fills both in.
 """
 
 import math
@@ -17,7 +17,7 @@ from typing import Any
 from runner.configuration import layers
 
 _NUMBER = re.compile(r"(int|float)(?: (>=|>) ([-\d.e]+)| in ([\[(])([-\d.e]+), ([-\d.e]+)([\])]))?")
-_COLLECTION = re.compile(r"(list|map|map by task|exactly \d+) of (.+)")
+_COLLECTION = re.compile(r"(list|list by step|map|map by task|exactly \d+) of (.+)")
 _PATHS = ("path", "file")
 _CONDITION = re.compile(r" with (\w+)=(\w+)")
 _BOUND = re.compile(r"(?<=[\[( ])[a-z_]+(?=[,)\]])")
@@ -73,7 +73,7 @@ def admits(rule: str, value: Any) -> bool:
 def _admit_collection(kind: str, rule: str, value: Any) -> Any:
     if kind.startswith("exactly") and isinstance(value, list) and len(value) == int(kind.split()[1]):
         return [admit(rule, item) for item in value]
-    if kind == "list" and isinstance(value, list):
+    if kind.startswith("list") and isinstance(value, list):
         return [admit(rule, item) for item in value]
     if kind.startswith("map") and isinstance(value, dict):
         return {key: admit(rule, item) for key, item in value.items()}

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -13,14 +12,15 @@ from runner.export.formats import Format
 from runner.export.run import Run
 from runner.export.write import Written, export
 from runner.report.words import short
+from runner.rundir.storage import typed_path
 
 
 def parser() -> argparse.ArgumentParser:
     """What the command takes."""
     made = argparse.ArgumentParser(prog="python -m runner.export", description=__doc__)
-    made.add_argument("run", type=Path, help="folder of a finished run")
+    made.add_argument("run", type=typed_path, help="folder of a finished run")
     made.add_argument("--predictor", help="which of the run's networks; by default its main one")
-    made.add_argument("--output", type=Path, help="folder to write or replace; by default RUN/export/PREDICTOR")
+    made.add_argument("--output", type=typed_path, help="folder to write or replace; by default RUN/export/PREDICTOR")
     made.add_argument("--list", action="store_true", help="only say which networks the run has")
     made.add_argument("--onnx", action="store_true", help="write model.onnx beside it")
     made.add_argument("--pt2", action="store_true", help="write model.pt2 beside it, a program of torch.export's")

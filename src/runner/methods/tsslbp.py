@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
+from runner.configuration.rules import show
 from runner.errors import ConfigurationError, chosen
 from runner.method import Batch, Method, Objective, Predictor, Setup, Stage
 from runner.methods.objectives import penalised
@@ -53,8 +54,8 @@ class TSSLBP(Method):
         steps = network.hidden.steps or setup.example.shape[0]
         if desired_train is not None and len(desired_train) != steps:
             raise ConfigurationError(
-                f"method.desired_train={desired_train} has {len(desired_train)} numbers, and the network runs for {steps} "
-                "steps; give one number for each"
+                f"method.desired_train={show(desired_train)} has {len(desired_train)} numbers, and the network runs for {steps} "
+                "steps; give one for each"
             )
         self.desired_train = desired_train
         self.counts = {

@@ -8,7 +8,6 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich import progress as bars
 from rich.console import Console
@@ -18,6 +17,7 @@ from runner.predict.job import Job
 from runner.predict.labels import FILE, table
 from runner.predict.pictures import find, names
 from runner.predict.source import network
+from runner.rundir.storage import typed_path
 
 PLAIN_SECONDS = 10.0  # between lines where there is no terminal
 
@@ -25,9 +25,9 @@ PLAIN_SECONDS = 10.0  # between lines where there is no terminal
 def parser() -> argparse.ArgumentParser:
     """What the command takes."""
     made = argparse.ArgumentParser(prog="python -m runner.predict", description=__doc__)
-    made.add_argument("network", type=Path, help="folder of a finished run, or of an exported network")
+    made.add_argument("network", type=typed_path, help="folder of a finished run, or of an exported network")
     made.add_argument("images", nargs="+", help="pictures, folders that hold some, or patterns such as '*.jpg'")
-    made.add_argument("--output", type=Path, required=True, help="folder to write to")
+    made.add_argument("--output", type=typed_path, required=True, help="folder to write to")
     made.add_argument("--batch", type=int, default=8, help="pictures at a time (default: 8)")
     made.add_argument("--predictor", help="which of a run's networks; by default its main one")
     made.add_argument("--plugins", nargs="*", default=(), help="packages beside the runner whose classes the run used")

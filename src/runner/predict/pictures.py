@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from runner.errors import ConfigurationError
+from runner.rundir.storage import typed_path
 
 
 def find(arguments: Iterable[str], output: Path) -> list[Path]:
@@ -18,7 +19,7 @@ def find(arguments: Iterable[str], output: Path) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for argument in arguments:
-        path = Path(argument).expanduser()
+        path = typed_path(argument)
         if path.is_dir():
             files = _inside(path, output.resolve())
         else:

@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 
+def typed_path(text: str) -> Path:
+    """A path as one types it: with the home folder for a `~`, which a shell leaves alone in quotes and behind a `=`."""
+    return Path(text).expanduser()
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace `path` by `content`; after a crash it holds the old or the new content, never part of either.
 
