@@ -3,6 +3,8 @@
 import itertools
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from runner import __version__ as version
@@ -46,13 +49,18 @@ def test_a_run_writes_what_is_promised_and_a_second_start_says_so(tmp_path, runn
     done = runner(*HARD, check=0)
     (folder,) = folders(tmp_path)
     assert {path.name for path in folder.iterdir()} >= {
-        "config.yaml",
+        "config.yaml", "overrides.yaml",
         "run.log", "metrics.jsonl", "summary.json", "checkpoints", "figures", "splits.json"
     }  # fmt: skip
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["status"] == "finished"
     assert "test/trained/segmentation/miou" in summary["metrics"]
     assert "validation split" in summary["selection"]
+    assert list(summary)[-1] == "evaluations"
+    typed = (folder / "overrides.yaml").read_text()
+    command = re.search(r"^# python -m runner (.*)$", typed, re.M)[1]
+    assert yaml.safe_load(typed) == shlex.split(command)
+    assert "already finished" in runner(*shlex.split(command), check=0).stderr
     assert "segmentation/miou" in done.stdout
     log = (folder / "run.log").read_text()
     assert done.stdout.strip() in log

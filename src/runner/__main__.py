@@ -19,12 +19,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner import __version__, errors, sweep
 from runner.configuration import arguments, files, showing, usage
+from runner.configuration.again import overrides_file
 from runner.configuration.check import checked
 from runner.configuration.composition import composed
 from runner.configuration.identity import digest, run_name
 from runner.configuration.messages import explain, root_cause
 from runner.errors import ConfigurationError, DataError
 from runner.rundir.folder import RunFolder
+from runner.rundir.storage import write_atomically
 from runner.training.signals import Interrupted, Stop
 
 log = logging.getLogger("runner")
@@ -76,6 +78,7 @@ def _job(config: DictConfig, folder: RunFolder) -> float | None:
             show(filled_in(Finished(folder, folder.summary()), settings.baseline_run), folder.path)
             return folder.score()
         log.info("%s", folder.path)
+        write_atomically(folder.overrides, overrides_file(HydraConfig.get(), folder.path, run_name(settings)))
         from runner.run import run  # imports torch, which takes its time
 
         return run(settings, folder, stop)

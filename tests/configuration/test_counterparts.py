@@ -49,6 +49,18 @@ def test_common_words(typed, message):
     assert message in refused(*typed.split())
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("device=gpu", "cuda"), ("device=cuda:0", "cuda"), ("precision=16", "bfloat16"), ("precision=fp32", "float32")],
+)
+def test_common_values(typed, meant):
+    assert refused(typed).endswith(f"; did you mean '{meant}'?")
+
+
+def test_a_share_in_percent_is_written_as_one():
+    assert refused("scale=1%").endswith("; 1% is written 0.01")
+
+
 def test_suggestions_are_keys_of_what_was_chosen_before_any_other():
     assert refused("method.step=3") == "unknown key 'method.step'; did you mean 'method.retrain_steps'?"
     assert refused("method=hard_sharing", "method.step=3") == "unknown key 'method.step'; did you mean 'method.steps'?"

@@ -152,6 +152,15 @@ def test_what_is_said_of_the_data_is_plain(case: Case) -> None:
         assert len(names) == case.data.tasks[task].channels
 
 
+def test_samples_that_have_files_of_their_own_are_called_by_them(case: Case) -> None:
+    root = Path(case.settings.get("root", ""))
+    files = {str(path.relative_to(root)) for path in root.rglob("*")} if "root" in case.settings else set()
+    count = 1 + int(case.everything().max())
+    assert len(case.data.names) == (count if len(files) > count else 0)
+    assert len(set(case.data.names)) == len(case.data.names)
+    assert set(case.data.names) <= files
+
+
 def test_pictures_are_prepared_as_what_is_measured(case: Case) -> None:
     inputs, preparation = case.data.batch(case.data.splits["test"][:1], CPU).inputs, case.data.preparation
     if case.content["_input_"] != "images":

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,6 +153,22 @@ def test_a_tilde_that_the_shell_left_alone_is_the_home(finished, tmp_path, monke
     monkeypatch.setenv("HOME", str(home))
     assert main(["~/RUN", "--output=~/out"]) == 0
     assert (home / "out" / "config.json").is_file()
+
+
+def test_readme_loads_the_weights_of_the_best_evaluation(finished, tmp_path, monkeypatch):
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    (block,) = re.findall(r"```python\n([^`]*runner.export.run import Run.*?)```", readme, re.S)
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "RUN").symlink_to(finished.path)
+    monkeypatch.chdir(tmp_path)
+    exec(block, found := {})
+    assert found["name"] == "dense"
+    inputs = images(finished)
+    with torch.no_grad():
+        assert torch.equal(found["network"](inputs)["scene"], predicted(finished, "dense", inputs)["scene"])
+    own = Run(finished.path).method.state_dict()
+    assert found["tensors"].keys() == own.keys()
+    assert all(torch.equal(found["tensors"][name], value) for name, value in own.items())
 
 
 def test_an_export_replaces_an_export_and_nothing_else(finished, tmp_path, capsys):

@@ -60,7 +60,9 @@ def spiking_pictures():
 
 
 def spiking_events():
-    model = configured("snn_nmnist", "model.layers=8C5-P2-16", tasks={"class": 10}, shape=(6, 2, 34, 34))
+    model = configured(
+        "snn_nmnist", "model.layers=8C5-P2-16", "model.steps=6", tasks={"class": 10}, shape=(6, 2, 34, 34)
+    )
     return firing(model), (6, 2, 34, 34)
 
 

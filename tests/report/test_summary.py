@@ -4,6 +4,8 @@ import ast
 import json
 import math
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,10 @@ import runner.report
 from runner.configuration import files
 from runner.method import Series
 from runner.report import schema, titles
+from runner.report.highest import highest
 from runner.report.measured import network_costs
+from runner.report.rounding import rounded
 from runner.report.series import flat
-from runner.report.summary import highest
 from runner.rundir.record import at_the_ends
 from runner.tasks.classification import Classification
 from runner.tasks.depth import Depth
@@ -190,6 +193,20 @@ def test_metrics_are_keyed_by_split_predictor_task_and_metric():
 
 
 PREDICTORS = {"dense", "slim", "trained", "snn", "searched", "retrained", "generation", "generations", "top1"}
+
+
+def test_what_is_only_read_has_the_digits_that_were_computed():
+    """1/3 and 2e5/3 at seven digits; metrics, which other runs compare with, keep all of theirs."""
+    given = {"evaluations": [{"a": 1 / 3, "b": [2e5 / 3, 4, math.inf], "c": "0.3333333333"}], "metrics": {"a": 1 / 3}}
+    assert rounded(given) == {
+        "evaluations": [{"a": 0.3333333, "b": [66666.67, 4, math.inf], "c": "0.3333333333"}],
+        "metrics": {"a": 1 / 3},
+    }
+
+
+def test_matplotlib_is_imported_when_something_is_drawn():
+    code = "import sys, runner.run; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_no_method_and_no_predictor_is_known_by_name():

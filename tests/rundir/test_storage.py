@@ -1,11 +1,12 @@
 """Files are whole or absent; a full disk leaves nothing behind; one passing error is retried."""
 
 import errno
+import json
 import os
 
 import pytest
 
-from runner.rundir.storage import whole_folder, write_atomically
+from runner.rundir.storage import whole_folder, write_atomically, write_json
 
 
 def test_replaces(tmp_path):
@@ -99,3 +100,18 @@ def test_a_folder_has_the_users_permissions(tmp_path, mask):
         os.umask(before)
     modes = [path.stat().st_mode & 0o777 for path in (tmp_path / "folder", tmp_path / "folder" / "file")]
     assert modes == [0o777 & ~mask, 0o666 & ~mask]
+
+
+def test_lists_of_numbers_take_a_line(tmp_path):
+    content = {
+        "train": [1, 2, 3],
+        "empty": [],
+        "none": {},
+        "rows": [[1, 2], [3]],
+        "names": {"1": "ä.png"},
+        "x": float("nan"),
+    }
+    write_json(tmp_path / "a.json", content)
+    text = (tmp_path / "a.json").read_text()
+    assert json.loads(text) == {**content, "x": None}
+    assert '  "train": [1, 2, 3],\n  "empty": [],\n  "none": {},\n  "rows": [\n    [1, 2],\n    [3]\n  ],\n' in text

@@ -14,7 +14,7 @@ from runner.datasets.mnist import Mnist
 from runner.datasets.sources import described
 from runner.errors import ConfigurationError
 from runner.method import Batch
-from runner.training.batches import Data, changed_sources, difference, draw_splits, fingerprint
+from runner.training.batches import Data, changed_sources, describe, difference, draw_splits, fingerprint
 
 GIVEN = {"train": torch.arange(1000), "test": torch.arange(1000, 1200)}
 
@@ -153,3 +153,13 @@ def test_many_files_are_recorded_together(tmp_path: Path) -> None:
     }
     os.utime(paths[7], (10**9 - 1, 10**9 - 1))
     assert described(tmp_path, paths)["state"] != found["state"]
+
+
+def test_samples_have_their_names_beside_their_numbers():
+    """Only those that are used, and only where the data have any."""
+    data = Data(Numbers(), seed=0, selection="last", scale=0.1, batch_size=2, device=torch.device("cpu"))
+    numbers = describe(data)
+    assert "names" not in numbers
+    data.dataset.names = [f"images/{number}.png" for number in range(1000)]
+    used = {number for samples in numbers.values() for number in samples}
+    assert describe(data) == {**numbers, "names": {str(number): f"images/{number}.png" for number in sorted(used)}}

@@ -128,6 +128,11 @@ COUNTERPARTS = (
 )
 
 
+VALUES = {  # our word -> how other tools write it
+    "cuda": "gpu cuda:0 0 nvidia",
+    "bfloat16": "16 bf16 fp16 float16 half amp mixed bf16-mixed 16-mixed true",
+    "float32": "32 fp32 float full 32-true false",
+}
 _BY_WORD = {word: counterpart for counterpart in COUNTERPARTS for word in counterpart.words.split()}
 
 
@@ -141,6 +146,11 @@ def told(key: str) -> str:
     """What to say of a word of other tools that no key stands for, or nothing."""
     counterpart = _BY_WORD.get(_word(key))
     return counterpart.otherwise if counterpart else ""
+
+
+def value_for(typed: str, words: Collection[str]) -> list[str]:
+    """The one of `words` that other tools write like `typed`, if there is one: gpu -> cuda."""
+    return [word for word in words if typed.lower() in VALUES.get(word, "").split()]
 
 
 def _word(key: str) -> str:

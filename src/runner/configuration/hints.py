@@ -5,6 +5,7 @@ from typing import Any
 
 from runner.configuration import counterparts, files, renamed
 from runner.configuration.reading import PARTS
+from runner.configuration.rules import show
 from runner.configuration.spelling import did_you_mean, nearest, plain
 
 
@@ -93,10 +94,10 @@ def recipes(word: str) -> list[str]:
 
 
 def nearest_word(value: Any, rule: str) -> str:
-    """A hint at the literal word of `rule` nearest to a mistyped `value`, or nothing."""
+    """A hint at the literal word of `rule` nearest to a mistyped `value`, or that other tools write like it, or nothing."""
     words = [word.rpartition(" of ")[2] for word in rule.split(" | ")]
     for item in value if isinstance(value, list) else [value]:
-        match = nearest(str(item), words)
+        match = counterparts.value_for(show(item), words) or nearest(str(item), words)
         if match and item not in words:
             return did_you_mean(match)
     return ""

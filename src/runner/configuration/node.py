@@ -1,5 +1,6 @@
 """The values of one option held against its rules; paths become those that were typed."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -59,6 +60,8 @@ def _as_typed(name: str, value: Any, rule: str) -> str:
         return f"; {layers.fault(value)}"
     if names_path(rule) and isinstance(value, (int, float)):
         return "; in a file, a path that looks like something else stands in quotes"
+    if isinstance(value, str) and (percent := re.fullmatch(r"([\d.]+) ?%", value)):
+        return f"; {value} is written {float(percent[1]) / 100:g}"
     words = value if isinstance(value, list) else [value]
     if any(alternative.startswith("map ") for alternative in alternatives):
         entries = ", ".join(str(word) if ":" in str(word) else f"{word}: 1" for word in words)

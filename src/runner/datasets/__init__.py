@@ -1,7 +1,7 @@
 """Reading, checking, geometry and augmentation; one file per dataset. Knows nothing of training."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -26,6 +26,7 @@ class Dataset(ABC):
     scaled: ClassVar[bool] = False  # whether the dataset itself applied `scale`, having made only so many samples
     about: Mapping[str, Any]
     class_names: Mapping[str, tuple[str, ...]]  # of the tasks that have classes
+    names: Sequence[str] = ()  # by sample number the file it was read from, below `root`; empty where there is none
     preparation: Preparation | None = None  # of a picture as its inputs are evaluated; None: they come from no pictures
     sources: Mapping[str, Any] = MappingProxyType(
         {}

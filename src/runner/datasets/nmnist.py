@@ -1,5 +1,6 @@
 """N-MNIST (Orchard et al. 2015) from its .bin recordings, or from the text files of the official TSSL-BP converter."""
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -71,6 +72,7 @@ class Nmnist(EventRecordings):
             build_once(target, fingerprint, lambda empty: write_recordings(empty, _recordings(files.values(), read)))
         )
         self.sources = described(folder, everything)
+        self.names = [os.path.relpath(path, folder) for path in everything]
         about = {"source": "N-MNIST, " + ("converted text" if is_text else ".bin files"), "stabilised": stabilise}
         super().__init__(
             store,

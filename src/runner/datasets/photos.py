@@ -63,6 +63,7 @@ class LabelledPhotos(Dataset):
             cache / f"{name}-{digest([root.resolve(), *paths])[:8]}-{self._stored}px", root, paths, self._stored
         )
         self.sources = described(root, paths)
+        self.names = [os.path.relpath(path, root) for path in paths]
         self.classes = {"class": torch.tensor([label for split in splits.values() for label in split.labels])}
         self.tasks = {"class": Classification(classes=len(classes))}
         self.class_names: Mapping[str, tuple[str, ...]] = {"class": classes}

@@ -179,7 +179,6 @@ class Summary(TypedDict):
     score: float
     metrics: Metrics  # of every predictor's chosen evaluation
     chosen: dict[str, Chosen]
-    evaluations: list[dict[str, Any]]  # as in metrics.jsonl
     highest: dict[str, Highest]  # `<task>/<metric>`, first metrics; within the last point of a series that is a course
     published: dict[str, float] | None  # figures of a recipe
     data: dict[str, Any]  # sizes of the splits, and what a reader has to know of the data
@@ -202,3 +201,4 @@ class Summary(TypedDict):
     versions: dict[str, str]
     plugins: dict[str, str | None]  # packages whose classes may be used -> version
     figures: list[str]
+    evaluations: list[dict[str, Any]]  # as in metrics.jsonl

@@ -4,10 +4,8 @@ What the file holds is written down in `runner.report.schema`.
 """
 
 import logging
-import math
 import platform
 import time
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,15 +15,15 @@ from runner.configuration.identity import digest
 from runner.configuration.settings import Settings
 from runner.device import autocast, peak_memory
 from runner.method import Method, StartingWeights, budget, main_predictor
-from runner.report import schema
 from runner.report.baseline import found, given, relative
 from runner.report.comparison import beside, neighbours
 from runner.report.finished import Finished
+from runner.report.highest import highest, of_the_result
 from runner.report.measured import Measured, network_costs, networks, observed, pictures
+from runner.report.rounding import rounded
 from runner.report.series import flat, series
 from runner.report.tables import show
 from runner.rundir.folder import RunFolder
-from runner.tasks import Task
 from runner.tasks.record import definition
 from runner.training.batches import Data
 from runner.training.progress import SCREEN
@@ -80,8 +78,10 @@ def finish(
     log.info("drawing")
     from runner.report import figures  # imports matplotlib
 
+    summary = rounded(summary)
     summary["figures"] = figures.draw(folder, summary, measured)
     summary["seconds_in_all"] = round(before + session.seconds + time.monotonic() - begun, 3)
+    summary["evaluations"] = summary.pop("evaluations")  # last: they are long
     folder.write_summary(summary)
     SCREEN.info("%s", show(folder.summary(), folder.path))
     return float(summary["score"])
@@ -125,7 +125,7 @@ def _result(settings: Settings, folder: RunFolder, method: Method, data: Data, s
             name: {"stage": best.stage, "step": best.step, "score": best.score} for name, best in chosen.items()
         },
         "evaluations": evaluations,
-        "highest": highest(main, _of_the_result(evaluations, points), tasks),
+        "highest": highest(main, of_the_result(evaluations, points), tasks),
         "budget": spent,
         **({"series": points} if points else {}),
         "baseline": baseline.described() if baseline else None,
@@ -160,35 +160,3 @@ def _trained_parameters(method: Method) -> int:
     """How many parameters the last stage trains."""
     optimizer = method.optimizers[method.stages()[-1].optimizer]
     return sum(weights.numel() for group in optimizer.param_groups for weights in group["params"])
-
-
-def _of_the_result(evaluations: Iterable[Mapping[str, Any]], points: schema.Series | None) -> list[Mapping[str, Any]]:
-    """Evaluations of the same experiment as the result's: all, or those of the last point of a series that is a course."""
-    if points is None or points["alternatives"]:
-        return list(evaluations)
-    return [entry for entry in evaluations if entry["stage"] == points["points"][-1]["stage"]]
-
-
-def highest(
-    predictor: str, evaluations: Sequence[Mapping[str, Any]], tasks: Mapping[str, Task]
-) -> dict[str, schema.Highest]:
-    """Task/metric -> the best value that a predictor ever had on the test split, where, and out of how many.
-
-    Of every task's first metric. Whoever reports it has selected on the test split; it is named for comparison with those.
-    """
-    own = [entry for entry in evaluations if entry["predictor"] == predictor]
-    found: dict[str, schema.Highest] = {}
-    for task, kind in tasks.items():
-        metric, upward = next(iter(kind.higher_is_better.items()))
-        values = [(entry["metrics"]["test"][task][metric], entry) for entry in own]
-        defined = [(value, entry) for value, entry in values if math.isfinite(value)]
-        if defined:
-            value, best = (max if upward else min)(defined, key=lambda pair: pair[0])
-            found[f"{task}/{metric}"] = {
-                "value": value,
-                "stage": best["stage"],
-                "step": best["step"],
-                "measurements": len(defined),
-                "batches": own[0]["batches"],
-            }
-    return found

@@ -32,6 +32,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.yaml"
+        self.overrides = path / "overrides.yaml"
         self.fingerprint = path / "data.json"
         self.metrics = path / "metrics.jsonl"
         self.summary_file = path / "summary.json"
@@ -84,7 +85,7 @@ class RunFolder:
 
     def forget(self) -> None:
         """Take away the folder of a start that ended before it knew its data, and so holds nothing but what was asked."""
-        left = {self.config, self.summary_file, self.path / "run.log", self.path / ".lock"}
+        left = {self.config, self.overrides, self.summary_file, self.path / "run.log", self.path / ".lock"}
         with contextlib.suppress(OSError):
             self.checkpoints.rmdir()  # where it is empty
         if set(self.path.iterdir()) <= left:

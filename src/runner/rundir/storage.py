@@ -74,8 +74,19 @@ def without_nan(value: Any) -> Any:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented JSON, atomically."""
-    write_atomically(path, (json.dumps(without_nan(content), indent=2) + "\n").encode())
+    """Write `content` as JSON, atomically: a line for every key, and one for a list of numbers or words."""
+    write_atomically(path, (_as_text(without_nan(content), "") + "\n").encode())
+
+
+def _as_text(value: Any, indent: str) -> str:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if not items or (isinstance(value, list) and not any(isinstance(item, (dict, list)) for item in items)):
+        return json.dumps(value)
+    keys = [f"{json.dumps(key)}: " for key in value] if isinstance(value, dict) else [""] * len(value)
+    inner = indent + "  "
+    lines = [f"{inner}{key}{_as_text(item, inner)}" for key, item in zip(keys, items, strict=True)]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return "\n".join([opening, ",\n".join(lines), indent + closing])
 
 
 @contextmanager

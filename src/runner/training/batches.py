@@ -136,8 +136,11 @@ def _capped(samples: Tensor, name: str, seed: int, scale: float, least: int) -> 
 
 
 def describe(data: Data) -> dict[str, Any]:
-    """The sample numbers of every split, for the run's record."""
-    return {name: samples.tolist() for name, samples in data.splits.items()}
+    """The sample numbers of every split, for the run's record, and what the samples are called where they have names."""
+    numbers = {name: samples.tolist() for name, samples in data.splits.items()}
+    used = sorted({number for samples in numbers.values() for number in samples})
+    names = {str(number): data.dataset.names[number] for number in used} if data.dataset.names else {}
+    return {**numbers, **({"names": names} if names else {})}
 
 
 def fingerprint(data: Data) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Cityscapes as a dataset: whichever distribution lies in `root`, normalised and augmented as asked."""
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -62,7 +63,7 @@ class Cityscapes(Dataset):
         require_word("dataset.classes", classes, Classes)
         require_sizes(resolution, crop, zoom)
         self._void = chosen("dataset.metrics", metrics, {"standard": VOID, "official": _OFFICIAL_VOID})
-        source = _open(root, classes)
+        source, folder = _open(root, classes), Path(root).expanduser()
         if "depth" in tasks:
             source.require_depth()
         self.tasks = self._tasks = {name: _task(name, classes, self._void, metrics) for name in tasks}
@@ -70,10 +71,11 @@ class Cityscapes(Dataset):
         self._views = Views(size, crop=crop, zoom=zoom, augment=augment)
         parts = [part for part in PARTS if part == "image" or part in tasks]
         self._arrays: Mapping[str, NDArray[Any]] = {
-            part: _opened(source, part, classes, size, Path(root).expanduser(), cache) for part in parts
+            part: _opened(source, part, classes, size, folder, cache) for part in parts
         }
         files = [source.file(part, index) for part in parts for index in range(source.count)]
-        self.sources = described(Path(root).expanduser(), files)
+        self.sources = described(folder, files)
+        self.names = [os.path.relpath(source.file("image", index), folder) for index in range(source.count)]
         self.splits = {name: torch.tensor(numbers) for name, numbers in source.splits.items()}
         self.class_names: Mapping[str, tuple[str, ...]] = {"segmentation": NAMES[classes]}
         self.preparation = self._views.preparation

@@ -38,6 +38,7 @@ class AdaShareFolder(Source):
         number = {row: index for index, row in enumerate(self._rows)}
         self.splits = {split: [number[row] for row in rows] for split, rows in rows_of_split.items()}
         self.count = len(self._rows)
+        self.names = [row[0] for row in self._rows]
         self.state = digest(self._status(index, part) for index in range(self.count) for part in range(len(_PARTS)))
         self.files = described(root, [root / LIST, *(root / name for row in self._rows for name in row)])
         self.size = picture_size(root / self._rows[0][0], 0)

@@ -68,6 +68,7 @@ class NYU(Dataset):
         self._arrays = open_arrays(cached_arrays(source, Path(root).expanduser(), self._views.size, derived, cache))
         self.splits = {name: torch.tensor(numbers) for name, numbers in source.splits.items()}
         self.sources = source.files
+        self.names = source.names
         self.class_names: Mapping[str, tuple[str, ...]] = {"segmentation": source.classes}
         available = _tasks(len(source.classes), metrics, normals)
         self.tasks = self._tasks = {name: available[name] for name in tasks}

@@ -37,6 +37,7 @@ class MtanArrays(Source):
             self.splits[split] = list(range(len(self._samples), len(self._samples) + len(numbers)))
             self._samples += [(root / folder, number) for number in numbers]
         self.count = len(self._samples)
+        self.names = [str(self._path(index, "image").relative_to(root)) for index in range(self.count)]
         files = [self._path(index, part) for index in range(self.count) for part in PARTS]
         self.state, self.files = state_of_files(root, files), described(root, files)
         self.size = array_size(self._path(0, "depth"), 0)

@@ -29,6 +29,7 @@ class Source(ABC):
     whole_view: bool  # frames show the camera's whole field of view, so its parameters are known
     state: str  # changes when a file does
     files: Mapping[str, Any]  # `sources.described`, for a run's record
+    names: Sequence[str] = ()  # file of every sample's picture, below the root; empty where all are in one file
     about: Mapping[str, str] = MappingProxyType({})  # what else a reader of the results has to know, for the summary
 
     @abstractmethod
