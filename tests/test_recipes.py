@@ -123,6 +123,13 @@ def test_small_cub_recipes_differ_in_nothing_but_the_method_and_share_the_epochs
     assert small["slim_scratch"].method["slim_rate"] == evolution["split_rate"]
 
 
+def test_recipes_that_quote_tssl_bp_s_paper_use_the_version_that_it_used():
+    for name in (name for name in RECIPES if name.startswith("tsslbp/")):
+        settings = recipe_config(name)
+        assert settings.model["version"] == ("released" if name.endswith("_released") else "published"), name
+        assert (settings.published is None) == name.endswith("_released"), name
+
+
 def test_recipes_of_one_table_differ_in_what_their_rows_differ():
     """The folder is the table, the file the row; what the rows share stands in one place."""
     for table in ("adashare/nyu_2task", "adashare/nyu_3task", "adashare/nyu_small", "adashare/cityscapes_2task"):

@@ -169,6 +169,25 @@ def test_the_digests_of_all_methods_are_pinned():
     assert {method: digest(composed(f"method={method}")) for method in files.options("method")} == PINNED
 
 
+PINNED_SPIKING = {  # as they were under the names that some of them had before: mnist_released was mnist, mnist mnist_published
+    "mnist": "9533dd35",
+    "mnist_released": "e4d9a24f",
+    "fashion_mlp": "cc8bd819",
+    "fashion_mlp_released": "79286f94",
+    "fashion_cnn": "ec9d2c14",
+    "fashion_cnn_released": "04271273",
+    "cifar10_alexnet_released": "5c121a67",
+    "cifar10_cifarnet_released": "9a7780f6",
+    "nmnist_30_released": "3bc9fb6a",
+    "nmnist_100_released": "ec57ce0e",
+}
+
+
+@pytest.mark.parametrize("recipe", PINNED_SPIKING)
+def test_spiking_recipes_that_changed_their_names_are_the_runs_that_they_were(recipe):
+    assert digest(composed(f"experiment=tsslbp/{recipe}")) == PINNED_SPIKING[recipe]
+
+
 FIVE_TASKS = ["dataset.tasks=[segmentation,normals,depth,edges,keypoints]", "method.decay_steps=4000"]
 OLDER_DEFAULTS = {
     "adashare": [

@@ -30,7 +30,7 @@ def test_a_glob_is_every_option_that_matches():
     assert spelled("-m", "model=snn_mn*") == ["model=snn_mnist"]
     assert spelled("-m", "model.gradient=*") == ["model/gradient=no_intra,surrogate,tssl"]
     assert spelled("-m", "experiment=*")[0].count(",") == len(files.options("experiment")) - 1
-    assert spelled("experiment=tsslbp/mnist_p*") == ["experiment=tsslbp/mnist_published"]
+    assert spelled("experiment=tsslbp/mnist_r*") == ["experiment=tsslbp/mnist_released"]
 
 
 def test_a_glob_that_matches_nothing_and_one_without_m_are_refused():

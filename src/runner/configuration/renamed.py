@@ -56,7 +56,11 @@ RECIPES = {
         for name in names
     },
     "ke/cub100_small": "ke/cub100_small/ke",
-    **{f"tsslbp/{name}_paper": f"tsslbp/{name}_published" for name in ("mnist", "fashion_cnn", "fashion_mlp")},
+    **{
+        f"tsslbp/{name}_{old}": f"tsslbp/{name}"
+        for name in ("mnist", "fashion_cnn", "fashion_mlp")
+        for old in ("paper", "published")
+    },
 }
 
 
