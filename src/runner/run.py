@@ -82,6 +82,8 @@ def train_and_report(settings: Settings, folder: RunFolder, device: torch.device
     if setup.weights is not None and saved is None:
         log.info("%s", weights_in_words(setup.weights.report()))
     session = Session(settings, folder, method, data, checkpoints, stop, saved)
+    for text in data.dataset.warnings:
+        session.warned.warn(text)
     before = time.monotonic() - begun
     with session.running():
         train(method, data, session, seed=settings.seed, start=session.start, autocast=session.autocast)

@@ -62,6 +62,18 @@ def test_batches(tmp_path: Path) -> None:
     assert longer.inputs[33, 0, 1, 5, 3] == 1
 
 
+@pytest.mark.parametrize(("step_us", "share"), [(1, 0.25), (1500, 0.5), (3000, 0.75)])
+def test_the_share_of_events_that_two_steps_hold_is_said_and_warned_of_where_it_is_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_us: int, share: float
+) -> None:
+    """Each recording's events are at 0, 2999, 3000 and 100,000 us."""
+    monkeypatch.setattr("runner.datasets.events._FEW", 0.3)
+    dataset = build(write(tmp_path / "data"), tmp_path / "cache", step_us=step_us)
+    assert dataset.about["share of events in the window"] == share
+    few = ["2 steps of 0.001 ms cover 25 % of the events of 30 recordings"]
+    assert list(dataset.warnings) == (few if share < 0.3 else [])
+
+
 @pytest.mark.parametrize("binning", ["floor", "official"])
 def test_everything_is_on_the_device_asked_for(tmp_path: Path, binning: str) -> None:
     # The meta device refuses to work with tensors of another, as a GPU would.

@@ -4,6 +4,7 @@ The first three as in main.py and functions/loss_f.py of github.com/stonezwr/TSS
 """
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 import torch
@@ -32,6 +33,24 @@ def test_weights_are_clamped_after_a_step_and_the_gradient_clipped_to_one(tmp_pa
     assert weight[1].eq(-4).all()
     assert torch.equal(weight[2], kept)
     assert stage.clip == 1.0
+
+
+def test_clamp_clip_and_betas_are_settings(tmp_path):
+    _, method = assembled(tmp_path, "method.clip=2.5", "method.largest_weight=0.5", "method.betas=[0.8,0.99]")
+    (stage,), weight = method.stages(), next(iter(method.network.parameters()))
+    with torch.no_grad():
+        weight[0], weight[1] = 0.75, -0.75
+    stage.project()
+    assert weight[0].eq(0.5).all()
+    assert weight[1].eq(-0.5).all()
+    assert (stage.clip, method.optimizers["weights"].param_groups[0]["betas"]) == (2.5, (0.8, 0.99))
+    _, method = assembled(tmp_path, "method.clip=null", "method.largest_weight=null")
+    (stage,), weight = method.stages(), next(iter(method.network.parameters()))
+    with torch.no_grad():
+        weight[0] = 7.0
+    stage.project()
+    assert weight[0].eq(7).all()
+    assert stage.clip == inf
 
 
 def test_the_optimizer_is_the_authors(tmp_path):
@@ -84,6 +103,36 @@ def test_a_desired_train_of_another_length_is_refused(tmp_path):
         assemble(shorter, torch.device("cpu"))
 
 
+@pytest.mark.parametrize("version", ["released", "published"])
+def test_of_few_steps_a_spike_in_each_is_wanted(tmp_path, version):
+    _, method = assembled(tmp_path, "model.steps=2", f"model.version={version}")
+    own = {"tau_s": method.network.neuron.tau_s, "version": version}
+    psc, labels = torch.rand(2, 3, 4), torch.tensor([0, 1, 3])
+    assert method.loss(psc, labels).item() == kernel_loss(psc, labels, train=[1, 1], **own).item()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "asked"),
+    [
+        (
+            ["model.steps=1"],
+            "method.desired_train=null asks for 0.111 of an output neuron at most with model.version=rel",
+        ),
+        (
+            ["model.steps=2", "method.desired_train=[0,1]"],
+            r"method.desired_train=\[0, 1\] asks for 0.111 .* in 2 steps",
+        ),
+        (
+            ["method.desired_train=[0,0,0,0,0]"],
+            r"one spike gives 0.333: silence is nearer .*; use more model.steps, a m",
+        ),
+    ],
+)
+def test_what_silence_is_nearest_to_is_refused(tmp_path, overrides, asked):
+    with pytest.raises(ConfigurationError, match=asked):
+        assembled(tmp_path, *overrides)
+
+
 def test_counts_are_in_proportion_to_the_steps_unless_given(tmp_path):
     """Half and a tenth: 15 and 3 at the 30 steps they were published for (TSSL-BP's Networks/NMNIST_CNN.yaml)."""
     _, method = assembled(tmp_path, "method.loss=count")
@@ -109,5 +158,5 @@ def test_what_the_loss_does_not_look_at_is_refused(tmp_path, overrides, message)
 
 def test_another_kind_of_network_is_refused_in_words():
     node, dataset = small("tsslbp").method, tiny.Pictures(labels=True)
-    with pytest.raises(ConfigurationError, match="Labels is no SpikingNetwork; choose model=snn_"):
+    with pytest.raises(ConfigurationError, match="Labels is no SpikingModel; choose model=snn_"):
         construct_method(node, tiny.setup(tiny.Labels, dataset, {"train": 20}))

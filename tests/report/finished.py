@@ -19,6 +19,7 @@ from runner.tasks.classification import Classification
 from runner.tasks.depth import Depth
 from runner.training.batches import Data
 from runner.training.selection import Evaluation, Selection
+from runner.training.warned import Warned
 
 
 class Images(Dataset):
@@ -110,7 +111,7 @@ class Trained:
     """A session after its training. `value(predictor, number)` is the quality of a predictor at the moment `number`."""
 
     def __init__(self, folder: RunFolder, method: Toy, data: Data, value: Any) -> None:
-        self.method, self.folder, self.seconds = method, folder, 12.3456
+        self.method, self.folder, self.seconds, self.warned = method, folder, 12.3456, Warned()
         series = method.series
         self.selection = Selection(
             data.dataset.tasks, data.selection_split, points(method), series is not None and series.alternatives

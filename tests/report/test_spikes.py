@@ -9,10 +9,10 @@ from tests.toy import Numbers
 
 from runner.method import Batch
 from runner.models.snn import SpikingNetwork
+from runner.models.spiking_model import LayerTrace
 from runner.report import schema
 from runner.report.sections.spikes import busiest, telling
-from runner.report.spikes import Activity, activity_shares, described, energy, layer_names, observe
-from runner.spiking.dynamics import Trace
+from runner.report.spikes import Activity, activity_shares, dead_layers, described, energy, layer_names, observe
 from runner.spiking.rules import GradientRule
 from runner.tasks.classification import Classification
 from runner.training.batches import Data
@@ -31,8 +31,9 @@ OPTIONS = {
 }
 
 
-def network(layers, input_shape, classes=2, steps=2):
-    return SpikingNetwork(layers=layers, steps=steps, tasks={"class": classes}, input_shape=input_shape, **OPTIONS)
+def network(layers, input_shape, classes=2, steps=2, **options):
+    made = {**OPTIONS, **options}
+    return SpikingNetwork(layers=layers, steps=steps, tasks={"class": classes}, input_shape=input_shape, **made)
 
 
 def test_energy_of_images_by_hand():
@@ -75,7 +76,7 @@ def traces(*spikes):
     found = {}
     for number, fired in enumerate(map(torch.tensor, spikes)):
         membrane = torch.arange(float(fired.numel())).view(fired.shape)
-        found[f"hidden.{number}"] = Trace(membrane, membrane, fired, membrane)
+        found[f"hidden.{number}"] = LayerTrace(membrane, fired, membrane)
     return found
 
 
@@ -96,14 +97,13 @@ def test_layers_are_called_as_they_are_written():
     assert list(layer_names(model)) == list(model.trace(torch.zeros(1, 1, 4, 4)))
 
 
-def test_layers_that_never_fire_are_warned_of(caplog):
+def test_layers_that_never_fire_are_warned_of():
     model = network("3", (1, 1, 1))
     for weights in model.parameters():
         torch.nn.init.zeros_(weights)
     found = observe(model, data(), contextlib.nullcontext)
     numbers = described("spiking", model, found.activity)
-    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warned == [
+    assert dead_layers(found.activity) == [
         f"layer {layer} never fires on 8 test samples: it is dead" for layer in ("hidden.0", "heads.class")
     ]
     assert numbers["energy"]["synaptic_operations"] == 0
@@ -127,7 +127,8 @@ def test_spikes_are_counted_for_every_neuron_and_sample():
     spikes = torch.tensor([[[1, 0], [0, 0]], [[1, 0], [0, 1]], [[1, 0], [0, 0]]])  # (T, B, N)
     values = torch.zeros(3, 2, 2)
     found = Activity()
-    found.count(torch.zeros(2, 1, 1, 2), {"hidden.0": Trace(values, values, spikes, values)})
+    found.count(torch.zeros(2, 1, 1, 2), {"hidden.0": LayerTrace(values, spikes, values)})
+    assert found.fallback == {}
     assert found.trains["hidden.0"].tolist() == [2, 1, 0, 1]
     assert found.spikes["hidden.0"].tolist() == pytest.approx([1.0, 1 / 3])
     assert found.seen == 2
@@ -163,7 +164,7 @@ def test_statistics_are_of_samples_from_all_over_the_split(monkeypatch):
     assert counted == [20, 22, 24, 26]
     assert found.activity.samples == 8
     assert found.traces["hidden.0"].spikes.shape == (2, 3, 2)
-    assert (found.class_names, found.threshold) == (("even", "odd"), 1.0)
+    assert (found.class_names, found.thresholds) == (("even", "odd"), {"hidden.0": 1.0, "heads.class": 1.0})
 
 
 def test_inputs_over_time_are_events():
@@ -173,3 +174,29 @@ def test_inputs_over_time_are_events():
     assert found.seen == 8
     assert found.events.flatten().tolist() == [24]
     assert described("spiking", model, found)["energy"]["first_layer_macs"] == 0
+
+
+def test_how_often_the_gradient_falls_back_is_a_mean_over_samples():
+    """Of two samples all six neurons and steps, of one sample none of three: 6 of 9."""
+    found = Activity()
+    for samples, falls_back in ((2, True), (1, False)):
+        values = torch.zeros(3, samples, 1)
+        trace = LayerTrace(values, values, values, torch.full((3, samples, 1), falls_back))
+        found.count(torch.zeros(samples, 1, 1, 1), {"hidden.0": trace})
+    assert float(found.fallback["hidden.0"] / found.seen) == pytest.approx(6 / 9)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, {"hidden.0": 100.0, "heads.class": 100.0}),
+        ({"version": "published"}, {"hidden.0": 100.0, "heads.class": 100.0}),
+        ({"gradient": partial(GradientRule, name="surrogate")}, {}),
+    ],
+)
+def test_the_gradient_of_a_silent_network_is_the_surrogate_s_where_it_is_not_anyway(options, expected):
+    model = network("3", (1, 1, 1), **options)
+    for weights in model.parameters():
+        torch.nn.init.zeros_(weights)
+    activity = observe(model, data(), contextlib.nullcontext).activity
+    assert described("spiking", model, activity)["fallback_percent"] == expected

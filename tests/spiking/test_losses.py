@@ -1,11 +1,13 @@
 from functools import partial
+from itertools import product
 
 import pytest
 import torch
 
 from runner.errors import ConfigurationError
 from runner.spiking import count_loss, desired_train, kernel_loss, softmax_loss
-from runner.spiking.losses import desired_psc
+from runner.spiking.dynamics import psc_filter
+from runner.spiking.losses import desired_psc, within_reach
 
 
 @pytest.mark.parametrize(
@@ -23,7 +25,9 @@ def test_desired_currents(train, version, expected):
 def test_desired_trains():
     assert desired_train(5, "released") == [0, 1, 1, 1, 1]
     assert desired_train(5, "published") == [0, 1, 0, 1, 1]
-    assert desired_train(3, "published") == [0, 1, 0]
+    assert desired_train(6, "published") == [0, 1, 0, 1, 1, 0]
+    assert desired_train(4) == [1, 1, 1, 1]
+    assert desired_train(1, "published") == [1]
     assert desired_train(10) == [0, 1] * 5
     assert desired_train(30, "published") == [0, 1] * 15
 
@@ -98,3 +102,29 @@ def test_softmax_loss_is_a_mean_over_samples():
     psc, labels = torch.rand(5, 6, 4, dtype=torch.float64), torch.arange(6) % 4
     parts = [softmax_loss(psc[:, half], labels[half]) for half in HALVES]
     torch.testing.assert_close(sum(parts) / 2, softmax_loss(psc, labels), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("train", "tau_s", "version", "expected"),
+    [
+        # Of [0, 1] filtered twice [0, 1/9] is wanted: silence is off by 1/81, a spike in the second step by (1/3 - 1/9)^2 = 4/81.
+        ((0, 1), 3.0, "released", False),
+        ((1, 1), 3.0, "released", True),  # [1/9, 7/27]: silence (9 + 49)/729, the second step alone 9/729 + 4/729
+        ((1,), 3.0, "released", False),  # 1/9 again, off by 1/81 or 4/81
+        ((1,), 3.0, "published", True),  # one spike is what is wanted
+        ((0, 1), 2.0, "published", True),
+        ((0, 0, 0), 2.0, "published", False),
+    ],
+)
+def test_whether_spikes_come_nearer_than_silence(train, tau_s, version, expected):
+    assert within_reach(desired_psc(train, tau_s, version), tau_s) == expected
+
+
+@pytest.mark.parametrize("tau_s", [1.0, 2.0, 3.0, 8.0])
+def test_whether_spikes_come_nearer_is_as_trying_all_trains_says(tau_s):
+    for steps in range(1, 7):
+        trains = torch.tensor(list(product((0.0, 1.0), repeat=steps)))  # the first is silence
+        targets = torch.stack([desired_psc(tuple(train), tau_s, "released") for train in trains.tolist()])
+        distances = (psc_filter(trains.T, tau_s).T[:, None] - targets).square().sum(2)  # (train, target)
+        tried = (distances[1:].amin(0) < distances[0]).tolist()
+        assert [within_reach(target, tau_s) for target in targets] == tried

@@ -6,7 +6,8 @@ import torch
 
 from runner.errors import ConfigurationError
 from runner.spiking import GradientRule, Layer, Neuron, cpu, neuron, reference, rules, triton
-from runner.spiking.rules import RULES, Walk, compiled
+from runner.spiking.dynamics import Trace
+from runner.spiking.rules import RULES, Walk, compiled, form_of
 from runner.spiking.words import Gradient, Version
 
 FORMS = [reference, cpu, triton]
@@ -43,7 +44,7 @@ def test_no_compiled_form_says_that_it_knows_an_unknown_rule(form):
 
 
 def test_the_compiled_forms_are_told_apart_what_differs():
-    told = {(name, version): compiled(Neuron(tau_m=5, tau_s=3, version=version, gradient=name))
+    told = {(name, version): tuple(compiled(Neuron(tau_m=5, tau_s=3, version=version, gradient=name)))
             for name, version in product(get_args(Gradient), get_args(Version))}  # fmt: skip
     assert told == {
         ("tssl", "released"): (Walk.RELEASED, True),
@@ -56,14 +57,33 @@ def test_the_compiled_forms_are_told_apart_what_differs():
 
 
 def test_a_rule_that_is_not_compiled_runs_in_plain_torch(monkeypatch):
-    """A row of formulas alone, here of a gradient that is 2 wherever the current is."""
-    constant = rules.Rule(
-        lambda states, filtered, neuron: torch.full_like(filtered, 2.0), RULES["tssl"].published, None
-    )
-    monkeypatch.setitem(RULES, "no_intra", constant)
+    """A row of a formula alone, here of a gradient that is 2 wherever the current is."""
+    constant = rules.Form(lambda states, error, neuron, firing: torch.full_like(error, 2.0), of_spikes=True)
+    monkeypatch.setitem(RULES, "no_intra", {"released": constant})
     layer = Layer(neuron=Neuron(tau_m=5, tau_s=3, gradient="no_intra"))
     assert not cpu.takes(layer)
     assert not triton.takes(layer)
     current = torch.ones(3, 4).requires_grad_()
     neuron.spiking_layer(current, layer).sum().backward()
     assert torch.equal(current.grad, torch.full((3, 4), 2.0))
+
+
+def test_a_version_that_a_rule_has_not_is_refused(monkeypatch):
+    monkeypatch.setitem(RULES, "no_intra", {"released": RULES["no_intra"]["released"]})
+    assert form_of(Neuron(tau_m=5, tau_s=3, gradient="no_intra")) is RULES["no_intra"]["released"]
+    with pytest.raises(
+        ConfigurationError, match=r"version=published is not allowed with gradient=no_intra; use released"
+    ):
+        form_of(Neuron(tau_m=5, tau_s=3, gradient="no_intra", version="published"))
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "expected"),
+    [("tssl", "released", [True, False, True]), ("tssl", "published", False), ("surrogate", "released", None)],
+)
+def test_where_a_rule_gives_way_to_the_surrogate(name, version, expected):
+    """Released: below 1 / (4 tau_s) = 1/12 of psc; published: at most a tenth of neurons and steps fire, here a third."""
+    psc, spikes = torch.tensor([[0.08], [0.09], [0.0]]), torch.tensor([[0.0], [1.0], [0.0]])
+    gives_way = form_of(Neuron(tau_m=5, tau_s=3, version=version, gradient=name)).gives_way
+    found = None if gives_way is None else gives_way(Trace(psc, psc, spikes, psc), Neuron(tau_m=5, tau_s=3))
+    assert (None if found is None else found.flatten().tolist() if found.dim() else bool(found)) == expected

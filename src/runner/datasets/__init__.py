@@ -25,6 +25,7 @@ class Dataset(ABC):
     splits: Mapping[str, Tensor]
     scaled: ClassVar[bool] = False  # whether the dataset itself applied `scale`, having made only so many samples
     about: Mapping[str, Any]
+    warnings: Sequence[str] = ()  # what a user has to know before a training begins, in whole sentences
     class_names: Mapping[str, tuple[str, ...]]  # of the tasks that have classes
     names: Sequence[str] = ()  # by sample number the file it was read from, below `root`; empty where there is none
     preparation: Preparation | None = None  # of a picture as its inputs are evaluated; None: they come from no pictures

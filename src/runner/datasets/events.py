@@ -126,8 +126,11 @@ class EventRecordings(Dataset):
                 f"{len(sampled)} recordings is at {everything.min()} and the last at {everything.max()} microseconds; give "
                 "step_us in microseconds (3 ms is 3000)"
             )
-        level = logging.WARNING if share < _FEW else logging.INFO
-        _log.log(level, "%s cover %.2g %% of the events of %d recordings", self._window, 100 * share, len(sampled))
+        said = f"{self._window} cover {100 * share:.2g} % of the events of {len(sampled)} recordings"
+        if share < _FEW:
+            self.warnings = [said]
+        else:
+            _log.info("%s", said)
         return share
 
     def batch(self, samples: Tensor, device: torch.device, generator: Generator | None = None) -> Batch:

@@ -1,10 +1,11 @@
-"""TSSL-BP: one stage of AdamW; the gradient rule lives in the neuron, weights are clamped after each step.
+"""TSSL-BP: one stage of AdamW; the gradient rule lives in the model's neurons, weights are clamped after each step.
 
 Zhang and Li, "Temporal Spike Sequence Learning via Backpropagation for Deep Spiking Neural Networks", NeurIPS 2020; the stage
 is that of main.py, train, in github.com/stonezwr/TSSL-BP.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Literal
 
 import torch
@@ -13,16 +14,13 @@ from torch.optim import AdamW
 
 from runner.configuration.rules import show
 from runner.errors import ConfigurationError, chosen
-from runner.method import Batch, Method, Objective, Predictor, Setup, Stage
+from runner.method import Batch, Method, Objective, Predictor, Setup, Stage, nothing
 from runner.methods.objectives import penalised
 from runner.methods.optimizers import prepared
-from runner.models.snn import SpikingNetwork
-from runner.spiking import count_loss, kernel_loss, softmax_loss
+from runner.models.spiking_model import SpikingModel
+from runner.spiking.losses import count_loss, distance, softmax_loss
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # currents (T, B, classes), labels (B,) -> scalar
-
-LARGEST_WEIGHT = 4.0
-LARGEST_GRADIENT = 1.0
 
 
 class TSSLBP(Method):
@@ -36,6 +34,9 @@ class TSSLBP(Method):
         evaluations: int | None,
         learning_rate: float,
         weight_decay: float,
+        betas: Sequence[float],
+        clip: float | None,
+        largest_weight: float | None,
         loss: Literal["kernel", "count", "softmax"],
         desired_train: list[int] | None,
         desired_count: float | None,
@@ -43,21 +44,21 @@ class TSSLBP(Method):
     ) -> None:
         super().__init__()
         network = setup.network()
-        if not isinstance(network, SpikingNetwork):
+        if not isinstance(network, SpikingModel):
             raise ConfigurationError(
-                f"method.loss looks at output currents, and {type(network).__name__} is no SpikingNetwork; choose model=snn_..."
+                f"method.loss looks at output currents, and {type(network).__name__} is no SpikingModel; choose model=snn_..."
             )
         self.network = network
-        losses: dict[str, Loss] = {"kernel": self._kernel_loss, "count": self._count_loss, "softmax": softmax_loss}
+        losses: dict[str, Loss] = {"kernel": self._distance, "count": self._count_loss, "softmax": softmax_loss}
         self.loss = chosen("method.loss", loss, losses)
         self.combined: Literal["mean", "sum"] = "mean" if loss == "softmax" else "sum"  # over the samples of a batch
-        steps = network.hidden.steps or setup.example.shape[0]
+        steps = network.steps
         if desired_train is not None and len(desired_train) != steps:
             raise ConfigurationError(
                 f"method.desired_train={show(desired_train)} has {len(desired_train)} numbers, and the network runs for {steps} "
                 "steps; give one for each"
             )
-        self.desired_train = desired_train
+        self.wanted = network.wanted(desired_train) if loss == "kernel" else None
         self.counts = {
             "desired": steps / 2 if desired_count is None else desired_count,
             "undesired": steps / 10 if undesired_count is None else undesired_count,
@@ -65,9 +66,12 @@ class TSSLBP(Method):
         epochs = setup.epochs("epochs", epochs)
         self.steps = epochs * setup.epoch()
         self.evaluations = evaluations or epochs
-        self.optimizers = {
-            "weights": prepared(AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True))
-        }
+        self.clip, self.largest_weight = inf if clip is None else clip, largest_weight
+        first, second = betas
+        adam = AdamW(
+            network.parameters(), lr=learning_rate, betas=(first, second), weight_decay=weight_decay, fused=True
+        )
+        self.optimizers = {"weights": prepared(adam)}
 
     def stages(self) -> Sequence[Stage]:
         """A single stage, measured after every epoch unless told otherwise."""
@@ -77,8 +81,8 @@ class TSSLBP(Method):
                 split="train",
                 steps=self.steps,
                 objective=self._objective,
-                clip=LARGEST_GRADIENT,
-                project=self._clamp,
+                clip=self.clip,
+                project=nothing if self.largest_weight is None else self._clamp,
                 evaluate=("snn",),
                 evaluations=self.evaluations,
             )
@@ -91,9 +95,9 @@ class TSSLBP(Method):
         total = torch.stack(list(losses.values())).sum()
         return penalised(Objective(total, scalars, combined=self.combined), self.network)
 
-    def _kernel_loss(self, psc: Tensor, labels: Tensor) -> Tensor:
-        neuron = self.network.neuron
-        return kernel_loss(psc, labels, tau_s=neuron.tau_s, version=neuron.version, train=self.desired_train)
+    def _distance(self, psc: Tensor, labels: Tensor) -> Tensor:
+        assert self.wanted is not None
+        return distance(psc, labels, self.wanted)
 
     def _count_loss(self, psc: Tensor, labels: Tensor) -> Tensor:
         return count_loss(psc, labels, **self.counts)
@@ -101,8 +105,9 @@ class TSSLBP(Method):
     @torch.no_grad()
     def _clamp(self) -> None:
         weights: list[Tensor] = list(self.network.parameters())
-        torch._foreach_clamp_min_(weights, -LARGEST_WEIGHT)
-        torch._foreach_clamp_max_(weights, LARGEST_WEIGHT)
+        assert self.largest_weight is not None
+        torch._foreach_clamp_min_(weights, -self.largest_weight)
+        torch._foreach_clamp_max_(weights, self.largest_weight)
 
     def predictors(self) -> Mapping[str, Predictor]:
         """`snn`: the spiking network, its output currents summed over all steps."""

@@ -1,6 +1,6 @@
 """Feed-forward spiking networks for labels, trained by TSSL-BP (Zhang and Li, NeurIPS 2020)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import sqrt
 from typing import Literal
 
@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from runner.errors import ConfigurationError
 from runner.models import Heads
 from runner.models.snn_layers import Convolution, Linear, parse
-from runner.models.spiking import Spiking, SpikingStack, build
-from runner.spiking.dynamics import Neuron, Trace, over_time, trace
+from runner.models.spiking import Spiking, SpikingStack, SumPool, build
+from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel
+from runner.spiking.dynamics import Neuron, Trace
+from runner.spiking.losses import desired_psc, desired_train, within_reach
 from runner.spiking.native.forms import form
-from runner.spiking.rules import GradientRule
+from runner.spiking.rules import GradientRule, form_of
 from runner.spiking.words import Version, check
 
 GradientDtype = Literal["float32", "bfloat16"]
@@ -22,7 +24,7 @@ PerVersion = float | Mapping[str, float]
 GRADIENT_DTYPES: Mapping[GradientDtype, torch.dtype | None] = {"float32": None, "bfloat16": torch.bfloat16}
 
 
-class SpikingNetwork(nn.Module):
+class SpikingNetwork(SpikingModel):
     """Hidden layers as the papers write them, and one spiking output layer per task.
 
     `layers` is like `32C5p2-P2-64C5p2-P2-1024`; `tasks` maps a label task to its number of classes; `input_shape` is
@@ -33,7 +35,8 @@ class SpikingNetwork(nn.Module):
     normally with deviation sqrt(2 / fan_in) ("published"), times `weight_scale`; fully connected layers are always drawn the
     second way, unscaled. `gradient_dtype` "bfloat16" sends gradients back through the weights in that type, nearly twice as
     fast where the processor has units for it and as fast as float32 elsewhere; all else stays as it is.
-    Raises `ConfigurationError` for a wrong `layers`, shape or T, for unknown words and for a wrong RUNNER_SPIKING.
+    Raises `ConfigurationError` for a wrong `layers`, shape or T, for unknown words, a version that the rule has not and a wrong
+    RUNNER_SPIKING.
     """
 
     def __init__(
@@ -67,10 +70,11 @@ class SpikingNetwork(nn.Module):
             version=version,
             gradient=gradient().name,
         )
-        steps, dtype = _steps(steps, input_shape), GRADIENT_DTYPES[gradient_dtype]
+        form_of(self.neuron)
+        self.steps, dtype = _steps(steps, input_shape), GRADIENT_DTYPES[gradient_dtype]
         specs, features = parse(str(layers), input_shape[-3:])
         hidden = build(specs, self.neuron, [dropout] * len(specs), dropout_over == "rows", dtype)
-        self.hidden = SpikingStack(hidden, self.neuron, steps)
+        self.hidden = SpikingStack(hidden, self.neuron, self.steps)
         outputs = {task: Linear(inputs=features, neurons=classes) for task, classes in tasks.items()}
         self.heads = Heads({task: Spiking(spec, self.neuron, gradient_dtype=dtype) for task, spec in outputs.items()})
         self._init, self._weight_scale = version if init is None else init, weight_scale
@@ -90,12 +94,17 @@ class SpikingNetwork(nn.Module):
                     with torch.no_grad():
                         layer.weight.mul_(self._weight_scale)
 
-    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Logits (B, classes) of every task: the output's postsynaptic currents summed over time.
-
-        `inputs` are images (B, C, H, W) or spikes over time (T, B, C, H, W).
-        """
-        return {task: psc.sum(0) for task, psc in self.psc(inputs).items()}
+    def layers(self) -> list[SpikingLayer]:
+        """The hidden layers and the heads, by their names in `named_modules`."""
+        found: list[SpikingLayer] = []
+        source, pooled = None, 1
+        for name, layer in self.hidden.named_children():
+            if isinstance(layer, SumPool):
+                pooled *= layer.size
+            elif isinstance(layer, Spiking):
+                found.append(_view(f"hidden.{name}", layer, source, pooled))
+                source, pooled = found[-1].name, layer.pool
+        return [*found, *(_view(f"heads.{task}", head, source, pooled, task) for task, head in self._outputs())]
 
     def psc(self, inputs: Tensor) -> dict[str, Tensor]:
         """Postsynaptic currents (T, B, classes) of every task's output neurons; what the losses of TSSL-BP look at."""
@@ -105,20 +114,45 @@ class SpikingNetwork(nn.Module):
         return {task: _at_least_float32(head(signals, last=True).values) for task, head in self.heads.items()}
 
     @torch.no_grad()
-    def trace(self, inputs: Tensor) -> dict[str, Trace]:
-        """Membranes, spikes and currents (T, B, ...) of every layer, by its name in `named_modules`.
-
-        Dropout is as in the module's mode. For looking at a few samples: everything is kept.
-        """
-        traces: dict[str, Trace] = {}
+    def trace(self, inputs: Tensor) -> dict[str, LayerTrace]:
+        """The states of every layer, by its name in `named_modules`. Dropout is as in the module's mode."""
+        traces: dict[str, LayerTrace] = {}
         signals = self.hidden.start(inputs)
-        for name, layer in (*self.hidden.named_children(), *self.heads.named_children()):
+        for name, layer in self.hidden.named_children():
             if isinstance(layer, Spiking):
-                current = over_time(layer.weigh(signals), signals.layer(layer.neuron))
-                traces[f"{'heads' if name in self.heads else 'hidden'}.{name}"] = trace(current, layer.neuron)
-            if name not in self.heads:
+                states, signals = layer.look(signals)
+                traces[f"hidden.{name}"] = _shown(states, layer.neuron)
+            else:
                 signals = layer(signals)
+        for task, head in self._outputs():
+            traces[f"heads.{task}"] = _shown(head.look(signals)[0], head.neuron)
         return traces
+
+    def _outputs(self) -> list[tuple[str, Spiking]]:
+        return [(task, head) for task, head in self.heads.items() if isinstance(head, Spiking)]
+
+    def wanted(self, train: Sequence[float] | None) -> Tensor:
+        """The currents (T,) of a train, by default the version's, filtered as the version's code filters it."""
+        neuron = self.neuron
+        spikes = desired_train(self.steps, neuron.version) if train is None else train
+        currents = desired_psc(tuple(spikes), neuron.tau_s, neuron.version)
+        if not within_reach(currents, neuron.tau_s):
+            asked = f"method.desired_train={'null' if train is None else list(train)}"
+            raise ConfigurationError(
+                f"{asked} asks for {max(currents):.3f} of an output neuron at most with model.version={neuron.version} in "
+                f"{self.steps} steps, and one spike gives {1 / neuron.tau_s:.3f}: silence is nearer to that than any spikes; "
+                "use more model.steps, a method.desired_train with more spikes, or method.loss=count"
+            )
+        return currents
+
+
+def _view(name: str, layer: Spiking, source: str | None, pooled: int, task: str | None = None) -> SpikingLayer:
+    return SpikingLayer(name, layer.spec, layer.weight, layer.neuron, source, pooled, task)
+
+
+def _shown(states: Trace, neuron: Neuron) -> LayerTrace:
+    gives_way = form_of(neuron).gives_way
+    return LayerTrace(states.membrane, states.spikes, states.psc, gives_way(states, neuron) if gives_way else None)
 
 
 def _at_least_float32(values: Tensor) -> Tensor:
@@ -137,7 +171,7 @@ def _of_version(name: str, value: PerVersion, version: Version) -> float:
     return value[version]
 
 
-def _steps(steps: int | None, input_shape: tuple[int, ...]) -> int | None:
+def _steps(steps: int | None, input_shape: tuple[int, ...]) -> int:
     if len(input_shape) not in (3, 4):
         raise ConfigurationError(
             f"spiking networks take images (C, H, W) or events (T, C, H, W), and these inputs are {input_shape}"
@@ -150,4 +184,4 @@ def _steps(steps: int | None, input_shape: tuple[int, ...]) -> int | None:
         raise ConfigurationError(
             f"model.steps={steps}, but the events come in {input_shape[0]} steps; use model.steps=null or dataset.steps={steps}"
         )
-    return steps
+    return input_shape[0] if steps is None else steps

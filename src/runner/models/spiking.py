@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
 from runner.models.snn_layers import Convolution, Linear, Pool, Spec
-from runner.spiking.dynamics import Layer, Neuron, sum_pool
+from runner.spiking.dynamics import Layer, Neuron, Trace, over_time, sum_pool, trace
 from runner.spiking.layout import seen_channels_last
 from runner.spiking.neuron import psc_filter, spiking_layer
+from runner.spiking.rules import form_of
 from runner.spiking.weights import ready, spike_convolution, spike_linear
 
 
@@ -70,6 +71,16 @@ class Spiking(nn.Module):
         shape = current.shape[1:] if signals.steps is None else current.shape
         scale = self._mask(shape, self.pool, current.device)
         return Signals(spiking_layer(current, layer, scale=scale, consume=True), spikes=spikes)
+
+    def look(self, signals: Signals) -> tuple[Trace, Signals]:
+        """The states of its neurons in plain torch, and what `forward` gives: each computed once, without gradients."""
+        current = self.weigh(signals)
+        states = trace(over_time(current, signals.layer(self.neuron)), self.neuron)
+        spikes = _weigh_spikes(signals.values, self.neuron)
+        result = states.spikes if spikes else states.psc
+        result = result if self.pool == 1 else sum_pool(result, self.pool)
+        scale = self._mask(states.psc.shape[1:], self.pool, current.device)
+        return states, Signals((result if scale is None else result * scale).to(current.dtype), spikes=spikes)
 
     def weigh(self, signals: Signals) -> Tensor:
         """The weighted sums (T, B, ...), or (B, ...) of constant values."""
@@ -161,5 +172,5 @@ def build(
 
 
 def _weigh_spikes(values: Tensor, neuron: Neuron) -> bool:
-    """Whether spikes go through the weights; the published gradient needs the error of the currents, not of the spikes."""
-    return neuron.version == "released" and ready(values) and not torch.is_autocast_enabled("cpu")
+    """Whether spikes go through the weights, whose gradient is then the error of spikes: not every rule takes that."""
+    return form_of(neuron).of_spikes and ready(values) and not torch.is_autocast_enabled("cpu")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from runner.device import Autocast
 from runner.method import Method
 from runner.models.cost import costs
-from runner.models.snn import SpikingNetwork
+from runner.models.spiking_model import SpikingModel
 from runner.report import schema
 from runner.report.spikes import Observed, described, observe, still
 from runner.tasks import Task
@@ -57,7 +57,7 @@ def observed(
     """The spikes of the main predictor's network, or of the first that has any; nothing where none spikes."""
     for name in sorted(networks, key=lambda name: name != main):
         network = networks[name]
-        if isinstance(network, SpikingNetwork):
+        if isinstance(network, SpikingModel):
             found = observe(network, data, autocast)
             return described(name, network, found.activity), found
     return None

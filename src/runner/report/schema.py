@@ -161,6 +161,9 @@ class Spikes(TypedDict):
     rates: dict[str, float]  # layer -> spikes per step and neuron
     neurons_with_0_to_T_spikes_in_a_sample_percent: dict[str, list[float]]
     silent_active_saturated_percent: dict[str, list[float]]
+    fallback_percent: dict[
+        str, float
+    ]  # layer whose gradient rule gives way to the surrogate -> neurons and steps where it does
     accuracy_after_steps: list[float]
     energy: Energy
 
@@ -200,5 +203,6 @@ class Summary(TypedDict):
     threads: int
     versions: dict[str, str]
     plugins: dict[str, str | None]  # packages whose classes may be used -> version
+    warnings: list[str]  # what the run's log warns of, each once
     figures: list[str]
     evaluations: list[dict[str, Any]]  # as in metrics.jsonl

@@ -1,6 +1,5 @@
 """What a spiking network does on test samples: firing rates, dead layers, synaptic operations, accuracy against steps."""
 
-import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,15 +11,12 @@ from torch import Tensor
 
 from runner.device import Autocast
 from runner.method import Batch
-from runner.models.snn import SpikingNetwork
 from runner.models.snn_layers import Linear, written
-from runner.models.spiking import Spiking, SumPool
+from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel
 from runner.report import schema
-from runner.spiking.dynamics import Trace
 from runner.training.batches import Data
 from runner.training.progress import patiently
 
-log = logging.getLogger("runner")
 SAMPLES, BATCH, SHOWN = 1000, 50, 3
 PICOJOULE_MAC, PICOJOULE_ACCUMULATE = 4.6, 0.9  # 32-bit float multiply-add and addition at 45 nm (Horowitz, ISSCC 2014)
 SATURATED = 0.95  # spikes per step from which a neuron counts as saturated
@@ -35,19 +31,25 @@ class Activity:
     trains: dict[str, Tensor] = field(
         default_factory=dict
     )  # layer -> (T + 1,) neurons, over samples, with 0 to T spikes
+    fallback: dict[str, Tensor] = field(
+        default_factory=dict
+    )  # layer whose gradient rule gives way to another -> over samples, the share of its neurons and steps where it does
     events: Tensor | None = None  # (C, H, W) of inputs that are events, over all steps
     samples: int = 0
     correct: Tensor = field(default_factory=lambda: torch.zeros(()))  # (T,) after every step
     confusion: Tensor = field(default_factory=lambda: torch.zeros(()))  # (classes^2,), true class first
 
-    def count(self, inputs: Tensor, traces: Mapping[str, Trace], axis: int = 0) -> None:
+    def count(self, inputs: Tensor, traces: Mapping[str, LayerTrace], axis: int = 0) -> None:
         """Add the spikes of a batch whose samples lie along `axis`: 1 where the inputs are events over time."""
-        self.seen += inputs.shape[axis]
+        samples = inputs.shape[axis]
+        self.seen += samples
         for layer, trace in traces.items():
             number, steps = trace.spikes.float().sum(0), len(trace.spikes)
             self.spikes[layer] = self.spikes.get(layer, 0) + number.sum(0) / steps
             found = torch.bincount(number.flatten().long(), minlength=steps + 1)
             self.trains[layer] = self.trains.get(layer, 0) + found
+            if trace.fallback is not None:
+                self.fallback[layer] = self.fallback.get(layer, 0) + samples * trace.fallback.float().mean()
         if axis == 1:
             events = (inputs != 0).float().sum((0, 1))
             self.events = events if self.events is None else self.events + events
@@ -77,11 +79,11 @@ class Observed(NamedTuple):
     """What is known of a spiking network after looking at it: sums over samples, and a few samples step by step."""
 
     activity: Activity
-    traces: Mapping[str, Trace]
+    traces: Mapping[str, LayerTrace]
     samples: list[Sample]  # of the traces
     events: bool
-    layers: Mapping[str, str]  # as they are written in the model's `layers`
-    threshold: float
+    layers: Mapping[str, str]  # what they are called, as papers write them
+    thresholds: Mapping[str, float]  # of each layer's membranes
     class_names: tuple[str, ...]
 
 
@@ -90,11 +92,18 @@ def still(batch: Batch) -> Tensor:
     return batch.inputs.sum(0) if batch.axis == 1 else batch.inputs
 
 
-def layer_names(network: SpikingNetwork) -> dict[str, str]:
-    """Name of a layer in `named_modules` -> as it is written in `layers`, numbered where several are written alike."""
-    layers = {f"hidden.{name}": layer for name, layer in network.hidden.named_children()}
-    told = {name: written(layer.spec) for name, layer in layers.items() if isinstance(layer, Spiking)}
-    told |= {f"heads.{task}": "output" if len(network.heads) == 1 else f"output {task}" for task in network.heads}
+def layer_names(network: SpikingModel) -> dict[str, str]:
+    """Name of a layer in a trace -> as papers write it, numbered where several are written alike; outputs are called that."""
+    layers = network.layers()
+    outputs = [layer.task for layer in layers if layer.task is not None]
+    told = {
+        layer.name: written(layer.spec)
+        if layer.task is None
+        else "output"
+        if len(outputs) == 1
+        else f"output {layer.task}"
+        for layer in layers
+    }
     counts, seen = Counter(told.values()), Counter[str]()
     for name, text in told.items():
         seen[text] += 1
@@ -103,7 +112,7 @@ def layer_names(network: SpikingNetwork) -> dict[str, str]:
 
 
 @torch.no_grad()
-def observe(network: SpikingNetwork, data: Data, autocast: Autocast) -> Observed:
+def observe(network: SpikingModel, data: Data, autocast: Autocast) -> Observed:
     """Answers on all test samples, spikes on `SAMPLES` of them and the traces of a few, both evenly spaced.
 
     `autocast` is the context in which the run predicts; the answers are those of the first task.
@@ -123,7 +132,7 @@ def observe(network: SpikingNetwork, data: Data, autocast: Autocast) -> Observed
     return _shown(network, data, autocast, found)
 
 
-def _shown(network: SpikingNetwork, data: Data, autocast: Autocast, activity: Activity) -> Observed:
+def _shown(network: SpikingModel, data: Data, autocast: Autocast, activity: Activity) -> Observed:
     (task, *_) = data.dataset.tasks
     batch, numbers = data.shown("test", SHOWN)
     with autocast():
@@ -137,17 +146,23 @@ def _shown(network: SpikingNetwork, data: Data, autocast: Autocast, activity: Ac
         [Sample(*sample) for sample in seen],
         batch.axis == 1,
         layer_names(network),
-        network.neuron.threshold,
+        {layer.name: layer.neuron.threshold for layer in network.layers()},
         tuple(data.dataset.class_names[task]),
     )
 
 
-def described(predictor: str, network: SpikingNetwork, activity: Activity) -> schema.Spikes:
-    """The numbers for the summary; warns where a layer never fires."""
+def dead_layers(activity: Activity) -> list[str]:
+    """A warning for each layer that never fires."""
+    return [
+        f"layer {layer} never fires on {activity.seen} test samples: it is dead"
+        for layer, rate in activity.rates().items()
+        if not rate.any()
+    ]
+
+
+def described(predictor: str, network: SpikingModel, activity: Activity) -> schema.Spikes:
+    """The numbers for the summary."""
     rates = activity.rates()
-    for layer, rate in rates.items():
-        if not rate.any():
-            log.warning("layer %s never fires on %d test samples: it is dead", layer, activity.seen)
     accuracy = (100 * activity.correct / activity.samples).tolist()
     events = None if activity.events is None else (activity.events / activity.seen).cpu()
     trains = {layer: (100 * counts / counts.sum()).tolist() for layer, counts in activity.trains.items()}
@@ -157,6 +172,7 @@ def described(predictor: str, network: SpikingNetwork, activity: Activity) -> sc
         "rates": {layer: float(rate.mean()) for layer, rate in rates.items()},
         "neurons_with_0_to_T_spikes_in_a_sample_percent": trains,
         "silent_active_saturated_percent": {layer: activity_shares(rate) for layer, rate in rates.items()},
+        "fallback_percent": {layer: float(100 * sum / activity.seen) for layer, sum in activity.fallback.items()},
         "accuracy_after_steps": accuracy,
         "energy": energy(network, {layer: len(accuracy) * rate for layer, rate in rates.items()}, events),
     }
@@ -168,41 +184,35 @@ def activity_shares(rates: Tensor) -> list[float]:
     return [silent, 100 - silent - saturated, saturated]
 
 
-def energy(network: SpikingNetwork, spikes: Mapping[str, Tensor], events: Tensor | None = None) -> schema.Energy:
+def energy(network: SpikingModel, spikes: Mapping[str, Tensor], events: Tensor | None = None) -> schema.Energy:
     """Operations and energy of one sample.
 
     `spikes` is layer -> how often each of its neurons (C, H, W) or (N,) fires over all steps; `events` (C, H, W) is the same
     for the inputs, None for images. A spike is added once to every neuron that it reaches: windows that end at a map's border
-    leave some out. The first layer multiplies the pixels of an image once. The network of the same size without spikes
-    multiplies once in every layer.
+    leave some out. The layers that look at the pixels of an image multiply them once. The network of the same size without
+    spikes multiplies once in every layer.
     """
-    layers = {f"hidden.{name}": layer for name, layer in network.hidden.named_children()}
-    coming, operations, products = events, 0.0, {}
-    for name, layer in layers.items():
-        if isinstance(layer, Spiking):
-            operations += 0.0 if coming is None else _reached(layer, coming)
-            products[name] = spikes[name].numel() * layer.weight[0].numel()
-            coming = _pooled(spikes[name], layer.pool)
-        elif coming is not None:
-            assert isinstance(layer, SumPool)
-            coming = _pooled(coming, layer.size)
-    for task, head in network.heads.items():
-        assert isinstance(head, Spiking)
-        operations += 0.0 if coming is None else _reached(head, coming)
-        products[f"heads.{task}"] = head.weight.numel()
-    first = 0 if events is not None else next(iter(products.values()))
+    operations, first, products = 0.0, 0, 0
+    for layer in network.layers():
+        own = spikes[layer.name].numel() * layer.weight[0].numel()
+        coming = events if layer.source is None else spikes[layer.source]
+        products += own
+        if coming is None:
+            first += own
+        else:
+            operations += _reached(layer, _pooled(coming, layer.pooled))
     picojoules = PICOJOULE_MAC * first + PICOJOULE_ACCUMULATE * operations
     return {
         "synaptic_operations": operations,
         "first_layer_macs": first,
-        "macs_without_spikes": sum(products.values()),
+        "macs_without_spikes": products,
         "nanojoules": picojoules / 1000,
-        "nanojoules_without_spikes": PICOJOULE_MAC * sum(products.values()) / 1000,
+        "nanojoules_without_spikes": PICOJOULE_MAC * products / 1000,
         "formula": f"{PICOJOULE_MAC} pJ x products of pixels + {PICOJOULE_ACCUMULATE} pJ x neurons reached by spikes (45 nm)",
     }
 
 
-def _reached(layer: Spiking, spikes: Tensor) -> float:
+def _reached(layer: SpikingLayer, spikes: Tensor) -> float:
     """How many additions of a weight the spikes (C, H, W) or (N,) cause."""
     spec = layer.spec
     if isinstance(spec, Linear):

@@ -22,6 +22,7 @@ from runner.report.highest import highest, of_the_result
 from runner.report.measured import Measured, network_costs, networks, observed, pictures
 from runner.report.rounding import rounded
 from runner.report.series import flat, series
+from runner.report.spikes import dead_layers
 from runner.report.tables import show
 from runner.rundir.folder import RunFolder
 from runner.tasks.record import definition
@@ -58,6 +59,8 @@ def finish(
     context = autocast(settings.precision, data.device)
     spiking = observed(found, main, data, context)
     measured = Measured(pictures(method, main, data, context), spiking[1] if spiking else None)
+    for text in dead_layers(spiking[1].activity) if spiking else ():
+        session.warned.warn(text)
     costs = network_costs(found, data)
     summary = {
         **_result(settings, folder, method, data, session),
@@ -74,6 +77,7 @@ def finish(
         "threads": torch.get_num_threads(),
         "versions": {"runner": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
         "plugins": dict(settings.plugins),
+        "warnings": list(session.warned.texts),
     }
     log.info("drawing")
     from runner.report import figures  # imports matplotlib

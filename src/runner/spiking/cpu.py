@@ -12,7 +12,7 @@ from torch import Tensor
 from runner.spiking import native
 from runner.spiking.dynamics import POOL_WEIGHT, Layer, drive
 from runner.spiking.layout import arrange, arrange_scale, channels_last, empty, output
-from runner.spiking.rules import LAYER_RATE, Walk, compiled, rule_of
+from runner.spiking.rules import LAYER_RATE, Walk, compiled, form_of
 
 _SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 _PUBLISHED_SILENT = 3  # of native/tsslbp.cpp, whose `Walk.PUBLISHED` is for layers that fire
@@ -36,7 +36,7 @@ def available(values: Tensor) -> bool:
 
 def takes(layer: Layer) -> bool:
     """Whether such a layer can be worked on here: any of a compiled rule."""
-    return rule_of(layer.neuron).compiled is not None
+    return form_of(layer.neuron).compiled is not None
 
 
 def forward(current: Tensor, layer: Layer, scale: Tensor | None) -> tuple[Tensor, Tensor]:

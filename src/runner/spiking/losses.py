@@ -11,15 +11,16 @@ from runner.errors import ConfigurationError
 from runner.spiking.dynamics import psc_filter
 from runner.spiking.words import Version, check
 
-# Of fewer than 10 steps; [0, 1, 0, 1, ...] from 10 on.
+# Of 5 to 9 steps. From 10 on it is [0, 1, 0, 1, ...]. Of fewer than 5, of which the authors say nothing, a spike in every step:
+# [0, 1] cut off from these, filtered twice, has its peak at a third of what a spike gives, so that silence would be nearest.
 _TRAINS: Mapping[Version, tuple[int, ...]] = {"released": (0, 1, 1, 1, 1), "published": (0, 1, 0, 1, 1)}
 _FILTERED: Mapping[Version, int] = {"released": 2, "published": 1}  # how often the train passes the synapse
 
 
 def desired_train(steps: int, version: Version = "released") -> list[int]:
-    """The spikes (T,) that the authors want of the true class, repeated and cut to `steps`; other classes want none."""
+    """The spikes (T,) wanted of the true class: the authors', repeated and cut to `steps`; other classes want none."""
     check("version", version, Version)
-    pattern = (0, 1) if steps >= 10 else _TRAINS[version]
+    pattern = (1,) if steps < 5 else (0, 1) if steps >= 10 else _TRAINS[version]
     return [pattern[t % len(pattern)] for t in range(steps)]
 
 
@@ -33,23 +34,39 @@ def desired_psc(train: tuple[float, ...], tau_s: float, version: Version = "rele
     return values
 
 
+def within_reach(target: Tensor, tau_s: float) -> bool:
+    """Whether some train of spikes has a psc nearer to `target` (T,) than silence, in squared distance.
+
+    With k_t the psc of one spike in step t, that spike is nearer by 2 <target, k_t> - |k_t|^2; several together are nearer by
+    no more than the sum of theirs, as psc is never negative. So one is nearer, or none are.
+    """
+    each = psc_filter(torch.eye(len(target)).to(target), tau_s)  # (T, step of the spike)
+    return bool((2 * target @ each > each.square().sum(0)).any())
+
+
+def distance(psc: Tensor, labels: Tensor, wanted: Tensor) -> Tensor:
+    """L = 1/2 sum over samples, classes and steps of (psc - wanted of the true class, 0 of others)^2.
+
+    `psc` (T, B, classes), `labels` (B,) int64, `wanted` (T,). Summed over the batch, as in the authors' code.
+    """
+    true = F.one_hot(labels, psc.shape[-1]).to(psc)
+    return 0.5 * (psc - wanted.to(psc)[:, None, None] * true).square().sum()
+
+
 def kernel_loss(
     psc: Tensor, labels: Tensor, *, tau_s: float, version: Version = "released", train: Sequence[float] | None = None
 ) -> Tensor:
-    """L = 1/2 sum over samples, classes and steps of (psc - eps * d)^2, the squared van Rossum distance.
+    """The `distance` of psc (T, B, classes) from eps * d, the squared van Rossum distance; `labels` (B,) int64.
 
-    `psc` (T, B, classes), `labels` (B,) int64. `train` (T,) is d for the true class, by default `desired_train`; d is 0
-    for the others. Summed over the batch, as in the authors' code. Raises `ConfigurationError` for a train of another
-    length.
+    `train` (T,) is d for the true class, by default `desired_train`; d is 0 for the others. Raises `ConfigurationError` for a
+    train of another length.
     """
     wanted = desired_train(len(psc), version) if train is None else train
     if len(wanted) != len(psc):
         raise ConfigurationError(
             f"the desired train has {len(wanted)} steps, the network {len(psc)}: give one per step"
         )
-    target = desired_psc(tuple(wanted), tau_s, version).to(psc)
-    true = F.one_hot(labels, psc.shape[-1]).to(psc)
-    return 0.5 * (psc - target[:, None, None] * true).square().sum()
+    return distance(psc, labels, desired_psc(tuple(wanted), tau_s, version))
 
 
 def count_loss(psc: Tensor, labels: Tensor, *, desired: float, undesired: float) -> Tensor:

@@ -1,7 +1,8 @@
-"""The gradient rules of TSSL-BP's neurons: a row each, with its formulas and what the compiled forms are told of it.
+"""The gradient rules of spiking neurons: a row each, with its formulas, what the compiled forms are told, when it gives way.
 
-Zhang and Li (NeurIPS 2020) in two versions of the authors' code, functions/tsslbp.py in github.com/stonezwr/TSSL-BP:
-`released`, their last, and `published`, of the time of publication. A rule that is not compiled runs in plain torch.
+TSSL-BP's are of Zhang and Li (NeurIPS 2020) in two versions of the authors' code, functions/tsslbp.py in
+github.com/stonezwr/TSSL-BP: `released`, their last, and `published`, of the time of publication. A form that is not compiled
+runs in plain torch.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from runner.errors import chosen
+from runner.errors import ConfigurationError, chosen
 from runner.spiking.dynamics import Neuron, Trace, psc_filter
 from runner.spiking.words import Gradient, Version, check
 
@@ -26,8 +27,8 @@ class GradientRule:
     """How a network's spiking neurons send gradients back.
 
     "tssl": TSSL-BP. "no_intra": TSSL-BP without what a spike does to its neuron's next one through the reset. "surrogate":
-    every spike's derivative is a logistic one, and nothing depends on a neuron's own spikes. Raises `ConfigurationError`
-    for any other name.
+    every spike's derivative is a logistic one; credit goes back through the synapse alone, with neither leak nor reset of the
+    membrane. Raises `ConfigurationError` for any other name.
     """
 
     name: Gradient
@@ -45,30 +46,44 @@ class Walk(IntEnum):
 
 
 class Compiled(NamedTuple):
-    """What the compiled forms are told of a rule."""
+    """What the compiled forms are told: which way back to walk, and whether resets are walked through."""
 
-    walk: Mapping[Version, Walk]
-    reset: bool  # whether the dependency through a neuron's own reset is kept
-
-
-class Rule(NamedTuple):
-    """A rule as formulas for dL/dI (T, ...) and, where it is compiled, as what the compiled forms are told."""
-
-    released: Callable[[Trace, Tensor, Neuron], Tensor]  # of the filtered dL/da, which is dL/ds
-    published: Callable[[Trace, Tensor, Neuron, Tensor], Tensor]  # of dL/da, and of whether the layer fires
-    compiled: Compiled | None
+    walk: Walk
+    reset: bool
 
 
-def rule_of(neuron: Neuron) -> Rule:
-    """The row of a neuron's rule; raises `ConfigurationError` where there is none, so that no other takes its place."""
-    return chosen("gradient", neuron.gradient, RULES)
+class Form(NamedTuple):
+    """A rule in one version.
+
+    `formula` makes dL/dI (T, ...) of the states, an error and whether the layer fires. With `of_spikes` the error is dL/ds,
+    which is dL/da filtered by the synapse backwards, so that spikes may be weighed before they are filtered; else it is dL/da.
+    `gives_way` says at which neurons and steps the surrogate derivative takes the formula's place; None: it never does.
+    """
+
+    formula: Callable[[Trace, Tensor, Neuron, Tensor], Tensor]
+    of_spikes: bool
+    compiled: Compiled | None = None
+    gives_way: Callable[[Trace, Neuron], Tensor] | None = None
 
 
-def compiled(neuron: Neuron) -> tuple[Walk, bool]:
-    """What the compiled forms are told of a neuron's rule: which way back to walk, and whether resets are walked through."""
-    rule = rule_of(neuron)
-    assert rule.compiled is not None, "this rule runs in plain torch; see `takes`"
-    return rule.compiled.walk[neuron.version], rule.compiled.reset
+Rule = Mapping[Version, Form]
+
+
+def form_of(neuron: Neuron) -> Form:
+    """The form of a neuron's rule; raises `ConfigurationError` where there is none, so that no other takes its place."""
+    rule = chosen("gradient", neuron.gradient, RULES)
+    if neuron.version not in rule:
+        raise ConfigurationError(
+            f"version={neuron.version} is not allowed with gradient={neuron.gradient}; use {' or '.join(rule)}"
+        )
+    return rule[neuron.version]
+
+
+def compiled(neuron: Neuron) -> Compiled:
+    """What the compiled forms are told of a neuron's rule."""
+    told = form_of(neuron).compiled
+    assert told is not None, "this rule runs in plain torch; see `takes`"
+    return told
 
 
 def surrogate(membrane: Tensor, threshold: float) -> Tensor:
@@ -77,12 +92,24 @@ def surrogate(membrane: Tensor, threshold: float) -> Tensor:
     return z / ((1 + z) ** 2 * SURROGATE_WIDTH)
 
 
-def gradient_released(states: Trace, filtered: Tensor, neuron: Neuron, *, intra: bool = True) -> Tensor:
+def hardly_active(states: Trace, neuron: Neuron) -> Tensor:
+    """Where (T, ...) a neuron has too little psc for the released version to trust its spikes: below 1 / (4 tau_s)."""
+    return states.psc < 0.25 / neuron.tau_s
+
+
+def fires(states: Trace) -> Tensor:
+    """Whether (0-dim) a layer has enough spikes for the published version to trust them: mean over all above `LAYER_RATE`."""
+    return states.spikes.float().mean() > LAYER_RATE
+
+
+def gradient_released(
+    states: Trace, filtered: Tensor, neuron: Neuron, _firing: Tensor | None = None, *, intra: bool = True
+) -> Tensor:
     """dL/dI (T, ...) from `filtered` = E, the filtered dL/da (which is dL/ds), by the authors' last code.
 
     A spike gets h = (E + theta u / tau_m) min(1 / du, 8), other steps theta faded by the leak, where theta is the h of the
-    step after; while a neuron's psc is below 1 / (4 tau_s), E times the surrogate derivative takes their place. Without
-    `intra` the term of theta u / tau_m is left out.
+    step after; where a neuron is `hardly_active`, E times the surrogate derivative takes their place. Without `intra` the
+    term of theta u / tau_m is left out.
     """
     leak = 1.0 / neuron.tau_m
     reset = leak if intra else 0.0
@@ -94,7 +121,7 @@ def gradient_released(states: Trace, filtered: Tensor, neuron: Neuron, *, intra:
         theta = torch.where(states.spikes[t] > 0, fired, (1 - leak) * theta)
         steps.append(theta)
     fallback = gradient_surrogate(states, filtered, neuron)
-    return torch.where(states.psc < 0.25 / neuron.tau_s, fallback, torch.stack(steps[::-1]))
+    return torch.where(hardly_active(states, neuron), fallback, torch.stack(steps[::-1]))
 
 
 def gradient_published(states: Trace, grad: Tensor, neuron: Neuron, firing: Tensor, *, intra: bool = True) -> Tensor:
@@ -120,23 +147,33 @@ def _through_resets(states: Trace, grad: Tensor, neuron: Neuron) -> Tensor:
     return torch.stack(errors[::-1])
 
 
-def gradient_surrogate(states: Trace, filtered: Tensor, neuron: Neuron) -> Tensor:
+def gradient_surrogate(states: Trace, filtered: Tensor, neuron: Neuron, _firing: Tensor | None = None) -> Tensor:
     """dL/dI (T, ...) from `filtered` = E, the filtered dL/da: E times the surrogate derivative."""
     return filtered * surrogate(states.membrane, neuron.threshold)
 
 
-def _surrogate_published(states: Trace, grad: Tensor, neuron: Neuron, _firing: Tensor) -> Tensor:
+def _surrogate_of_currents(states: Trace, grad: Tensor, neuron: Neuron, _firing: Tensor) -> Tensor:
     return gradient_surrogate(states, psc_filter(grad, neuron.tau_s, reverse=True), neuron)
 
 
-_TSSL: Mapping[Version, Walk] = {"released": Walk.RELEASED, "published": Walk.PUBLISHED}
-_SURROGATE: Mapping[Version, Walk] = {"released": Walk.SURROGATE, "published": Walk.SURROGATE}
+def _in_layers_that_hardly_fire(states: Trace, _neuron: Neuron) -> Tensor:
+    return ~fires(states)
+
+
+def _tssl(*, intra: bool) -> Rule:
+    released, published = partial(gradient_released, intra=intra), partial(gradient_published, intra=intra)
+    return {
+        "released": Form(released, True, Compiled(Walk.RELEASED, intra), hardly_active),
+        "published": Form(published, False, Compiled(Walk.PUBLISHED, intra), _in_layers_that_hardly_fire),
+    }
+
+
+_ALIKE = Compiled(Walk.SURROGATE, reset=False)
 RULES: Mapping[Gradient, Rule] = {
-    "tssl": Rule(gradient_released, gradient_published, Compiled(_TSSL, reset=True)),
-    "surrogate": Rule(gradient_surrogate, _surrogate_published, Compiled(_SURROGATE, reset=False)),
-    "no_intra": Rule(
-        partial(gradient_released, intra=False),
-        partial(gradient_published, intra=False),
-        Compiled(_TSSL, reset=False),
-    ),
+    "tssl": _tssl(intra=True),
+    "surrogate": {
+        "released": Form(gradient_surrogate, True, _ALIKE),
+        "published": Form(_surrogate_of_currents, False, _ALIKE),
+    },
+    "no_intra": _tssl(intra=False),
 }

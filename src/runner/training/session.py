@@ -23,6 +23,8 @@ from runner.training.evaluate import evaluate, require_finite
 from runner.training.recorder import Recorder
 from runner.training.selection import Evaluation, Metrics, Selection
 from runner.training.signals import Interrupted, Stop
+from runner.training.silence import silent_layers
+from runner.training.warned import Warned
 
 log = logging.getLogger("runner")
 
@@ -59,6 +61,8 @@ class Session:
             Record(folder.metrics, saved.get("record", 0), self._tracking.event), self._stages, done
         )
         self.seconds: float = saved.get("seconds", 0.0)
+        self.warned = Warned(saved.get("warnings", ()))
+        self._looked_at: set[str] = set(saved.get("looked_at", ()))  # predictors that were looked at for silent layers
         self._timed = self._saved_at = time.monotonic()
 
     def _tracked(self, saved: Mapping[str, Any]) -> Tracking:
@@ -125,6 +129,8 @@ class Session:
             "selection": self.selection.state(),
             "record": self.recorder.offset(),
             "seconds": self.seconds,
+            "warnings": self.warned.texts,
+            "looked_at": sorted(self._looked_at),
             "machine": self._machine(),
         }
         self.checkpoints.save(self.position, state)
@@ -142,8 +148,10 @@ class Session:
         self.stop.check()
 
     def on_step(self, stage: Stage, step: int, objective: Objective, loss: float, norm: float, rate: float) -> None:
-        """Show and record the step."""
+        """Show and record the step; warn where nothing was learned from it."""
         self.recorder.step(stage, step, loss, norm, rate, objective)
+        if norm == 0:
+            self.warned.warn(f"stage {stage.name} has steps whose gradient is zero, so that nothing is learned in them")
 
     def on_observed(self, stage: Stage, step: int) -> None:
         """Show the batch."""
@@ -161,12 +169,23 @@ class Session:
         for entry in found:
             self.recorder.evaluation(entry, stage.steps)
         better, result = self.selection.consider(found)
+        self._warn_of_silence(stage, step)
         if better:
             stage.on_best()
         if result:
             main = found[0]
             best = {"method": self.method.state_dict(), "predictor": main.predictor, "stage": main.stage, "step": step}
             self.checkpoints.save_best(best)
+
+    def _warn_of_silence(self, stage: Stage, step: int) -> None:
+        """After the first evaluation of each network of spiking neurons."""
+        predictors = self.method.predictors()
+        for name in stage.evaluate:
+            network = predictors[name].network
+            if network is not None and name not in self._looked_at:
+                self._looked_at.add(name)
+                for text in silent_layers(network(), self.data, self.autocast):
+                    self.warned.warn(f"stage {stage.name}, step {step}: {text}")
 
     def _measured(self, predictor: str, stage: str, step: int, limit: int | None) -> Evaluation:
         metrics: dict[str, Metrics] = {}

@@ -34,7 +34,7 @@ def test_raster_draws_one_mark_per_spike(picture):
 @pytest.mark.parametrize(("neurons", "steps"), [(1, 5), (4, 100)])
 def test_membrane(picture, neurons, steps):
     traces = {f"hidden {n}": (DICE.normal(0.5, 0.4, steps), DICE.random(steps) < 0.2) for n in range(neurons)}
-    membrane(traces, 1.0, "sample 7, sneaker", picture.path)
+    membrane(traces, [1.0] * neurons, "sample 7, sneaker", picture.path)
     assert picture.is_sane()
 
 

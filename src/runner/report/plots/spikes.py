@@ -90,14 +90,16 @@ def _trains(axes: Axes, train: NDArray[np.bool_]) -> None:
     axes.grid(False)
 
 
-def membrane(traces: Mapping[str, tuple[ArrayLike, ArrayLike]], threshold: float, sample: str, path: Path) -> None:
+def membrane(
+    traces: Mapping[str, tuple[ArrayLike, ArrayLike]], thresholds: Sequence[float], sample: str, path: Path
+) -> None:
     """The potential (T,) of each named neuron over time with its threshold, and a mark above for every spike (T,).
 
     `sample` says in words of which sample they are.
     """
     with canvas(path, 7.5, 1.1 + 1.4 * len(traces)) as figure:
         grid = figure.subplots(len(traces), 1, sharex=True, squeeze=False)
-        for axes, (neuron, (potential, spikes)) in zip(grid[:, 0], traces.items(), strict=True):
+        for axes, threshold, (neuron, (potential, spikes)) in zip(grid[:, 0], thresholds, traces.items(), strict=True):
             values = np.asarray(potential, float)
             at = np.flatnonzero(np.asarray(spikes))
             axes.axhline(threshold, color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)))
@@ -111,7 +113,8 @@ def membrane(traces: Mapping[str, tuple[ArrayLike, ArrayLike]], threshold: float
         grid[-1, 0].set_xlabel(_STEP)
         spike = Line2D([], [], linestyle="", marker="|", color=color(1), markersize=8, markeredgewidth=1.5)
         spike.set_label("spike")
-        limit = Line2D([], [], color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)), label=f"threshold {threshold:g}")
+        one = f" {thresholds[0]:g}" if len(set(thresholds)) == 1 else ""
+        limit = Line2D([], [], color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)), label=f"threshold{one}")
         legend_above(figure, [Line2D([], [], color=color(0), label="membrane potential"), limit, spike])
         figure.supxlabel(sample, x=0.01, ha="left", fontsize=SMALL, color=MUTED)
 

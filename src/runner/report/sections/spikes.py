@@ -14,14 +14,18 @@ from runner.report.words import short
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from runner.models.spiking_model import LayerTrace
     from runner.report.measured import Measured
     from runner.report.plots.spikes import Column
     from runner.report.spikes import Observed, Sample
-    from runner.spiking.dynamics import Trace
 
 
 def _show(summary: Summary) -> Shown:
     found: schema.Energy = summary["spikes"]["energy"]
+    fallback = summary["spikes"].get("fallback_percent")  # older summaries lack it
+    if fallback:
+        shares = ", ".join(f"{layer} {share:.0f} %" for layer, share in fallback.items())
+        yield f"neurons and steps whose gradient is the surrogate's, because they or their layer fire too little: {shares}"
     yield (
         f"one sample: {found['synaptic_operations']:,.0f} synaptic operations, {short(found['nanojoules'] / 1000)} µJ; "
         f"the same network without spikes {short(found['nanojoules_without_spikes'] / 1000)} µJ ({found['formula']})"
@@ -42,7 +46,7 @@ def _draw(summary: Summary, measured: Measured, figures: Path) -> None:
     sample = busiest(observed.traces)
     plots.membrane(
         telling(observed.traces, sample, names),
-        observed.threshold,
+        list(observed.thresholds.values()),
         f"sample {observed.samples[sample].number}, class {_named(observed, observed.samples[sample].truth)}",
         figures / "membranes.png",
     )
@@ -78,13 +82,13 @@ def _named(observed: Observed, label: int) -> str:
     return observed.class_names[label]
 
 
-def busiest(traces: Mapping[str, Trace]) -> int:
+def busiest(traces: Mapping[str, LayerTrace]) -> int:
     """Which of the samples has the most spikes in all layers."""
     counts = [trace.spikes.float().transpose(0, 1).flatten(1).sum(1) for trace in traces.values()]
     return int(sum(counts[1:], counts[0]).argmax())
 
 
-def telling(traces: Mapping[str, Trace], sample: int, names: Mapping[str, str]) -> dict[str, tuple[Tensor, Tensor]]:
+def telling(traces: Mapping[str, LayerTrace], sample: int, names: Mapping[str, str]) -> dict[str, tuple[Tensor, Tensor]]:
     """Of every layer the neuron that fires most in a sample: title -> its membrane and spikes (T,)."""
     chosen = {}
     for layer, trace in traces.items():

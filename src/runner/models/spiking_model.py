@@ -1,0 +1,74 @@
+"""What every spiking network is to those who train, measure, draw or export one, whatever its neurons are.
+
+Shapes: T steps, B samples; time comes first.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+from runner.models.snn_layers import Convolution, Linear
+
+
+class FiringNeuron(Protocol):
+    """Constants of a neuron that fires where its membrane's potential is above a threshold; each kind has its own besides."""
+
+    @property
+    def threshold(self) -> float:
+        """Potential above which it fires; at rest it is 0."""
+
+
+class SpikingLayer(NamedTuple):
+    """A layer of neurons as its network shows it."""
+
+    name: str  # in `SpikingModel.trace`
+    spec: Convolution | Linear  # what its weights connect
+    weight: Tensor  # (channels, in_channels, rows, columns) or (neurons, inputs)
+    neuron: FiringNeuron
+    source: str | None  # the layer whose spikes come in; None: the network's inputs
+    pooled: int = 1  # side of the windows over which what comes in is summed before it is weighed
+    task: str | None = None  # that its neurons answer; None: hidden
+
+
+class LayerTrace(NamedTuple):
+    """The states of a layer's neurons over time, each (T, B, ...)."""
+
+    membrane: Tensor  # before the reset
+    spikes: Tensor  # 0 or 1
+    psc: Tensor  # postsynaptic currents
+    fallback: Tensor | None = None  # bool, broadcasts: where the gradient rule gives way to another; None: nowhere
+
+
+class SpikingModel(nn.Module, ABC):
+    """A network of spiking neurons with one output layer per label task; it shows `steps` steps of every sample."""
+
+    steps: int
+
+    @abstractmethod
+    def layers(self) -> Sequence[SpikingLayer]:
+        """All layers of neurons in the order in which they are computed, the outputs last."""
+
+    @abstractmethod
+    def psc(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Postsynaptic currents (T, B, classes) of every task's output neurons; what losses look at.
+
+        `inputs` are images (B, C, H, W) or spikes over time (T, B, C, H, W).
+        """
+
+    @abstractmethod
+    def trace(self, inputs: Tensor) -> Mapping[str, LayerTrace]:
+        """What every layer does, by its name, without gradients; every layer is computed once. Everything is kept."""
+
+    @abstractmethod
+    def wanted(self, train: Sequence[float] | None) -> Tensor:
+        """The currents (T,) wanted of the true class's output neuron: those of a neuron that fires as `train` (T,) says.
+
+        None is the train of whoever published the network. Raises `ConfigurationError` for currents that silence is nearer
+        to than any spikes are.
+        """
+
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Logits (B, classes) of every task: the output's postsynaptic currents summed over time."""
+        return {task: psc.sum(0) for task, psc in self.psc(inputs).items()}
