@@ -23,7 +23,7 @@ exec {python} -W ignore "$@"
 SMALL = "scale=0.01 threads=1 evaluation_batch=8 dataset.size=32 dataset.train=24 dataset.test=8 method.batch_size=4"
 SIZES = ("layers=[1,1,1,1]", "widths=[4,4,8,8]", "head_width=4")
 
-SWEPT = ("method=", "seed=", "experiment=")
+SWEPT = re.compile(r"[\w.]+=[^\[,]*[,*]")  # several values of a key, or a glob
 
 
 def lines():
@@ -47,7 +47,7 @@ def needs_data(line):
     if "model.weights=" in line:
         return True
     typed = [word for word in words(line)[3:] if word not in ("-m", "--multirun")]
-    first = [word.split(",")[0].replace("*", "adashare") if word.startswith(SWEPT) else word for word in typed]
+    first = [word.split(",")[0].replace("*", "adashare") if SWEPT.match(word) else word for word in typed]
     return "root" in composition.composed(arguments.read(first).overrides).dataset
 
 

@@ -12,7 +12,7 @@ import runner
 from runner.configuration import files
 from runner.configuration.construct import construct_method
 from runner.models.snn_layers import Linear
-from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel
+from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel, layer_names
 from runner.report import schema
 from runner.report.sections.spikes import telling
 from runner.report.spikes import dead_layers, described, observe
@@ -43,7 +43,7 @@ class Integrators(SpikingModel):
         counter, (width, inputs), classes = Counter(), self.first.shape, len(self.second)
         return [
             SpikingLayer("inside", Linear(inputs=inputs, neurons=width), self.first, counter, None),
-            SpikingLayer("out", Linear(inputs=width, neurons=classes), self.second, counter, "inside"),
+            SpikingLayer("out", Linear(inputs=width, neurons=classes), self.second, counter, "inside", task=self.task),
         ]
 
     def _fire(self, name, currents):
@@ -85,7 +85,8 @@ def test_another_neuron_gets_rates_rasters_membranes_energy_and_latency():
     assert numbers["energy"]["first_layer_macs"] == 3
     assert numbers["energy"]["synaptic_operations"] == 4 * 3 * 2
     assert found.thresholds == {"inside": 0.5, "out": 0.5}
-    assert list(telling(found.traces)) == ["inside, neuron 0", "out, neuron 0"]
+    assert layer_names(network) == {"inside": "3", "out": "output"}
+    assert list(telling(found.traces, 0, found.layers)) == ["3, neuron 0: 4 spikes", "output, neuron 0: 4 spikes"]
     assert dead_layers(found.activity) == silent_layers(network, data(), contextlib.nullcontext) == []
     with torch.no_grad():
         network.second.zero_()

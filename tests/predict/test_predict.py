@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from runner.export import export, load
 from runner.predict.__main__ import main, parser
 from runner.predict.job import Job
+from runner.predict.spikes import spikes
 from tests.export.runs import finished_run, without
 from tests.export.test_network import net
+from tests.models.test_spiking_model import Integrators
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +131,34 @@ def test_many_pictures_fill_several_pages(tmp_path, monkeypatch):
         "2",
     ]  # black is evenly 0, 1, 2
     assert (tmp_path / "seen" / "labels.csv").exists()
+
+
+def test_a_spiking_network_s_spikes_stand_beside_its_classes(tmp_path, pictures, capsys):
+    run = finished_run(tmp_path, "tsslbp", "model.layers=4C5-P2-6").path
+    assert (
+        main([str(run), str(pictures / "one.png"), str(pictures / "two.png"), "--output", str(tmp_path / "seen")]) == 0
+    )
+    own = [f"{name}/spikes.{end}" for name in ("one", "two") for end in ("npz", "png")]
+    assert files(tmp_path / "seen") == sorted([*own, "labels.csv", "page1.png"])
+    export(run, None, tmp_path / "net")
+    net = load(tmp_path / "net")
+    for name in ("one", "two"):
+        trace = net.model.trace(net.preprocess(pictures / f"{name}.png"))
+        kept = np.load(tmp_path / "seen" / name / "spikes.npz")
+        assert list(kept) == ["hidden.0", "hidden.1", "heads.scene"]
+        for layer, trains in kept.items():
+            assert np.array_equal(trains, trace[layer].spikes[:, 0].numpy().astype(bool))
+
+
+@pytest.mark.parametrize(("winner", "settled"), [([1, 1, 1], 1), ([0, 1, 1], 2), ([1, 0, 1], 3)])
+def test_an_answer_is_settled_in_the_step_from_which_on_it_stays(winner, settled):
+    """Of 3 steps and 2 classes; a current of step t outweighs all before it."""
+    psc = torch.tensor([[[10.0**step * (of == 0), 10.0**step * (of == 1)]] for step, of in enumerate(winner)])
+    model = Integrators(1, 2, 2, steps=3)
+    model.psc = lambda inputs: {"class": psc}
+    (found,) = spikes(model, torch.zeros(1, 1, 1, 1))
+    assert (found.settled, found.steps) == ({"class": settled}, 3)
+    assert spikes(torch.nn.Linear(1, 1), torch.zeros(1, 1)) is None
 
 
 def test_what_was_seen_is_on_disk_when_it_is_stopped(tmp_path):

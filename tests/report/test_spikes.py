@@ -9,10 +9,10 @@ from tests.toy import Numbers
 
 from runner.method import Batch
 from runner.models.snn import SpikingNetwork
-from runner.models.spiking_model import LayerTrace
+from runner.models.spiking_model import LayerTrace, layer_names
 from runner.report import schema
 from runner.report.sections.spikes import busiest, telling
-from runner.report.spikes import Activity, activity_shares, dead_layers, described, energy, layer_names, observe
+from runner.report.spikes import Activity, activity_shares, dead_layers, described, energy, observe
 from runner.spiking.rules import GradientRule
 from runner.tasks.classification import Classification
 from runner.training.batches import Data

@@ -58,7 +58,7 @@ def test_the_compiled_forms_are_told_apart_what_differs():
 
 def test_a_rule_that_is_not_compiled_runs_in_plain_torch(monkeypatch):
     """A row of a formula alone, here of a gradient that is 2 wherever the current is."""
-    constant = rules.Form(lambda states, error, neuron, firing: torch.full_like(error, 2.0), of_spikes=True)
+    constant = rules.Form(lambda states, error, neuron, firing, owed: torch.full_like(error, 2.0), of_spikes=True)
     monkeypatch.setitem(RULES, "no_intra", {"released": constant})
     layer = Layer(neuron=Neuron(tau_m=5, tau_s=3, gradient="no_intra"))
     assert not cpu.takes(layer)

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from runner.errors import ConfigurationError
 from runner.models import Heads
 from runner.models.snn_layers import Convolution, Linear, parse
-from runner.models.spiking import Spiking, SpikingStack, SumPool, build
+from runner.models.spiking import Signals, Spiking, SpikingStack, SumPool, build
 from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel
+from runner.models.stretches import Passage, recomputed, without_gradients
 from runner.spiking.dynamics import Neuron, Trace
 from runner.spiking.losses import desired_psc, desired_train, within_reach
 from runner.spiking.native.forms import form
+from runner.spiking.neuron import Carried
 from runner.spiking.rules import GradientRule, form_of
 from runner.spiking.words import Version, check
 
@@ -34,7 +36,8 @@ class SpikingNetwork(SpikingModel):
     over "elements". `init` (null: the version's own) draws convolutions uniformly within 1 / sqrt(fan_in) ("released") or
     normally with deviation sqrt(2 / fan_in) ("published"), times `weight_scale`; fully connected layers are always drawn the
     second way, unscaled. `gradient_dtype` "bfloat16" sends gradients back through the weights in that type, nearly twice as
-    fast where the processor has units for it and as fast as float32 elsewhere; all else stays as it is.
+    fast where the processor has units for it and as fast as float32 elsewhere; all else stays as it is. `steps_at_once` are
+    computed at a time, all by default: memory grows with them instead of T, and training computes everything twice.
     Raises `ConfigurationError` for a wrong `layers`, shape or T, for unknown words, a version that the rule has not and a wrong
     RUNNER_SPIKING.
     """
@@ -54,6 +57,7 @@ class SpikingNetwork(SpikingModel):
         init: Version | None,
         weight_scale: float,
         gradient_dtype: GradientDtype,
+        steps_at_once: int | None = None,
         tasks: Mapping[str, int],
         input_shape: tuple[int, ...],
     ) -> None:
@@ -71,6 +75,7 @@ class SpikingNetwork(SpikingModel):
             gradient=gradient().name,
         )
         form_of(self.neuron)
+        self.steps_at_once = steps_at_once
         self.steps, dtype = _steps(steps, input_shape), GRADIENT_DTYPES[gradient_dtype]
         specs, features = parse(str(layers), input_shape[-3:])
         hidden = build(specs, self.neuron, [dropout] * len(specs), dropout_over == "rows", dtype)
@@ -108,10 +113,20 @@ class SpikingNetwork(SpikingModel):
 
     def psc(self, inputs: Tensor) -> dict[str, Tensor]:
         """Postsynaptic currents (T, B, classes) of every task's output neurons; what the losses of TSSL-BP look at."""
-        signals = self.hidden.start(inputs)
+        given = self.steps if inputs.dim() == 4 else len(inputs)
+        at_once = given if self.steps_at_once is None or torch.compiler.is_exporting() else self.steps_at_once
+        if at_once >= given or inputs.requires_grad:
+            return self._run(self.hidden.start(inputs), {})
+        layers = [layer for layer in self.modules() if isinstance(layer, Spiking)]
+        passage = Passage(self.hidden, layers, self._run, inputs, given, at_once)
+        learning = torch.is_grad_enabled() and any(layer.weight.requires_grad for layer in layers)
+        return recomputed(passage, list(self.heads)) if learning else without_gradients(passage)
+
+    def _run(self, signals: Signals, carried: Mapping[Spiking, Carried]) -> dict[str, Tensor]:
         for layer in self.hidden:
-            signals = layer(signals)
-        return {task: _at_least_float32(head(signals, last=True).values) for task, head in self.heads.items()}
+            signals = layer(signals, carried=carried.get(layer)) if isinstance(layer, Spiking) else layer(signals)
+        outputs = {task: head(signals, last=True, carried=carried.get(head)).values for task, head in self._outputs()}
+        return {task: _at_least_float32(psc) for task, psc in outputs.items()}
 
     @torch.no_grad()
     def trace(self, inputs: Tensor) -> dict[str, LayerTrace]:

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
 from runner.models.snn_layers import Convolution, Linear, Pool, Spec
+from runner.spiking import dynamics
 from runner.spiking.dynamics import Layer, Neuron, Trace, over_time, sum_pool, trace
 from runner.spiking.layout import seen_channels_last
-from runner.spiking.neuron import psc_filter, spiking_layer
+from runner.spiking.neuron import Carried, psc_filter, spiking_layer
 from runner.spiking.rules import form_of
 from runner.spiking.weights import ready, spike_convolution, spike_linear
 
@@ -30,10 +31,11 @@ class Signals(NamedTuple):
     values: Tensor
     steps: int | None = None
     spikes: bool = False
+    first: int = 0  # of the steps, where they are not all
 
     def layer(self, neuron: Neuron) -> Layer:
         """Neurons that take weighted sums of these."""
-        return Layer(neuron=neuron, steps=self.steps, synapse=self.spikes)
+        return Layer(neuron=neuron, steps=self.steps, synapse=self.spikes, first=self.first)
 
 
 class Spiking(nn.Module):
@@ -63,14 +65,22 @@ class Spiking(nn.Module):
         self.pool = spec.pool if isinstance(spec, Convolution) else 1
         self.gradient_dtype = gradient_dtype
 
-    def forward(self, signals: Signals, last: bool = False) -> Signals:
-        """Postsynaptic currents, or, where weights follow (not `last`) and it is faster, spikes."""
+    def forward(self, signals: Signals, last: bool = False, carried: Carried | None = None) -> Signals:
+        """Postsynaptic currents, or, where weights follow (not `last`) and it is faster, spikes.
+
+        `carried` is for a stretch of time that is not all of it, see `runner.spiking.neuron.Carried`.
+        """
         current = self.weigh(signals)
         spikes = not last and _weigh_spikes(signals.values, self.neuron)
         layer = replace(signals.layer(self.neuron), pool=self.pool, spikes=spikes)
         shape = current.shape[1:] if signals.steps is None else current.shape
-        scale = self._mask(shape, self.pool, current.device)
-        return Signals(spiking_layer(current, layer, scale=scale, consume=True), spikes=spikes)
+        if carried is None:
+            scale = self._mask(shape, self.pool, current.device)
+        else:
+            if carried.held is None:
+                carried.scale = self._mask(shape, self.pool, current.device)
+            scale = carried.scale
+        return Signals(spiking_layer(current, layer, scale=scale, consume=True, carried=carried), spikes=spikes)
 
     def look(self, signals: Signals) -> tuple[Trace, Signals]:
         """The states of its neurons in plain torch, and what `forward` gives: each computed once, without gradients."""
@@ -138,14 +148,26 @@ class SpikingStack(nn.Sequential):
         """
         if inputs.dim() == 4:
             return Signals(inputs, steps=self.steps)
-        if inputs.dim() != 5:
-            raise ConfigurationError(
-                f"inputs have shape {tuple(inputs.shape)}; give images (B, C, H, W) or spikes over time (T, B, C, H, W)"
-            )
-        values = inputs if inputs.is_floating_point() else inputs.float()
+        values = _floating(inputs)
         if _weigh_spikes(values, self.neuron):
             return Signals(values, spikes=True)
         return Signals(psc_filter(values, self.neuron.tau_s))
+
+    def start_at(self, inputs: Tensor, first: int, steps: int, synapse: list[Tensor]) -> Signals:
+        """The same of `steps` steps from `first` on, or as many as are left.
+
+        `synapse` is what that of the inputs holds before them and, afterwards, behind them: empty, or a tensor (B, C, H, W).
+        """
+        if inputs.dim() == 4:
+            assert self.steps is not None
+            return Signals(inputs, steps=min(steps, self.steps - first), first=first)
+        values = _floating(inputs[first : first + steps])
+        if _weigh_spikes(values, self.neuron):
+            return Signals(values, spikes=True)
+        held = synapse[0].clone() if synapse else torch.zeros_like(values[0])
+        filtered = dynamics.psc_filter(values, self.neuron.tau_s, held=held)
+        synapse[:] = [held]
+        return Signals(filtered)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Postsynaptic currents (T, B, ...) of the last layer."""
@@ -169,6 +191,14 @@ def build(
         SumPool(spec.size) if isinstance(spec, Pool) else Spiking(spec, neuron, rate, dropout_rows, gradient_dtype)
         for spec, rate in zip(specs, after, strict=True)
     ]
+
+
+def _floating(inputs: Tensor) -> Tensor:
+    if inputs.dim() != 5:
+        raise ConfigurationError(
+            f"inputs have shape {tuple(inputs.shape)}; give images (B, C, H, W) or spikes over time (T, B, C, H, W)"
+        )
+    return inputs if inputs.is_floating_point() else inputs.float()
 
 
 def _weigh_spikes(values: Tensor, neuron: Neuron) -> bool:

@@ -4,12 +4,13 @@ Shapes: T steps, B samples; time comes first.
 """
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
-from runner.models.snn_layers import Convolution, Linear
+from runner.models.snn_layers import Convolution, Linear, written
 
 
 class FiringNeuron(Protocol):
@@ -72,3 +73,22 @@ class SpikingModel(nn.Module, ABC):
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
         """Logits (B, classes) of every task: the output's postsynaptic currents summed over time."""
         return {task: psc.sum(0) for task, psc in self.psc(inputs).items()}
+
+
+def layer_names(network: SpikingModel) -> dict[str, str]:
+    """Name of a layer in a trace -> as papers write it, numbered where several are written alike; outputs are called that."""
+    layers = network.layers()
+    outputs = [layer.task for layer in layers if layer.task is not None]
+    told = {
+        layer.name: written(layer.spec)
+        if layer.task is None
+        else "output"
+        if len(outputs) == 1
+        else f"output {layer.task}"
+        for layer in layers
+    }
+    counts, seen = Counter(told.values()), Counter[str]()
+    for name, text in told.items():
+        seen[text] += 1
+        told[name] = text if counts[text] == 1 else f"{text} ({seen[text]})"
+    return told

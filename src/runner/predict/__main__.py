@@ -1,7 +1,7 @@
 """The command `python -m runner.predict`: what a trained network sees in pictures of any size and kind.
 
-Writes for every picture each map as an array (.npy) and as a picture (.png), classes with their probabilities to labels.csv, and
-all of them together to page1.png, page2.png, ...
+Writes for every picture each map as an array (.npy) and as a picture (.png), of a spiking network who fired when (spikes.npz,
+spikes.png), classes with their probabilities to labels.csv, and all of them together to page1.png, page2.png, ...
 """
 
 import argparse

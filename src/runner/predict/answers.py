@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from runner.export import Exported
+from runner.predict.spikes import Spikes, spikes
+from runner.predict.spikes import write as write_spikes
 from runner.preparation import in_order
 from runner.report.plots.page import Row, colours
 from runner.report.plots.pictures import field_scale
@@ -41,6 +43,7 @@ class Answer(NamedTuple):
     colours: Tensor  # of the picture, as `runner.preparation.colours_of` gives them
     maps: Mapping[str, NDArray[Any]]  # dense task -> what `Exported.postprocess` gives
     labels: Mapping[str, Sequence[Label]]  # label task -> the likeliest classes
+    spikes: Spikes | None = None  # where the network has some
 
 
 class Asked(NamedTuple):
@@ -54,7 +57,8 @@ class Asked(NamedTuple):
 def answers(net: Exported, asked: Sequence[Asked], class_names: Mapping[str, Sequence[str]]) -> list[Answer]:
     """What `net` sees in some pictures, in one batch."""
     preparation = net.require_pictures()
-    predictions = net(torch.cat([preparation(each.colours) for each in asked]))
+    inputs = torch.cat([preparation(each.colours) for each in asked])
+    predictions, fired = net(inputs), spikes(net.model, inputs)
     found = []
     for number, each in enumerate(asked):
         own = {task: values[number : number + 1] for task, values in predictions.items()}
@@ -62,7 +66,7 @@ def answers(net: Exported, asked: Sequence[Asked], class_names: Mapping[str, Seq
         seen = net.postprocess(own, size)
         labels = {task: _top(seen[task], class_names[task]) for task in seen if net.tasks[task].kind == "label"}
         maps = {task: values for task, values in seen.items() if task not in labels}
-        found.append(Answer(each.path, each.name, each.colours, maps, labels))
+        found.append(Answer(each.path, each.name, each.colours, maps, labels, fired[number] if fired else None))
     return found
 
 
@@ -86,8 +90,13 @@ def _kind(task: Task, values: NDArray[Any]) -> Kind | None:
 
 
 def write(answer: Answer, drawn: Mapping[str, Kind], class_names: Mapping[str, Sequence[str]], output: Path) -> None:
-    """Write every map of an answer into the folder of its picture: the array, and its colours as a picture of the same size."""
+    """Write every map of an answer into the folder of its picture: the array, and its colours as a picture of the same size.
+
+    And the spikes, where there are some.
+    """
     folder = output / answer.name
+    if answer.spikes is not None:
+        write_spikes(answer.spikes, answer.name, "\n".join(_lines(answer, 1)), folder)
     for task, values in answer.maps.items():
         folder.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
@@ -114,13 +123,21 @@ def row(answer: Answer, drawn: Mapping[str, Kind]) -> Row:
     height, width = (max(1, round(shrink * side)) for side in picture.shape[1:])
     if shrink < 1:
         picture = F.interpolate(picture[None], (height, width), mode="bilinear", antialias=True)[0].clamp(0, 1)
-    lines = [
-        f"{f'{task}: ' if len(answer.labels) > 1 else ''}{label.name} {label.probability:.0%}"
-        for task, labels in answer.labels.items()
-        for label in labels[: 1 if len(answer.labels) > 1 else _LINES]
-    ]
+    lines = _lines(answer, 1 if len(answer.labels) > 1 else _LINES)
     maps = {task: _sampled(answer.maps[task], height, width) for task in drawn}
     return Row(answer.name, picture.permute(1, 2, 0).double().numpy(), maps, lines)
+
+
+def _lines(answer: Answer, most: int) -> list[str]:
+    """The `most` likeliest classes of every label task, and in which step they were found where that took several."""
+    several = len(answer.labels) > 1
+    lines = []
+    for task, labels in answer.labels.items():
+        before = f"{task}: " if several else ""
+        lines += [f"{before}{label.name} {label.probability:.0%}" for label in labels[:most]]
+        if answer.spikes is not None:
+            lines.append(f"{before}settled in step {answer.spikes.settled[task]} of {answer.spikes.steps}")
+    return lines
 
 
 def _sampled(values: NDArray[Any], height: int, width: int) -> NDArray[Any]:

@@ -67,7 +67,7 @@ class Job:
         write(answer, maps, self.class_names, self.output)
         self._rows.append(row(answer, maps))
         if answer.labels:
-            self.labelled.append(answer._replace(colours=answer.colours.new_empty(0), maps={}))
+            self.labelled.append(answer._replace(colours=answer.colours.new_empty(0), maps={}, spikes=None))
         if len(self._rows) == (ROWS if maps else ROWS * ACROSS):
             self._turn()
 

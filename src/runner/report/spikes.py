@@ -1,6 +1,5 @@
 """What a spiking network does on test samples: firing rates, dead layers, synaptic operations, accuracy against steps."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -11,13 +10,14 @@ from torch import Tensor
 
 from runner.device import Autocast
 from runner.method import Batch
-from runner.models.snn_layers import Linear, written
-from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel
+from runner.models.snn_layers import Linear
+from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel, layer_names
 from runner.report import schema
 from runner.training.batches import Data
 from runner.training.progress import patiently
 
 SAMPLES, BATCH, SHOWN = 1000, 50, 3
+TRACED = 1500  # steps of samples whose every state is kept at once
 PICOJOULE_MAC, PICOJOULE_ACCUMULATE = 4.6, 0.9  # 32-bit float multiply-add and addition at 45 nm (Horowitz, ISSCC 2014)
 SATURATED = 0.95  # spikes per step from which a neuron counts as saturated
 
@@ -92,25 +92,6 @@ def still(batch: Batch) -> Tensor:
     return batch.inputs.sum(0) if batch.axis == 1 else batch.inputs
 
 
-def layer_names(network: SpikingModel) -> dict[str, str]:
-    """Name of a layer in a trace -> as papers write it, numbered where several are written alike; outputs are called that."""
-    layers = network.layers()
-    outputs = [layer.task for layer in layers if layer.task is not None]
-    told = {
-        layer.name: written(layer.spec)
-        if layer.task is None
-        else "output"
-        if len(outputs) == 1
-        else f"output {layer.task}"
-        for layer in layers
-    }
-    counts, seen = Counter(told.values()), Counter[str]()
-    for name, text in told.items():
-        seen[text] += 1
-        told[name] = text if counts[text] == 1 else f"{text} ({seen[text]})"
-    return told
-
-
 @torch.no_grad()
 def observe(network: SpikingModel, data: Data, autocast: Autocast) -> Observed:
     """Answers on all test samples, spikes on `SAMPLES` of them and the traces of a few, both evenly spaced.
@@ -125,7 +106,9 @@ def observe(network: SpikingModel, data: Data, autocast: Autocast) -> Observed:
         with autocast():
             psc = network.psc(batch.inputs)[task]
         found.mark(psc, batch.targets[task])
-    for batch in patiently("measuring spikes", data.spread("test", SAMPLES, BATCH), min(batches, SAMPLES // BATCH)):
+    size = max(1, min(BATCH, TRACED // network.steps))
+    seen = data.spread("test", SAMPLES, size)
+    for batch in patiently("measuring spikes", seen, -(-min(data.sizes()["test"], SAMPLES) // size)):
         with autocast():
             traces = network.trace(batch.inputs)
         found.count(batch.inputs, traces, batch.axis)

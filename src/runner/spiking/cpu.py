@@ -12,7 +12,7 @@ from torch import Tensor
 from runner.spiking import native
 from runner.spiking.dynamics import POOL_WEIGHT, Layer, drive
 from runner.spiking.layout import arrange, arrange_scale, channels_last, empty, output
-from runner.spiking.rules import LAYER_RATE, Walk, compiled, form_of
+from runner.spiking.rules import Walk, compiled, form_of
 
 _SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 _PUBLISHED_SILENT = 3  # of native/tsslbp.cpp, whose `Walk.PUBLISHED` is for layers that fire
@@ -26,6 +26,8 @@ class _Layer(ctypes.Structure):
         ("drive", ctypes.c_void_p),
         *((name, ctypes.c_float) for name in ("leak", "rate", "threshold", "keep", "pool_weight")),
         *((name, ctypes.c_int32) for name in ("constant", "rule", "reset", "synapse", "emit_spikes", "threads")),
+        ("held", ctypes.c_void_p),
+        ("owed", ctypes.c_void_p),
     )
 
 
@@ -39,28 +41,39 @@ def takes(layer: Layer) -> bool:
     return form_of(layer.neuron).compiled is not None
 
 
-def forward(current: Tensor, layer: Layer, scale: Tensor | None) -> tuple[Tensor, Tensor]:
-    """What the layer gives, and whether it fires (0-dim bool); arguments as in `spiking.spiking_layer`."""
+def forward(current: Tensor, layer: Layer, scale: Tensor | None, held: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """What the layer gives, and how many spikes that took (0-dim); arguments as in `spiking.spiking_layer`.
+
+    `held` (3, ...) as in `reference`, float32, its neurons in an order of its own.
+    """
     last = channels_last(current, layer.pool)
     current = arrange(current, last)
     result = output(current, layer, last)
-    form = _form(current, layer)
+    form = _form(current, layer, held)
     spikes = native.call("tsslbp", _name("forward", current), form, current, arrange_scale(scale, result, last), result)
-    return result, torch.tensor(spikes > LAYER_RATE * form.steps * form.neurons)
+    return result, torch.tensor(spikes)
 
 
 def backward(
-    grad: Tensor, current: Tensor, firing: Tensor, layer: Layer, scale: Tensor | None, consume: bool
+    grad: Tensor,
+    current: Tensor,
+    firing: Tensor,
+    layer: Layer,
+    scale: Tensor | None,
+    consume: bool,
+    held: Tensor | None = None,
+    owed: Tensor | None = None,
 ) -> Tensor:
-    """dL/d(current) from `grad` = dL/d(what `forward` gave) and what it was given and said.
+    """dL/d(current) from `grad` = dL/d(what `forward` gave) and what it was given, with whether the layer fires.
 
     With `consume` the gradient may take the memory of the current: what was just read is near, and nothing is allocated.
+    `held` and `owed` as in `reference`, in the order of `forward`.
     """
     last = channels_last(current, layer.pool)
     given = current.data_ptr()
     current, grad = arrange(current, last), arrange(grad, last)
     walk, reset = compiled(layer.neuron)
-    form = _form(current, layer)
+    form = _form(current, layer, held, owed)
     form.rule = _PUBLISHED_SILENT if walk is Walk.PUBLISHED and not firing else walk
     form.reset = reset
     result = current if consume or current.data_ptr() != given else empty(current.shape, last, current)
@@ -80,11 +93,11 @@ def psc_filter(values: Tensor, tau_s: float, reverse: bool) -> Tensor:
     return filtered.to(values.dtype)
 
 
-def _form(current: Tensor, layer: Layer) -> _Layer:
+def _form(current: Tensor, layer: Layer, held: Tensor | None = None, owed: Tensor | None = None) -> _Layer:
     constant, neuron = layer.steps is not None, layer.neuron
     shape = current.shape if constant else current.shape[1:]
     steps = layer.steps or current.shape[0]
-    factors = (ctypes.c_float * steps)(*(drive(steps, neuron.tau_s) if constant else [1.0] * steps))
+    factors = (ctypes.c_float * steps)(*(drive(steps, neuron.tau_s, layer.first) if constant else [1.0] * steps))
     form = _Layer(
         steps=steps,
         neurons=prod(shape),
@@ -101,6 +114,8 @@ def _form(current: Tensor, layer: Layer) -> _Layer:
         synapse=layer.synapse,
         emit_spikes=layer.spikes,
         threads=torch.get_num_threads(),
+        held=None if held is None else held.data_ptr(),
+        owed=None if owed is None else owed.data_ptr(),
     )
     form.factors = factors  # keeps the memory that `drive` points to
     return form

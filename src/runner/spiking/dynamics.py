@@ -51,6 +51,7 @@ class Layer:
     pool: int = 1  # windows that are summed
     synapse: bool = False  # the current is a weighted sum of spikes, which has yet to pass the synapse
     spikes: bool = False  # give spikes instead of postsynaptic currents
+    first: int = 0  # of the steps of a constant current, which was switched on at step 0
 
 
 class Trace(NamedTuple):
@@ -62,14 +63,17 @@ class Trace(NamedTuple):
     psc: Tensor  # a, the postsynaptic current: spikes filtered by the synapse
 
 
-def trace(current: Tensor, neuron: Neuron) -> Trace:
+def trace(current: Tensor, neuron: Neuron, held: Tensor | None = None) -> Trace:
     """Run neurons on their input currents (T, ...).
 
     du[t] = -u+[t-1] / tau_m + I[t];  u = u+[t-1] + du;  s = 1 if u > threshold;  u+ = u (1 - s);
-    a[t] = a[t-1] + (s - a[t-1]) / tau_s, everything 0 before the first step.
+    a[t] = a[t-1] + (s - a[t-1]) / tau_s, everything 0 before the first step, or u+ and a as `held` (2 or more, ...) says,
+    which then holds those after the last.
     """
     leak, rate = 1.0 / neuron.tau_m, 1.0 / neuron.tau_s
     membrane_after = psc = torch.zeros_like(current[0])
+    if held is not None:
+        membrane_after, psc = held[0].clone(), held[1].clone()
     states: list[Trace] = []
     for step in current:
         change = membrane_after * -leak + step
@@ -78,37 +82,43 @@ def trace(current: Tensor, neuron: Neuron) -> Trace:
         membrane_after = membrane * (1 - spikes)
         psc = psc + (spikes - psc) * rate
         states.append(Trace(membrane, change, spikes, psc))
+    if held is not None:
+        held[0], held[1] = membrane_after, psc
     return Trace(*(torch.stack(values) for values in zip(*states, strict=True)))
 
 
-def over_time(current: Tensor, layer: Layer) -> Tensor:
-    """The neurons' currents (T, ...), in float32 at least, from what a layer takes."""
+def over_time(current: Tensor, layer: Layer, held: Tensor | None = None) -> Tensor:
+    """The neurons' currents (T, ...), in float32 at least, from what a layer takes; `held` (...) as in `psc_filter`."""
     current = current.to(torch.promote_types(current.dtype, torch.float32))
     if layer.synapse:
-        return psc_filter(current, layer.neuron.tau_s)
-    return current if layer.steps is None else factors(current.unsqueeze(0), layer.neuron, layer.steps) * current
+        return psc_filter(current, layer.neuron.tau_s, held=held)
+    return current if layer.steps is None else factors(current.unsqueeze(0), layer) * current
 
 
-def factors(like: Tensor, neuron: Neuron, steps: int) -> Tensor:
-    """`drive` as a tensor that multiplies one such as `like`, (T or 1, ...)."""
-    return like.new_tensor(drive(steps, neuron.tau_s)).view(-1, *[1] * (like.dim() - 1))
+def factors(like: Tensor, layer: Layer) -> Tensor:
+    """The `drive` of a layer's steps as a tensor that multiplies one such as `like`, (T or 1, ...)."""
+    assert layer.steps is not None
+    return like.new_tensor(drive(layer.steps, layer.neuron.tau_s, layer.first)).view(-1, *[1] * (like.dim() - 1))
 
 
-def drive(steps: int, tau_s: float) -> list[float]:
-    """What the synapse makes of a constant 1 switched on at step 0: c_t = 1 - (1 - 1 / tau_s)^(t + 1)."""
-    return [1.0 - (1.0 - 1.0 / tau_s) ** (t + 1) for t in range(steps)]
+def drive(steps: int, tau_s: float, first: int = 0) -> list[float]:
+    """What the synapse makes, from step `first` on, of a constant 1 switched on at step 0: c_t = 1 - (1 - 1 / tau_s)^(t + 1)."""
+    return [1.0 - (1.0 - 1.0 / tau_s) ** (t + 1) for t in range(first, first + steps)]
 
 
-def psc_filter(values: Tensor, tau_s: float, reverse: bool = False) -> Tensor:
+def psc_filter(values: Tensor, tau_s: float, reverse: bool = False, held: Tensor | None = None) -> Tensor:
     """The synapse's response to `values` (T, ...): a[t] = a[t-1] + (values[t] - a[t-1]) / tau_s.
 
     With `reverse` its adjoint: E_t = sum over j >= t of kappa[j-t] values[j], kappa[n] = (1 - 1/tau_s)^n / tau_s.
+    `held` (...) is what it begins with, 0 by default, and afterwards what it ends with.
     """
-    rate, psc = 1.0 / tau_s, torch.zeros_like(values[0])
+    rate, psc = 1.0 / tau_s, torch.zeros_like(values[0]) if held is None else held.clone()
     steps = []
     for value in values.flip(0) if reverse else values:
         psc = psc + (value - psc) * rate
         steps.append(psc)
+    if held is not None:
+        held.copy_(psc)
     return torch.stack(steps[::-1] if reverse else steps)
 
 

@@ -55,12 +55,14 @@ class Compiled(NamedTuple):
 class Form(NamedTuple):
     """A rule in one version.
 
-    `formula` makes dL/dI (T, ...) of the states, an error and whether the layer fires. With `of_spikes` the error is dL/ds,
-    which is dL/da filtered by the synapse backwards, so that spikes may be weighed before they are filtered; else it is dL/da.
-    `gives_way` says at which neurons and steps the surrogate derivative takes the formula's place; None: it never does.
+    `formula` makes dL/dI (T, ...) of the states, an error, whether the layer fires and what later stretches of time owe to
+    this one: (2 or more, ...) numbers, zeros at the end of time, which it replaces by what this one owes to earlier ones.
+    With `of_spikes` the error is dL/ds, which is dL/da filtered by the synapse backwards, so that spikes may be weighed before
+    they are filtered; else it is dL/da. `gives_way` says at which neurons and steps the surrogate derivative takes the
+    formula's place; None: it never does.
     """
 
-    formula: Callable[[Trace, Tensor, Neuron, Tensor], Tensor]
+    formula: Callable[[Trace, Tensor, Neuron, Tensor, Tensor], Tensor]
     of_spikes: bool
     compiled: Compiled | None = None
     gives_way: Callable[[Trace, Neuron], Tensor] | None = None
@@ -97,13 +99,13 @@ def hardly_active(states: Trace, neuron: Neuron) -> Tensor:
     return states.psc < 0.25 / neuron.tau_s
 
 
-def fires(states: Trace) -> Tensor:
-    """Whether (0-dim) a layer has enough spikes for the published version to trust them: mean over all above `LAYER_RATE`."""
-    return states.spikes.float().mean() > LAYER_RATE
+def fires(count: Tensor, number: int) -> Tensor:
+    """Whether (0-dim) `count` spikes of `number` neurons and steps are enough for the published version to trust them."""
+    return count.double() > LAYER_RATE * number
 
 
 def gradient_released(
-    states: Trace, filtered: Tensor, neuron: Neuron, _firing: Tensor | None = None, *, intra: bool = True
+    states: Trace, filtered: Tensor, neuron: Neuron, _firing: Tensor, owed: Tensor, *, intra: bool = True
 ) -> Tensor:
     """dL/dI (T, ...) from `filtered` = E, the filtered dL/da (which is dL/ds), by the authors' last code.
 
@@ -114,50 +116,55 @@ def gradient_released(
     leak = 1.0 / neuron.tau_m
     reset = leak if intra else 0.0
     direct = -(-1 / states.change).clamp(-8, 0)
-    theta = torch.zeros_like(filtered[0])
+    theta = owed[0].clone()
     steps = []
     for t in reversed(range(len(filtered))):
         fired = direct[t] * (filtered[t] + theta * (states.membrane[t] * reset))
         theta = torch.where(states.spikes[t] > 0, fired, (1 - leak) * theta)
         steps.append(theta)
-    fallback = gradient_surrogate(states, filtered, neuron)
+    owed[0] = theta
+    fallback = filtered * surrogate(states.membrane, neuron.threshold)
     return torch.where(hardly_active(states, neuron), fallback, torch.stack(steps[::-1]))
 
 
-def gradient_published(states: Trace, grad: Tensor, neuron: Neuron, firing: Tensor, *, intra: bool = True) -> Tensor:
+def gradient_published(
+    states: Trace, grad: Tensor, neuron: Neuron, firing: Tensor, owed: Tensor, *, intra: bool = True
+) -> Tensor:
     """dL/dI (T, ...) from `grad` = dL/da, by the authors' code of the time of publication.
 
     r[m] = e[m] + u[m] / tau_m (1 - 1 / tau_m)^(p - m - 1) e[p] for a spike at m followed by one at p, else e[m]; filtered,
     it is multiplied by clamp(1 / du, -10, 10) at spikes if the layer is `firing`, else everywhere by the surrogate. Without
     `intra` r is e.
     """
-    filtered = psc_filter(_through_resets(states, grad, neuron) if intra else grad, neuron.tau_s, reverse=True)
+    error = _through_resets(states, grad, neuron, owed[0]) if intra else grad
+    filtered = psc_filter(error, neuron.tau_s, reverse=True, held=owed[1])
     direct = torch.where(states.spikes > 0, (1 / states.change).clamp(-10, 10), 0.0)
     return filtered * torch.where(firing, direct, surrogate(states.membrane, neuron.threshold))
 
 
-def _through_resets(states: Trace, grad: Tensor, neuron: Neuron) -> Tensor:
-    leak = 1.0 / neuron.tau_m
-    later = torch.zeros_like(grad[0])
+def _through_resets(states: Trace, grad: Tensor, neuron: Neuron, owed: Tensor) -> Tensor:
+    leak, later = 1.0 / neuron.tau_m, owed.clone()
     errors = []
     for t in reversed(range(len(grad))):
         spike = states.spikes[t]
         errors.append(grad[t] + spike * (states.membrane[t] * leak) * later)
         later = torch.where(spike > 0, grad[t], (1 - leak) * later)
+    owed.copy_(later)
     return torch.stack(errors[::-1])
 
 
-def gradient_surrogate(states: Trace, filtered: Tensor, neuron: Neuron, _firing: Tensor | None = None) -> Tensor:
+def gradient_surrogate(states: Trace, filtered: Tensor, neuron: Neuron, _firing: Tensor, _owed: Tensor) -> Tensor:
     """dL/dI (T, ...) from `filtered` = E, the filtered dL/da: E times the surrogate derivative."""
     return filtered * surrogate(states.membrane, neuron.threshold)
 
 
-def _surrogate_of_currents(states: Trace, grad: Tensor, neuron: Neuron, _firing: Tensor) -> Tensor:
-    return gradient_surrogate(states, psc_filter(grad, neuron.tau_s, reverse=True), neuron)
+def _surrogate_of_currents(states: Trace, grad: Tensor, neuron: Neuron, firing: Tensor, owed: Tensor) -> Tensor:
+    filtered = psc_filter(grad, neuron.tau_s, reverse=True, held=owed[1])
+    return gradient_surrogate(states, filtered, neuron, firing, owed)
 
 
 def _in_layers_that_hardly_fire(states: Trace, _neuron: Neuron) -> Tensor:
-    return ~fires(states)
+    return ~fires(states.spikes.sum(), states.spikes.numel())
 
 
 def _tssl(*, intra: bool) -> Rule:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from runner.spiking.dynamics import POOL_WEIGHT, Layer, drive
 from runner.spiking.layout import arrange, arrange_scale, channels_last, empty, output
-from runner.spiking.rules import LAYER_RATE, compiled, form_of
+from runner.spiking.rules import compiled, form_of
 
 log = logging.getLogger(__name__)
 BLOCK = 256  # neurons of a program
@@ -39,7 +39,10 @@ def takes(layer: Layer) -> bool:
 
 
 def forward(current: Tensor, layer: Layer, scale: Tensor | None) -> tuple[Tensor, Tensor]:
-    """What the layer gives, and whether it fires (0-dim bool); arguments as in `spiking.spiking_layer`."""
+    """What the layer gives, and how many spikes that took (0-dim, counted where the version asks for it alone).
+
+    Arguments as in `spiking.spiking_layer`.
+    """
     from runner.spiking import triton_kernels as kernels
 
     last = channels_last(current, layer.pool)
@@ -52,13 +55,13 @@ def forward(current: Tensor, layer: Layer, scale: Tensor | None) -> tuple[Tensor
     flags = {"scaled": mask is not None, "counted": layer.neuron.version == "published", **_meta(layer)}
     with torch.cuda.device_of(current):
         kernels.forward[_grid(psc, layer.pool)](*tensors, *sizes, *_constants(layer), **flags)
-    return psc, count > LAYER_RATE * len(psc) * sizes[1]
+    return psc, count
 
 
 def backward(
     grad: Tensor, current: Tensor, firing: Tensor, layer: Layer, scale: Tensor | None, consume: bool
 ) -> Tensor:
-    """dL/d(current) from `grad` = dL/d(what `forward` gave) and what it was given and said; never in place."""
+    """dL/d(current) from `grad` = dL/d(what `forward` gave) and what it was given, and whether it fires; never in place."""
     walk, reset = compiled(layer.neuron)
     from runner.spiking import triton_kernels as kernels
 

@@ -9,6 +9,7 @@ from runner.models.spiking_model import SpikingModel
 from runner.training.batches import Data
 
 SAMPLES = 50  # test samples that are looked at
+TRACED = 500  # steps of samples whose every state is kept at once
 
 
 @torch.no_grad()
@@ -16,14 +17,16 @@ def silent_layers(network: nn.Module, data: Data, autocast: Autocast) -> list[st
     """A warning for each layer that fires on none of `SAMPLES` test samples; none for a network that has no spikes."""
     if not isinstance(network, SpikingModel):
         return []
-    inputs = data.shown("test", SAMPLES)
+    count, fired = 0, dict[str, bool]()
     with evaluation(network), autocast():
-        traces = network.trace(inputs.inputs)
-    count = inputs.inputs.shape[inputs.axis]
-    outputs = {layer.name for layer in network.layers()} - {layer.source for layer in network.layers()}
+        for batch in data.spread("test", SAMPLES, max(1, TRACED // network.steps)):
+            count += batch.inputs.shape[batch.axis]
+            for name, trace in network.trace(batch.inputs).items():
+                fired[name] = fired.get(name, False) or bool(trace.spikes.any())
+    outputs = {layer.name for layer in network.layers() if layer.task is not None}
     return [
         f"layer {name} fires on none of {count} test samples: "
         + ("every answer is the same" if name in outputs else "what it learns reaches no answer")
-        for name, trace in traces.items()
-        if not trace.spikes.any()
+        for name, fires in fired.items()
+        if not fires
     ]

@@ -38,7 +38,7 @@ class Column(NamedTuple):
 
     title: str
     answer: str
-    right: bool
+    right: bool | None  # None: nobody knows
     picture: Floats  # (H, W, 3)
 
 
@@ -72,7 +72,9 @@ def _above(axes: Axes, sample: Column) -> None:
     axes.set_anchor("W")
     axes.set_title(sample.title)
     place: dict[str, Any] = {"xycoords": "axes fraction", "xytext": (0, -3), "textcoords": "offset points", "va": "top"}
-    axes.annotate(sample.answer, (0, 0), **place, fontsize=SMALL, color=RIGHT if sample.right else WRONG)
+    axes.annotate(
+        sample.answer, (0, 0), **place, fontsize=SMALL, color={True: RIGHT, False: WRONG, None: INK}[sample.right]
+    )
 
 
 def _trains(axes: Axes, train: NDArray[np.bool_]) -> None:

@@ -88,7 +88,9 @@ def busiest(traces: Mapping[str, LayerTrace]) -> int:
     return int(sum(counts[1:], counts[0]).argmax())
 
 
-def telling(traces: Mapping[str, LayerTrace], sample: int, names: Mapping[str, str]) -> dict[str, tuple[Tensor, Tensor]]:
+def telling(
+    traces: Mapping[str, LayerTrace], sample: int, names: Mapping[str, str]
+) -> dict[str, tuple[Tensor, Tensor]]:
     """Of every layer the neuron that fires most in a sample: title -> its membrane and spikes (T,)."""
     chosen = {}
     for layer, trace in traces.items():

@@ -41,6 +41,10 @@ struct Layer {
     std::int32_t synapse;         // the current has yet to pass the synapse (not where it is constant)
     std::int32_t emit_spikes;     // give spikes on, which pass the synapse behind the next weights (not under published)
     std::int32_t threads;
+    // Null where all of time is at hand. Else the states between this stretch of time and its neighbours, each of three arrays
+    // as long as a step: the membranes, currents and what the synapse holds of the current before it (forward leaves there
+    // those after it); and on the way back what later steps owe to earlier ones (backward leaves there what these owe).
+    float *held, *owed;
 };
 
 }
@@ -131,6 +135,30 @@ inline void pool_rows(const Layer& layer, const Block& block, const float* value
         }
 }
 
+// Carried states lie as one step of the current does: take a block's into its own array, or put them back.
+inline void take(const Block& block, const float* carried, float* own) {
+    for (std::int64_t k = 0; k < block.rows; ++k)
+        for (std::int64_t j = 0; j < block.length; j += kLanes)
+            write(own + k * block.stride() + j, read(carried + block.input + k * block.gap + j, block.length - j));
+}
+inline void put(const Block& block, const float* own, float* carried) {
+    for (std::int64_t k = 0; k < block.rows; ++k)
+        for (std::int64_t j = 0; j < block.length; j += kLanes)
+            write(carried + block.input + k * block.gap + j, read(own + k * block.stride() + j), block.length - j);
+}
+
+// The same of numbers that lie as one step of the output does.
+inline Block outputs_of(const Block& block) { return {block.output, block.output, 1, 0, block.outputs, block.outputs}; }
+
+// The states before the first step, membranes, currents and synapse: nothing, or what was carried here.
+inline void begin(const Layer& layer, const Block& block, std::int64_t size, float* mem, float* syn, float* in) {
+    for (float* part : {mem, syn, in}) std::fill(part, part + size, 0.0f);
+    if (layer.held == nullptr) return;
+    take(block, layer.held, mem);
+    take(block, layer.held + layer.neurons, syn);
+    if (layer.synapse) take(block, layer.held + 2 * layer.neurons, in);
+}
+
 // Give every neuron of a row the value of its window.
 inline void unpool(const Layer& layer, const Block& block, const float* values, float* row) {
     for (std::int64_t from = 0; from < block.outputs; from += layer.channels)
@@ -167,9 +195,10 @@ template <class Value>
 std::int64_t forward_block(const Layer& layer, const Block& block, const Value* current, const float* scale, Value* psc,
                            const Scratch& scratch) {
     const std::int64_t size = block.rows * block.stride(), out_step = layer.neurons / (layer.pool * layer.pool);
+    const bool apart = layer.emit_spikes && layer.held != nullptr;  // spikes go on, currents are carried
     float *const mem = scratch[0], *const syn = scratch[1], *const in = scratch[2], *const line = scratch[3],
-          *const sum = scratch[4];
-    for (float* part : {mem, syn, in}) std::fill(part, part + size, 0.0f);
+          *const sum = scratch[4], *const given = apart ? scratch[5] : syn;
+    begin(layer, block, size, mem, syn, in);
     const Neuron neuron(layer);
     const float weight = layer.pool == 1 ? 1.0f : layer.pool_weight;
     Ints spikes = {};
@@ -188,17 +217,23 @@ std::int64_t forward_block(const Layer& layer, const Block& block, const Value* 
                 const Ints spike = u > neuron.threshold;
                 spikes -= spike;
                 write(mem + at + j, neuron.reset(u, spike));
-                write(syn + at + j, layer.emit_spikes ? (spike ? neuron.one : neuron.zero)
-                                                      : neuron.synapse(read(syn + at + j), spike));
+                write(given + at + j, layer.emit_spikes ? (spike ? neuron.one : neuron.zero)
+                                                        : neuron.synapse(read(syn + at + j), spike));
+                if (apart) write(syn + at + j, neuron.synapse(read(syn + at + j), spike));
             }
         }
-        if (layer.pool > 1) pool_rows(layer, block, syn, line, sum);
-        const float* const result = layer.pool > 1 ? sum : syn;
+        if (layer.pool > 1) pool_rows(layer, block, given, line, sum);
+        const float* const result = layer.pool > 1 ? sum : given;
         for (std::int64_t j = 0; j < block.outputs; j += kLanes) {
             const std::int64_t left = block.outputs - j;
             const Floats value = read(result + j) * weight;
             write(out + j, scale == nullptr ? value : value * read(scale + block.output + j, left), left);
         }
+    }
+    if (layer.held != nullptr) {
+        put(block, mem, layer.held);
+        put(block, syn, layer.held + layer.neurons);
+        if (layer.synapse) put(block, in, layer.held + 2 * layer.neurons);
     }
     std::int64_t total = 0;
     for (std::int64_t lane = 0; lane < kLanes; ++lane) total += spikes[lane];
@@ -214,7 +249,7 @@ void history_block(const Layer& layer, const Block& block, const Value* current,
                    const Scratch& scratch) {
     const std::int64_t size = block.rows * block.stride();
     float *const mem = scratch[0], *const syn = scratch[1], *const in = scratch[2];
-    for (float* part : {mem, syn, in}) std::fill(part, part + size, 0.0f);
+    begin(layer, block, size, mem, syn, in);
     const Neuron neuron(layer);
     const Floats quiet = splat(0.25f * layer.rate), limit = splat(kExponentLimit), zero = {}, one = splat(1.0f);
     constexpr bool direct = kRule == kReleased || kRule == kPublishedFiring, smooth = kRule != kPublishedFiring;
@@ -313,6 +348,12 @@ void backward_block(const Layer& layer, const Block& block, const Value* current
           *const wide = scratch[4], *const factor = scratch[5], *const carry = scratch[5 + layer.steps];
     history_block<kRule>(layer, block, current, factor, carry, scratch);
     for (float* part : {later, filtered, total}) std::fill(part, part + size, 0.0f);
+    const Block faded = released ? outputs_of(block) : block;
+    if (layer.owed != nullptr) {
+        take(block, layer.owed, later);
+        take(faded, layer.owed + layer.neurons, filtered);
+        if (layer.synapse) take(block, layer.owed + 2 * layer.neurons, total);
+    }
     const float weight = layer.pool == 1 ? 1.0f : layer.pool_weight;
     for (std::int64_t t = layer.steps - 1; t >= 0; --t) {
         const Value* const grad = grad_psc + t * out_step + block.output;
@@ -344,6 +385,11 @@ void backward_block(const Layer& layer, const Block& block, const Value* current
             else step(EachStep<Value>{place, layer.synapse ? total + at : nullptr, layer.rate});
         }
     }
+    if (layer.owed != nullptr) {
+        put(block, later, layer.owed);
+        put(faded, filtered, layer.owed + layer.neurons);
+        if (layer.synapse) put(block, total, layer.owed + 2 * layer.neurons);
+    }
     for (std::int64_t k = 0; layer.constant && k < block.rows; ++k)
         for (std::int64_t j = 0; j < block.length; j += kLanes)
             write(grad_current + block.input + k * block.gap + j, read(total + k * block.stride() + j), block.length - j);
@@ -356,12 +402,13 @@ std::int64_t target(std::int64_t arrays) {
 
 template <class Value>
 std::int64_t forward(const Layer& layer, const Value* current, const float* scale, Value* psc) {
-    const Blocks blocks(layer, target(5));
+    const std::int64_t arrays = layer.emit_spikes && layer.held != nullptr ? 6 : 5;
+    const Blocks blocks(layer, target(arrays));
     const std::int64_t count = blocks.count();
     std::int64_t spikes = 0;
 #pragma omp parallel num_threads(layer.threads) if (layer.steps * layer.neurons > kSmall) reduction(+ : spikes)
     {
-        const Scratch scratch(5, blocks.largest());
+        const Scratch scratch(arrays, blocks.largest());
 #pragma omp for schedule(dynamic)
         for (std::int64_t index = 0; index < count; ++index)
             spikes += forward_block(layer, blocks[index], current, scale, psc, scratch);
