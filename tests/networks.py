@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from runner.configuration import files
 from runner.configuration.construct import construct_model
 from runner.layers.kinds import BatchNorm
 from runner.models.densenet import DenseNet
@@ -36,7 +37,9 @@ def network(name: str, stem: str = "small", tasks=7, side: int = 32) -> nn.Modul
 
 def node(name: str, *overrides: str) -> dict[str, Any]:
     """The settings of conf/model/`name` as the command composes them."""
-    return composed("method=hard_sharing", "dataset=rooms", f"model={name}", *overrides).model
+    leaves_steps_to_events = files.options("model")[name].get("steps", 1) is None
+    dataset = "saccades" if leaves_steps_to_events else "rooms"
+    return composed("method=hard_sharing", f"dataset={dataset}", f"model={name}", *overrides).model
 
 
 def configured(name: str, *overrides: str, tasks: Mapping[str, int], shape: Sequence[int]) -> nn.Module:
