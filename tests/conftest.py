@@ -1,6 +1,8 @@
 """What several test files need."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,3 +19,26 @@ def shared() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def command_cache(tmp_path_factory):
+    """The arrays of rooms that commands train on, generated once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def runner(tmp_path, command_cache):
+    """The command in a process of its own, started in the test's folder; `check` is the exit code that it has to have."""
+
+    def call(*overrides, check=None, cwd=tmp_path, wait=True, **options):
+        command = [sys.executable, "-W", "ignore", "-m", "runner", *overrides, f"cache_dir={command_cache}"]
+        options |= {"cwd": cwd, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        if not wait:
+            return subprocess.Popen(command, **options)
+        done = subprocess.run(command, **options, timeout=240)
+        if check is not None:
+            assert done.returncode == check, done.stderr
+        return done
+
+    return call

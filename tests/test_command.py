@@ -6,8 +6,6 @@ import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -19,26 +17,6 @@ from runner import __version__ as version
 from tests.compose import smallness
 
 HARD = (*smallness("hard_sharing"), "threads=1")
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def runner(tmp_path, cache):
-    def call(*overrides, check=None, cwd=tmp_path, wait=True, **options):
-        command = [sys.executable, "-W", "ignore", "-m", "runner", *overrides, f"cache_dir={cache}"]
-        options |= {"cwd": cwd, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        if not wait:
-            return subprocess.Popen(command, **options)
-        done = subprocess.run(command, **options, timeout=240)
-        if check is not None:
-            assert done.returncode == check, done.stderr
-        return done
-
-    return call
 
 
 def folders(tmp_path):

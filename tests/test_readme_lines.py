@@ -51,11 +51,17 @@ def needs_data(line):
     return "root" in composition.composed(arguments.read(first).overrides).dataset
 
 
+def plugins(line):
+    """Whether a line chooses a launcher or a sweeper that may not be installed."""
+    return "hydra/launcher=" in line or "hydra/sweeper=" in line
+
+
 RUNNER = [line for line in lines() if words(line)[:3] == ["python", "-m", "runner"]]
 OWN = [line for line in RUNNER if "--config-dir" in line]  # run by test_readme.py, with the files that it is about
 TELLING = [line for line in RUNNER if "--help" in line or "--cfg" in line]
-READING = [line for line in RUNNER if line not in OWN + TELLING and needs_data(line)]
-MADE = [line for line in RUNNER if line not in OWN + TELLING + READING]
+LAUNCHING = [line for line in RUNNER if plugins(line)]
+READING = [line for line in RUNNER if line not in OWN + TELLING + LAUNCHING and needs_data(line)]
+MADE = [line for line in RUNNER if line not in OWN + TELLING + LAUNCHING + READING]
 DATA = [line for line in lines() if line.startswith("python -m runner.data ")]
 FINISHED = [line for line in lines() if re.match(r"python -m runner\.\w+ ", line) and line not in DATA]
 SCRIPTS = [line for line in lines() if words(line)[0].startswith("scripts/")]
@@ -78,7 +84,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture
 def typed(place):
-    """Types a line in bash; `more` is what the runner is given besides."""
+    """Types a line in bash; `more` is what the runner is given besides, `code` the exit code that it has to have."""
 
     def call(line, more="", code=0):
         environment = {
@@ -91,14 +97,14 @@ def typed(place):
         done = subprocess.run(
             ["bash", "-c", line], cwd=place, env=environment, capture_output=True, text=True, timeout=400
         )
-        assert done.returncode == code, f"{line}\n{done.stderr}"
+        assert code is None or done.returncode == code, f"{line}\n{done.stderr}"
         return done
 
     return call
 
 
 def test_every_line_of_readme_is_of_a_kind_that_is_tried():
-    assert sorted(lines()) == sorted([*OWN, *TELLING, *READING, *MADE, *DATA, *FINISHED, *SCRIPTS])
+    assert sorted(lines()) == sorted([*OWN, *TELLING, *LAUNCHING, *READING, *MADE, *DATA, *FINISHED, *SCRIPTS])
     assert min(len(OWN), len(TELLING), len(READING), len(MADE), len(FINISHED), len(SCRIPTS)) > 0
 
 
@@ -122,6 +128,17 @@ def test_a_sweep_that_reads_files_begins_all_of_its_jobs(line, typed):
 @pytest.mark.parametrize("line", MADE)
 def test_a_line_that_needs_no_data_set_runs(line, typed):
     assert "test split" in typed(line, small(line)).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", LAUNCHING)
+def test_a_line_that_chooses_a_launcher_or_a_sweeper_runs_or_names_what_to_install(line, typed):
+    choice = next(word for word in words(line) if word.startswith("hydra/"))
+    done = typed(line, f"{small(line)} hydra.sweeper.n_trials=1" if "optuna" in line else small(line), code=None)
+    if done.returncode == 2:
+        assert re.search(rf'runner: {choice} is not installed; pip install "runner\[\w+\]"$', done.stderr.strip())
+    else:
+        assert (done.returncode, "sweep: " in done.stdout) == (0, True), done.stderr
 
 
 @pytest.mark.parametrize("line", TELLING)

@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from runner import __version__, errors, sweep
-from runner.configuration import arguments, files, showing, usage
+from runner.configuration import arguments, files, objective, showing, usage
 from runner.configuration.again import overrides_file
 from runner.configuration.check import checked
 from runner.configuration.composition import composed
@@ -76,12 +76,13 @@ def _job(config: DictConfig, folder: RunFolder) -> float | None:
             from runner.report.tables import show  # imports rich
 
             show(filled_in(Finished(folder, folder.summary()), settings.baseline_run), folder.path)
-            return folder.score()
+            return folder.told(settings.objective)
         log.info("%s", folder.path)
         write_atomically(folder.overrides, overrides_file(HydraConfig.get(), folder.path, run_name(settings)))
         from runner.run import run  # imports torch, which takes its time
 
-        return run(settings, folder, stop)
+        run(settings, folder, stop, objective.direction(HydraConfig.get()))
+        return folder.told(settings.objective)
 
 
 def main() -> None:
@@ -124,7 +125,7 @@ def exit_code(entry: Callable[[], object]) -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except Exception as error:
-        return report(error)
+        return sweep.without_result(error) or report(error)
     return _ended.pop() if _ended else sweep.exit_code()
 
 

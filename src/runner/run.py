@@ -13,6 +13,7 @@ from torch import nn
 
 from runner.configuration.construct import construct, construct_method, construct_model
 from runner.configuration.identity import digest
+from runner.configuration.objective import Direction, require_towards
 from runner.configuration.settings import Settings
 from runner.datasets.sources import cache_beside
 from runner.device import keep_freed_memory, pick_device, warn_of_slow_precision
@@ -21,6 +22,7 @@ from runner.interop.pretrained import starting_weights
 from runner.method import Method, Setup
 from runner.report.baseline import require_comparable
 from runner.report.sections.weights import weights_in_words
+from runner.report.series import measured_keys
 from runner.report.summary import finish
 from runner.rundir.checkpoint import Checkpoints
 from runner.rundir.folder import RunFolder
@@ -34,8 +36,11 @@ from runner.training.signals import Interrupted, Stop
 log = logging.getLogger("runner")
 
 
-def run(settings: Settings, folder: RunFolder, stop: Stop) -> float | None:
-    """Run checked settings in their folder, from the beginning or from the last checkpoint; return the final score."""
+def run(settings: Settings, folder: RunFolder, stop: Stop, sought: Direction | None = None) -> None:
+    """Run checked settings in their folder, from the beginning or from the last checkpoint.
+
+    A sweeper that compares runs has `sought` more or less of the objective.
+    """
     device = prepare(settings)
     for leftover in folder.path.glob(".*.tmp"):
         leftover.unlink()
@@ -44,7 +49,7 @@ def run(settings: Settings, folder: RunFolder, stop: Stop) -> float | None:
     warn_of_slow_precision(settings.precision, device)
     try:
         require_comparable(settings.baseline_run, folder)  # a wrong baseline_run is said before the training, not after
-        return train_and_report(settings, folder, device, stop)
+        train_and_report(settings, folder, device, stop, sought)
     except BaseException as error:
         if isinstance(error, Interrupted):
             error.saved = (folder.checkpoints / "last.pt").exists()
@@ -67,13 +72,16 @@ def prepare(settings: Settings) -> torch.device:
     return device
 
 
-def train_and_report(settings: Settings, folder: RunFolder, device: torch.device, stop: Stop) -> float | None:
-    """Train to the end, then write the summary and the figures; returns the main predictor's score."""
+def train_and_report(
+    settings: Settings, folder: RunFolder, device: torch.device, stop: Stop, sought: Direction | None
+) -> None:
+    """Train to the end, then write the summary and the figures."""
     begun = time.monotonic()
     identity = {"configuration": digest(settings), "torch": str(torch.__version__)}
     checkpoints = Checkpoints(folder.checkpoints, identity)
     saved = checkpoints.load(device)
     data, method, setup = assemble(settings, device)
+    require_towards(settings.objective, measured_keys(method, data), sought)
     _compare_data(settings, folder, data)
     write_json(folder.path / "splits.json", describe(data))
     if setup.shrunk:
@@ -87,7 +95,7 @@ def train_and_report(settings: Settings, folder: RunFolder, device: torch.device
     before = time.monotonic() - begun
     with session.running():
         train(method, data, session, seed=settings.seed, start=session.start, autocast=session.autocast)
-    return finish(settings, folder, method, data, session, setup.weights, before)
+    finish(settings, folder, method, data, session, setup.weights, before)
 
 
 def require_same_data(settings: Settings, folder: RunFolder) -> None:

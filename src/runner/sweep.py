@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from runner.configuration.check import checked
+from runner.configuration.objective import direction, require_comparable
 from runner.errors import ConfigurationError
 
 log = logging.getLogger("runner")
@@ -40,6 +42,10 @@ class SweepReport(Callback):
         Raises `NothingToRunError` where not one job has a configuration that can run.
         """
         global _outcomes
+        try:
+            require_comparable(config.objective, direction(config.hydra))
+        except ConfigurationError as error:
+            raise NothingToRunError(error) from None
         _require_a_job(config)
         _outcomes = Path(config.hydra.sweep.dir).absolute() / f".sweep-{os.getpid()}.jsonl"
         os.environ["RUNNER_SWEEP"] = str(_outcomes)
@@ -146,6 +152,14 @@ def guard(run: Callable[[], float | None], folder: Path, hydra: HydraConf) -> fl
 def _append(path: Path, entry: dict[str, Any]) -> None:
     with path.open("a") as file:
         file.write(json.dumps(entry) + "\n")
+
+
+def without_result(error: Exception) -> int:
+    """The exit code of a sweep that its sweeper gave up with `error` after jobs had failed, else 0."""
+    close()
+    if _failures:
+        print(f"runner: the sweeper gave up: {error}", file=sys.stderr)
+    return exit_code()
 
 
 def exit_code() -> int:

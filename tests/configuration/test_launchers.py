@@ -19,12 +19,18 @@ def test_every_extra_exists_and_brings_a_plugin_of_hydras():
 
 
 @pytest.mark.parametrize(
+    ("group", "name", "extra"),
+    [("hydra/launcher", "submitit_slurm", "submitit"), ("hydra/sweeper", "optuna", "optuna")],
+)
+def test_a_plugin_that_is_not_installed_names_the_extra(group, name, extra):
+    assert (
+        launchers.missing(group, name, ["basic"]) == f'{group}={name} is not installed; pip install "runner[{extra}]"'
+    )
+
+
+@pytest.mark.parametrize(
     ("typed", "message"),
     [
-        (
-            "hydra/launcher=submitit_slurm",
-            'hydra/launcher=submitit_slurm is not installed; pip install "runner[submitit]"',
-        ),
         ("hydra/launcher=submitit", "submitit_local|submitit_slurm; did you mean 'submitit_slurm'?"),
         ("hydra/launcher=ray", "hydra/launcher=ray does not exist; choose hydra/launcher=basic|joblib|submitit_local|"),
         (

@@ -13,6 +13,7 @@ from tests.toy import SETTINGS, StopAt
 from runner.configuration import files
 from runner.configuration.construct import construct_method, locate
 from runner.method import budget, main_predictor, points
+from runner.report.series import flat, measured_keys
 from runner.rundir.checkpoint import Checkpoints
 from runner.rundir.folder import RunFolder
 from runner.seeds import seed_everything
@@ -154,6 +155,8 @@ def test_the_summary_is_plain_and_the_run_scores(node, tmp_path):
     position = {"position": "now", "autocast": contextlib.nullcontext, "check": lambda: None}
     measured = evaluate(around.method, name, around.data, "test", batch_size=BATCH, **position)
     assert set(measured) == set(around.data.dataset.tasks)
+    found = flat({predictor: best.metrics for predictor, best in around.selection.chosen().items()})
+    assert set(measured_keys(around.method, around.data)) == set(found)  # known before anything is trained
 
 
 def test_settings_fit_the_signature_that_they_feed(node):

@@ -183,7 +183,5 @@ def finished(
     data = Data(dataset, seed=0, selection=asked.selection, scale=1.0, batch_size=BATCH, device=torch.device("cpu"))
     toy = Toy({name: task.channels for name, task in dataset.tasks.items()}, stages, series, **method)
     assert main_predictor(toy.stages()) == "whole"
-    score = finish(asked, folder, toy, data, Trained(folder, toy, data, value))  # type: ignore[arg-type]
-    summary = folder.summary()
-    assert summary["score"] == score
-    return summary
+    finish(asked, folder, toy, data, Trained(folder, toy, data, value))  # type: ignore[arg-type]
+    return folder.summary()

@@ -120,6 +120,7 @@ COUNTERPARTS = (
     Counterpart("val_split validation val_ratio val_size validation_split split valid select best_on", "selection"),
     Counterpart("debug fast_dev_run smoke dry_run quick limit_train_batches subset fraction data_fraction", "scale"),
     Counterpart("limit_val_batches eval_batches limit_test_batches", "evaluation_batches"),
+    Counterpart("monitor metric metrics optimized_metric optimize_metric target_metric main_metric", "objective"),
     Counterpart("baseline reference baseline_path single_task_run", "baseline_run"),
     Counterpart("plugin user_dir packages imports", "plugins"),
     Counterpart("sparsity_lambda sparsity", "method.policy.sparsity_weight method.split_rate"),

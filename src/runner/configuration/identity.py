@@ -20,6 +20,7 @@ NOT_IDENTITY = (
     "threads",
     "cache_dir",
     "baseline_run",
+    "objective",
     "published",
     "checkpoint_minutes",
     "tracker",

@@ -41,6 +41,7 @@ class Settings:
     ] = ()  # the method's keys that were given a whole number on the command line; none where scale is 1
     plugins: dict[str, str] = field(default_factory=dict)  # other people's packages that are used -> version
     neutral: dict[str, Any] = field(default_factory=dict)  # key of this class -> value at which it changes nothing
+    objective: str | None = None  # a key of the summary's metrics
     tracker: dict[str, Any] | None = None  # the values of the chosen option, as those of the groups
     sha256: dict[str, str] = field(
         default_factory=dict

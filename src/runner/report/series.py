@@ -10,6 +10,7 @@ from runner.report import schema
 from runner.report.comparison import Neighbour
 from runner.report.words import first_metrics
 from runner.rundir.record import at_the_ends
+from runner.training.batches import Data
 from runner.training.selection import Evaluation, Metrics, Selection
 
 
@@ -51,6 +52,22 @@ def flat(by_predictor: Mapping[str, Mapping[str, Metrics]]) -> dict[str, float]:
         for split, tasks in splits.items()
         for task, values in tasks.items()
         for metric, value in values.items()
+    }
+
+
+def measured_keys(method: Method, data: Data) -> dict[str, bool | None]:
+    """The keys that the result's `flat` metrics will have -> whether more is better, known before anything is trained.
+
+    None of a metric that counts in no relative performance, whose task does not say it.
+    """
+    splits = ["test"] if data.selection_split in (None, "test") else [data.selection_split, "test"]
+    predictors = dict.fromkeys(predictor for stage in method.stages() for predictor in stage.evaluate)
+    return {
+        f"{split}/{predictor}/{task}/{metric}": kind.higher_is_better.get(metric)
+        for predictor in predictors
+        for split in splits
+        for task, kind in data.dataset.tasks.items()
+        for metric in kind.meter().compute()
     }
 
 

@@ -46,8 +46,8 @@ def finish(
     session: Session,
     weights: StartingWeights | None = None,
     before: float = 0.0,
-) -> float:
-    """Write summary.json and the figures, print the closing table, return the main predictor's score.
+) -> None:
+    """Write summary.json and the figures, print the closing table.
 
     `before` is how many seconds this start of the run took before the training.
     """
@@ -88,7 +88,6 @@ def finish(
     summary["evaluations"] = summary.pop("evaluations")  # last: they are long
     folder.write_summary(summary)
     SCREEN.info("%s", show(folder.summary(), folder.path))
-    return float(summary["score"])
 
 
 def _learned(method: Method, session: Session) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from runner.configuration.objective import require_known
 from runner.errors import BusyError, CheckpointError
 from runner.rundir.storage import write_json
 
@@ -93,6 +94,10 @@ class RunFolder:
                 path.unlink(missing_ok=True)
             self.path.rmdir()
 
-    def score(self) -> float | None:
-        """The number a sweeper maximises: the best evaluation's score."""
-        return self.summary().get("score")
+    def told(self, objective: str | None) -> float | None:
+        """The number that a sweeper gets back: the metric that `objective` names, else the best evaluation's score."""
+        summary = self.summary()
+        if objective is None:
+            return summary.get("score")
+        require_known(objective, summary["metrics"])
+        return summary["metrics"][objective]
