@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 FILE = re.compile(r"`(my_(?:package|conf)/[\w/.]+)`:\n\n```(?:python|yaml)\n(.*?)```", re.S)
@@ -72,3 +74,35 @@ def test_without_naming_the_package_its_code_does_not_run(folder):
 def test_its_options_are_in_the_help(folder):
     text = call(folder, "--config-dir", "my_conf", "--help").stdout
     assert any(line.split()[:1] == ["lottery"] for line in text.splitlines())
+
+
+def test_pictures_of_ones_own_with_dense_labels(tmp_path):
+    section = README.partition("### Pictures of your own with labels for every pixel")[2].partition("\n## ")[0]
+    tasks = re.search(r"`street/tasks.yaml`:\n\n```yaml\n(.*?)```", section, re.S)[1]
+    commands = [
+        shlex.split(line, comments=True) for line in section.splitlines() if line.startswith("python -m runner")
+    ]
+    check, train = commands
+    root, draw = tmp_path / "street", np.random.default_rng(0)
+    root.mkdir()
+    (root / "tasks.yaml").write_text(tasks)
+    for folder in ("images", "surface", "depth", "edges"):
+        (root / folder).mkdir()
+    for number in range(1, 41):
+        Image.fromarray(draw.integers(0, 256, (60, 80, 3)).astype(np.uint8)).save(root / f"images/{number:04}.jpg")
+        Image.fromarray(draw.integers(0, 4, (60, 80)).astype(np.uint8)).save(root / f"surface/{number:04}.png")
+        Image.fromarray(draw.integers(0, 9000, (60, 80)).astype(np.uint16)).save(root / f"depth/{number:04}.png")
+        np.save(root / f"edges/{number:04}.npy", draw.random((60, 80)))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    looked = subprocess.run([sys.executable, *check[1:]], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert looked.returncode == 0, looked.stderr
+    assert "train: 32 samples of 3 x 48 x 64 float32" in looked.stdout
+    assert (tmp_path / "checked/dense_folder/train.png").exists()
+    done = call(tmp_path, *train[3:], "scale=0.01", "threads=1", "hydra.run.dir=run")
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "run/summary.json").read_text())["metrics"]
+    measured = {key.split("/")[2] for key in metrics if key.startswith("test/")}
+    assert {"surface", "depth", "edges"} <= measured
+    gone = call(tmp_path, *train[3:], "dataset.root=nowhere", "hydra.run.dir=other")
+    assert gone.returncode == 3
+    assert not (tmp_path / "other").exists()

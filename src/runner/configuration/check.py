@@ -8,7 +8,7 @@ from typing import Any
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
-from runner.configuration import combinations, contents, files, plugins
+from runner.configuration import combinations, contents, files, own_tasks, plugins
 from runner.configuration.node import NodeCheck
 from runner.configuration.reading import PARTS
 from runner.configuration.rules import show
@@ -40,6 +40,7 @@ def checked(config: DictConfig, hydra: HydraConf) -> Settings:
             raise ConfigurationError(f"{group} is missing; choose {group}={'|'.join(files.options(group))}")
         _check_option(group, root[group], root["plugins"], check)
     _check_tracker(root, chosen, check)
+    own_tasks.offer(root["dataset"])
     root["choices"] = choices
     combinations.require_fitting(root)
     combinations.choose_tasks(root)

@@ -21,6 +21,7 @@ SHAPES: dict[str, tuple[type, ...]] = {  # what a file may say beside its keys
     "_input_": (str,),
     "_offers_": (dict,),
     "_default_tasks_": (list,),
+    "_described_": (str,),
     "_selection_": (str,),
     "_baseline_": (str, NoneType),
     "_neutral_": (dict,),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from runner.configuration import files
+from runner.configuration import files, own_tasks
 from runner.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def settings(name: str, typed: Sequence[str], root: Path | None) -> dict[str, An
     if root is not None and "root" in node:
         node["root"] = str(root)
     checks.NodeCheck({"dataset": name}, os.getcwd()).node(node, "dataset.")
+    own_tasks.offer(node)
     if node.get("tasks", ...) is None:
         node["tasks"] = list(node["_offers_"])
     return node

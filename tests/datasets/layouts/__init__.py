@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from tests.datasets.layouts import cifar_files, cityscapes_files, idx_files, nmnist_files, nyu_files, photo_files
+from tests.datasets.layouts import (
+    cifar_files,
+    cityscapes_files,
+    dense_files,
+    idx_files,
+    nmnist_files,
+    nyu_files,
+    photo_files,
+)
 
 Settings = dict[str, Any]
 
@@ -33,6 +41,11 @@ def cityscapes(root: Path) -> Settings:
 def cub200(root: Path) -> Settings:
     photo_files.cub(root)
     return {"size": 16}
+
+
+def dense_folder(root: Path) -> Settings:
+    dense_files.write(root)
+    return {}
 
 
 def fashion_mnist(root: Path) -> Settings:
