@@ -7,7 +7,7 @@ import runner
 
 SOURCE = Path(runner.__file__).parent
 FLOORS = [  # from the ground up; a room imports from its own floor's rooms only itself, from every floor below what it likes
-    {"errors"},
+    {"errors", "pulse"},
     {"seeds", "device", "configuration", "console", "preparation"},
     {"layers", "rundir"},
     {"tasks", "trackers"},

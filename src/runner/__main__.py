@@ -25,6 +25,7 @@ from runner.configuration.composition import composed
 from runner.configuration.identity import digest, run_name
 from runner.configuration.messages import explain, root_cause
 from runner.errors import ConfigurationError, DataError
+from runner.pulse import PULSE
 from runner.rundir.folder import RunFolder
 from runner.rundir.storage import write_atomically
 from runner.training.signals import Interrupted, Stop
@@ -79,9 +80,10 @@ def _job(config: DictConfig, folder: RunFolder) -> float | None:
             return folder.told(settings.objective)
         log.info("%s", folder.path)
         write_atomically(folder.overrides, overrides_file(HydraConfig.get(), folder.path, run_name(settings)))
-        from runner.run import run  # imports torch, which takes its time
+        with PULSE.beating():
+            from runner.run import run  # imports torch, which takes its time
 
-        run(settings, folder, stop, objective.direction(HydraConfig.get()))
+            run(settings, folder, stop, objective.direction(HydraConfig.get()))
         return folder.told(settings.objective)
 
 

@@ -10,12 +10,24 @@ from typing import TypeVar
 
 from rich import progress as bars
 from rich.console import Console
+from rich.progress import Task
+from rich.text import Text
+
+from runner.pulse import PULSE, SECONDS
 
 log = logging.getLogger("runner")
 Item = TypeVar("Item")
-SECONDS = 10.0  # between lines where there is no terminal; nothing is silent for longer
 SCREEN = logging.getLogger("runner.screen")  # for run.log, of what is on the screen by other ways
 _NARROWEST, _WIDEST = 10, 40  # characters of the bar
+
+
+class _Status(bars.ProgressColumn):
+    """The status of a task; where nothing has come for long, a clock before it."""
+
+    def render(self, task: Task) -> Text:
+        seconds = time.monotonic() - task.fields["since"]
+        clock = f"{seconds:.0f} s  " if seconds > SECONDS else ""
+        return Text(f"{clock}{task.fields['status']}", no_wrap=True, overflow="ellipsis")
 
 
 class Progress:
@@ -28,19 +40,22 @@ class Progress:
         self._stage = ""
         self._bar = bars.BarColumn()
         self._text = bars.TextColumn("[bold]{task.description}"), bars.MofNCompleteColumn()
-        self._status = bars.TextColumn("{task.fields[status]}")
+        self._status = _Status()
         self._bars = bars.Progress(*self._text, console=self.console, disable=not self.console.is_terminal)
-        self._task = self._bars.add_task("", total=max(1, total), completed=done, status="")
+        self._task = self._bars.add_task("", total=max(1, total), completed=done, status="", since=self._start)
 
     def close(self) -> None:
         """Leave the terminal as it was."""
         self._bars.stop()
+        PULSE.live = False
 
     def stage(self, name: str) -> None:
         """A stage begins."""
         self._stage = name
         self._update([])
         self._bars.start()  # once
+        PULSE.live = self.console.is_terminal
+        PULSE.doing(f"{name} ({self.done}/{self.total})")
 
     def step(self, number: int, steps: int, values: Mapping[str, float]) -> None:
         """Step `number` of `steps` of the stage is taken."""
@@ -51,15 +66,18 @@ class Progress:
         rate = f"{speed:.3g} steps/s"
         self._update([left, rate, *([numbers] if numbers else [])])
         self._say(f"{self._stage} {number + 1}/{steps}  ({self.done}/{self.total})  {rate}  {left}  {numbers}")
+        PULSE.doing(f"{self._stage} after {number + 1}/{steps}")
 
     def waiting(self, what: str) -> None:
         """Something else than a step takes its time, as a measurement."""
         self._update([what])
         self._say(f"{self._stage} ({self.done}/{self.total})  {what}")
+        PULSE.doing(f"{self._stage} ({self.done}/{self.total})  {what}")
 
     def note(self, text: str) -> None:
         """One line that stays: an evaluation."""
         self.console.print(text, highlight=False, soft_wrap=not self.console.is_terminal)
+        PULSE.shown()
         SCREEN.info("%s", text)
 
     def _say(self, line: str) -> None:
@@ -67,6 +85,7 @@ class Progress:
         now = time.monotonic()
         if not self.console.is_terminal and now - self._shown > SECONDS:
             self._shown = now
+            PULSE.shown()
             self.console.print(line.rstrip(), highlight=False, soft_wrap=True)
 
     def _update(self, parts: Sequence[str]) -> None:
@@ -74,13 +93,16 @@ class Progress:
         bar, status = fitted(self.console.width - len(f"{self._stage} {count}"), parts)
         self._bar.bar_width = bar
         self._bars.columns = (self._text[0], *([self._bar] if bar else []), self._text[1], self._status)
-        self._bars.update(self._task, description=self._stage, completed=self.done, status=status)
+        self._bars.update(
+            self._task, description=self._stage, completed=self.done, status=status, since=time.monotonic()
+        )
 
 
 def patiently(what: str, items: Iterable[Item], total: int) -> Iterator[Item]:
     """The items, with a line of `what` is done and how far it is where that takes longer than `SECONDS`."""
     shown = time.monotonic()
     for number, item in enumerate(items):
+        PULSE.doing(f"{what}: {number} of {total}")
         if time.monotonic() - shown > SECONDS:
             shown = time.monotonic()
             log.info("%s: %d of %d", what, number, total)
