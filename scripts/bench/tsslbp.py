@@ -1,10 +1,11 @@
 """Times one training step of TSSL-BP beside the bare convolutions and whatever else is installed, and prints the ratios.
 
 A step is forward, loss, backward, clip_grad_norm_, fused AdamW and the weight clamp. Variants: `ours`; `bfloat16`, ours
-with model.gradient_dtype=bfloat16; `floor`, the same convolutions and products alone, folded over
-T, forward and backward; `official`, where RUNNER_OFFICIAL_TSSLBP names a checkout of stonezwr/TSSL-BP; `spikingjelly`,
-`snntorch` and `norse` where they can be imported: the same topology with their own neuron and surrogate gradient, time
-folded into the batch of every convolution, no clipping and no clamp (equal size, not equal mathematics). What ours costs
+with model.gradient_dtype=bfloat16; `stbp`, ours with model.gradient=stbp; `floor`, the same convolutions and products
+alone, folded over T, forward and backward; `official`, where RUNNER_OFFICIAL_TSSLBP names a checkout of
+stonezwr/TSSL-BP; `spikingjelly`, `snntorch` and `norse` where they can be imported: the same topology with their own
+neuron and surrogate gradient, time folded into the batch of every convolution, no clipping and no clamp (equal size, not
+equal mathematics). What ours costs
 depends on how many neurons fire. Initial weights are multiplied by gains that make as many fire as after epochs on real data
 (shares that are not zero after pooling, the output last: MNIST 19, 36, 17, 4 %, Fashion-MNIST 14, 9, 15, 3 %, simulated
 N-MNIST 4, 15, 6 %; CIFAR-10 as initialised); --as-initialised leaves the gains out. The shares in the benchmark are said.

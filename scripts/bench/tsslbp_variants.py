@@ -24,10 +24,11 @@ CONFIGURATION = Path(__file__).resolve().parents[2] / "conf"
 Step = Callable[[], object]
 
 
-def settings(network: Any) -> dict[str, Any]:
-    """What the command would make of the network's file in conf/model."""
+def settings(network: Any, gradient: str = "tssl") -> dict[str, Any]:
+    """What the command would make of the network's file in conf/model with this gradient rule."""
     with initialize_config_dir(str(CONFIGURATION), version_base="1.3"):
-        composed = OmegaConf.to_container(compose(overrides=[f"+model={network.model}"]))
+        model = compose(overrides=[f"+model={network.model}", f"model/gradient={gradient}"])
+        composed = OmegaConf.to_container(model, resolve=True)
     assert isinstance(composed, dict)
     return dict(composed["model"])
 
@@ -66,9 +67,12 @@ def wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def build(network: Any, gradient_dtype: str = "float32") -> SpikingNetwork:
+def build(network: Any, gradient_dtype: str = "float32", gradient: str = "tssl") -> SpikingNetwork:
     """The runner's network, its initial weights times the row's gains."""
-    node = settings(network) | {"gradient_dtype": gradient_dtype, "steps": None if network.events else network.steps}
+    steps = None if network.events else network.steps
+    node = settings(network, gradient) | {"gradient_dtype": gradient_dtype, "steps": steps}
+    for key in ("tau_m", "tau_s"):  # of TSSL-BP's released version with every rule, so that as many neurons fire
+        node[key] = node[key]["released"] if isinstance(node[key], dict) else node[key]
     shape = (network.steps, *network.shape) if network.events else network.shape
     model = construct_model(node, {"label": CLASSES}, shape)
     assert isinstance(model, SpikingNetwork)
@@ -89,10 +93,10 @@ def activity(network: Any) -> str:
     return ", ".join(shares)
 
 
-def ours(network: Any, device: str, gradient_dtype: str = "float32") -> Step:
+def ours(network: Any, device: str, gradient_dtype: str = "float32", gradient: str = "tssl") -> Step:
     """The runner's network and losses."""
     keep_freed_memory()
-    model = build(network, gradient_dtype).to(device)
+    model = build(network, gradient_dtype, gradient).to(device)
     inputs, labels = data(network, device)
 
     def loss() -> Tensor:
@@ -143,5 +147,6 @@ def floor(network: Any, device: str) -> Step:
 BUILDERS: dict[str, Callable[[Any, str], Step]] = {
     "ours": ours,
     "bfloat16": partial(ours, gradient_dtype="bfloat16"),
+    "stbp": partial(ours, gradient="stbp"),
     "floor": floor,
 }

@@ -57,7 +57,7 @@ REFUSED = [
     ),
     (
         "method=tsslbp model.gradient=surogate",
-        "choose model.gradient=no_intra|surrogate|tssl; did you mean 'surrogate'?",
+        "choose model.gradient=no_intra|stbp|surrogate|tssl; did you mean 'surrogate'?",
     ),
     ("method=tsslbp model.gradient.name=surrogate", "model.gradient.name=surrogate is not allowed; use tssl"),
 ]
@@ -69,7 +69,7 @@ def test_what_is_wrong_is_said_with_the_full_name(overrides, told):
     assert told in refused(*typed)
 
 
-STBP = """
+MINE = """
 defaults:
   - tsslbp
   - _self_
@@ -79,15 +79,24 @@ _about_: a method that begins with another gradient rule
 
 
 def test_a_method_may_choose_a_part_of_the_model_beforehand(tmp_path):
-    own = write(tmp_path, method__stbp=STBP)
-    assert gradient(composed("method=stbp", config_dir=own)) == ("surrogate", "surrogate")
-    assert gradient(composed("method=stbp", "model=snn_fashion", config_dir=own)) == ("surrogate", "surrogate")
-    assert gradient(composed("method=stbp", "model.gradient=tssl", config_dir=own)) == ("tssl", "tssl")
-    told = refused("method=stbp", "model=resnet18", config_dir=own)
+    own = write(tmp_path, method__mine=MINE)
+    assert gradient(composed("method=mine", config_dir=own)) == ("surrogate", "surrogate")
+    assert gradient(composed("method=mine", "model=snn_fashion", config_dir=own)) == ("surrogate", "surrogate")
+    assert gradient(composed("method=mine", "model.gradient=tssl", config_dir=own)) == ("tssl", "tssl")
+    told = refused("method=mine", "model=resnet18", config_dir=own)
     assert told.startswith(
-        "method=stbp chooses a model.gradient, which the model that was chosen has not; choose model=snn_cif"
+        "method=mine chooses a model.gradient, which the model that was chosen has not; choose model=snn_cif"
     )
     assert "resnet" not in told
+
+
+def test_stbp_chooses_its_gradient_which_has_no_version():
+    for typed in (["method=stbp"], ["method=stbp", "model=snn_fashion"], ["experiment=stbp/fashion_mlp"]):
+        settings = composed(*typed)
+        assert settings.choices["model/gradient"] == "stbp"
+        assert settings.model["version"] is None
+    assert composed("method=stbp", "model.gradient=tssl").model["version"] == "released"
+    assert composed("method=stbp", "model.gradient.shape=arctan").model["gradient"]["shape"] == "arctan"
 
 
 def test_an_option_of_ones_own_for_a_choice_of_ours(tmp_path):
@@ -96,7 +105,7 @@ def test_an_option_of_ones_own_for_a_choice_of_ours(tmp_path):
     settings = composed("method=tsslbp", "model.gradient=triangle", "model.gradient.width=0.5", config_dir=own)
     assert settings.model["gradient"]["width"] == 0.5
     told = refused("method=tsslbp", "model.gradient.width=0.5", config_dir=own)
-    assert told == "model.gradient.width is not a key here; it belongs to model.gradient=triangle"
+    assert told == "model.gradient.width is not a key here; it belongs to model.gradient=stbp, model.gradient=triangle"
 
 
 def test_a_choice_of_ones_own_inside_ones_own_option(tmp_path):
@@ -116,7 +125,7 @@ def test_a_name_in_the_place_of_a_part_is_refused_in_a_file(tmp_path):
     recipe = "# @package _global_\ndefaults:\n  - override /method: tsslbp\nmodel:\n  gradient: surrogate\n"
     told = refused("experiment=mine", config_dir=write(tmp_path, experiment__mine=recipe))
     assert told == (
-        "model.gradient=surrogate is not allowed; choose model.gradient=no_intra|surrogate|tssl on the command line, or "
+        "model.gradient=surrogate is not allowed; choose model.gradient=no_intra|stbp|surrogate|tssl on the command line, or "
         "`override /model/gradient: OPTION` in the `defaults` of a file"
     )
     right = "# @package _global_\ndefaults:\n  - override /method: tsslbp\n  - override /model/gradient: surrogate\n"

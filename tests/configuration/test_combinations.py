@@ -115,7 +115,7 @@ def test_a_choice_inside_an_option_may_ask_and_provide_too(tmp_path):
 def test_data_that_a_method_cannot_learn_come_with_methods_that_can():
     assert refused("dataset=cub200", "dataset.root=birds") == (
         "method=adashare cannot learn any task of dataset=cub200, which has class (label); choose "
-        "method=cross_entropy|hard_sharing|ke|label_smoothing|long|single_task|slim_scratch|tsslbp"
+        "method=cross_entropy|hard_sharing|ke|label_smoothing|long|single_task|slim_scratch|stbp|tsslbp"
     )
     assert refused("method=single_task", "dataset=cub200") == (
         "model=deeplab_small cannot learn any task of dataset=cub200, which has class (label); choose "

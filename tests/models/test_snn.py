@@ -11,6 +11,7 @@ from runner.models import Heads
 from runner.models.snn import SpikingNetwork
 from runner.models.snn_layers import Convolution, Linear, Pool, parse
 from runner.spiking import GradientRule, count_loss, kernel_loss
+from runner.spiking.stbp import STBP
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 OPTIONS = {
@@ -147,7 +148,7 @@ def test_inputs_that_are_neither_images_nor_events_are_refused(shape):
     [
         ({"version": "last"}, r"model\.version=last is not allowed; use released or published"),
         ({"version": "head"}, r"model\.version=head is now model\.version=released"),
-        ({"init": "normal"}, r"model\.init=normal is not allowed; use released or published"),
+        ({"init": "normal"}, r"model\.init=normal is not allowed; use released or published or uniform"),
         ({"init": "paper"}, r"model\.init=paper is now model\.init=published"),
         ({"dropout_over": "maps"}, r"model\.dropout_over=maps is not allowed; use rows or elements"),
         ({"gradient_dtype": "float16"}, r"model\.gradient_dtype=float16 is not allowed; use float32 or bfloat16"),
@@ -241,3 +242,28 @@ def test_state_has_ordinary_weights():
         "hidden.2.weight": (20, 24),
         "heads.label.weight": (10, 20),
     }
+
+
+def test_uniform_weights_of_all_layers():
+    """sqrt(1 / fan_in) at most, with a mean square of a third of that."""
+    model = network(layers="64C5-400", init="uniform", input_shape=(1, 12, 12))
+    for layer in model.layers():
+        bound = layer.weight[0].numel() ** -0.5
+        assert 0.95 * bound < layer.weight.abs().max() <= bound
+        assert layer.weight.square().mean().item() == pytest.approx(bound**2 / 3, rel=0.1)
+
+
+def test_a_rule_without_versions_takes_the_constants_and_weights_of_the_publication():
+    model = network(version=None, gradient=partial(STBP, shape="triangle", width=0.5))
+    assert (model.neuron.tau_s, model.neuron.version, model.neuron.gradient) == (2.0, None, "stbp")
+    published = network(version="published")
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), published.parameters(), strict=True))
+    assert torch.equal(model.wanted(None), published.wanted(None))
+    with pytest.raises(
+        ConfigurationError, match="version=published is not allowed with gradient=stbp; use version=null"
+    ):
+        network(version="published", gradient=partial(STBP, shape="triangle", width=0.5))
+    with pytest.raises(
+        ConfigurationError, match="version=null is not allowed with gradient=tssl; use version=released or publ"
+    ):
+        network(version=None)

@@ -34,8 +34,10 @@ def in_stretches(current, layer, grad, scale, lengths):
     return torch.cat(results), sum(gradients) if layer.steps else torch.cat(gradients)
 
 
-@pytest.mark.parametrize("version", ["released", "published"])
-@pytest.mark.parametrize("gradient", ["tssl", "surrogate", "no_intra"])
+@pytest.mark.parametrize(
+    ("gradient", "version"),
+    [*product(["tssl", "surrogate", "no_intra"], ["released", "published"]), ("stbp", None)],
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("lengths", [(11,), (4, 4, 3), (1,) * 11, (10, 1)])
 def test_a_layer_in_stretches_is_the_whole(version, gradient, dtype, lengths):

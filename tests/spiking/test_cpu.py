@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from runner.spiking import Layer, Neuron, cpu, reference
+from runner.spiking.dynamics import Slope
 from runner.spiking.rules import fires
 
 pytestmark = pytest.mark.usefixtures("form")
@@ -59,6 +60,21 @@ def test_synapse_behind_the_weights_equals_the_reference(steps, gradient):
         current, grad, scale, form = case(steps, shape, pool, False, torch.float32)
         layer = Layer(neuron=neuron, synapse=synapse, spikes=spikes, **form)
         expected, found = both(current * 2, grad, layer, scale)
+        assert torch.equal(found[0], expected[0])
+        assert distance(found[2], expected[2]) < 1e-6
+
+
+@pytest.mark.parametrize(
+    "slope", [Slope("rectangle", 1.0), Slope("triangle", 0.8), Slope("logistic", 0.2), Slope("arctan", 0.3)]
+)
+@pytest.mark.parametrize("steps", [1, 5, 30])
+def test_stbp_equals_the_reference(steps, slope):
+    neuron = Neuron(tau_m=5, tau_s=3, version=None, gradient="stbp", slope=slope)
+    for shape, pool, constant, synapse, spikes in itertools.product(SHAPES, (1, 2), *[(False, True)] * 3):
+        if (pool == 2 and len(shape) < 4) or (constant and synapse):
+            continue
+        current, grad, scale, form = case(steps, shape, pool, constant, torch.float32)
+        expected, found = both(current, grad, Layer(neuron=neuron, synapse=synapse, spikes=spikes, **form), scale)
         assert torch.equal(found[0], expected[0])
         assert distance(found[2], expected[2]) < 1e-6
 
@@ -131,7 +147,7 @@ def test_what_is_not_finite_stays_so(dtype):
 
 
 def test_a_number_that_is_no_rule_is_not_taken_for_one(monkeypatch):
-    monkeypatch.setattr(cpu, "compiled", lambda neuron: (7, True))
+    monkeypatch.setattr(cpu, "compiled", lambda neuron: (8, True))
     current = torch.ones(2, 3)
-    with pytest.raises(AssertionError, match=r"tsslbp\.cpp knows no rule 7"):
+    with pytest.raises(AssertionError, match=r"tsslbp\.cpp knows no rule 8"):
         cpu.backward(current, current, torch.tensor(True), Layer(neuron=Neuron(tau_m=5, tau_s=3)), None, False)

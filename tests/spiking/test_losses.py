@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from runner.errors import ConfigurationError
-from runner.spiking import count_loss, desired_train, kernel_loss, softmax_loss
+from runner.spiking import count_loss, desired_train, kernel_loss, rate_loss, softmax_loss
 from runner.spiking.dynamics import psc_filter
 from runner.spiking.losses import desired_psc, within_reach
 
@@ -79,6 +79,12 @@ def test_softmax_loss_is_the_cross_entropy_of_sums():
     psc, labels = torch.rand(5, 4, 3), torch.tensor([0, 2, 1, 1])
     expected = -psc.sum(0).log_softmax(-1)[torch.arange(4), labels].mean()
     torch.testing.assert_close(softmax_loss(psc, labels), expected)
+
+
+def test_rate_loss_by_hand():
+    """Two steps, two classes: rates 1/2 and 1 of which 1 and 0 are wanted, 1 and 0 of which 0 and 1 are."""
+    psc = torch.tensor([[[1.0, 1.0], [1.0, 0.0]], [[0.0, 1.0], [1.0, 0.0]]])
+    assert rate_loss(psc, torch.tensor([0, 1])).item() == 0.5 * ((0.25 + 1) + (1 + 1)) / 2
 
 
 HALVES = [slice(0, 3), slice(3, 6)]

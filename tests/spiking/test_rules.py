@@ -24,28 +24,32 @@ def test_every_name_has_a_row():
     assert tuple(RULES) == get_args(Gradient)
 
 
-@pytest.mark.parametrize("name", ["stbp", "TSSL", ""])
+@pytest.mark.parametrize("name", ["stdp", "TSSL", ""])
 def test_a_rule_of_another_name_is_refused(name):
-    with pytest.raises(ConfigurationError, match=f"gradient={name} is not allowed; use tssl or surrogate or no_intra"):
+    with pytest.raises(
+        ConfigurationError, match=f"gradient={name} is not allowed; use tssl or surrogate or no_intra or stbp"
+    ):
         GradientRule(name)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_no_form_takes_an_unknown_rule_for_another(form):
     current = torch.ones(3, 4)
-    with pytest.raises(ConfigurationError, match="gradient=stbp is not allowed; use tssl or surrogate or no_intra"):
-        form.backward(current, current, torch.tensor(True), forged("stbp"), None, False)
+    with pytest.raises(
+        ConfigurationError, match="gradient=stdp is not allowed; use tssl or surrogate or no_intra or stbp"
+    ):
+        form.backward(current, current, torch.tensor(True), forged("stdp"), None, False)
 
 
 @pytest.mark.parametrize("form", [cpu, triton])
 def test_no_compiled_form_says_that_it_knows_an_unknown_rule(form):
-    with pytest.raises(ConfigurationError, match="gradient=stbp is not allowed"):
-        form.takes(forged("stbp"))
+    with pytest.raises(ConfigurationError, match="gradient=stdp is not allowed"):
+        form.takes(forged("stdp"))
 
 
 def test_the_compiled_forms_are_told_apart_what_differs():
     told = {(name, version): tuple(compiled(Neuron(tau_m=5, tau_s=3, version=version, gradient=name)))
-            for name, version in product(get_args(Gradient), get_args(Version))}  # fmt: skip
+            for name, version in product(get_args(Gradient), (*get_args(Version), None)) if version in RULES[name]}  # fmt: skip
     assert told == {
         ("tssl", "released"): (Walk.RELEASED, True),
         ("tssl", "published"): (Walk.PUBLISHED, True),
@@ -53,7 +57,14 @@ def test_the_compiled_forms_are_told_apart_what_differs():
         ("no_intra", "published"): (Walk.PUBLISHED, False),
         ("surrogate", "released"): (Walk.SURROGATE, False),
         ("surrogate", "published"): (Walk.SURROGATE, False),
+        ("stbp", None): (Walk.THROUGH_TIME, True),
     }
+
+
+def test_stbp_is_compiled_on_the_cpu_alone():
+    layer = Layer(neuron=Neuron(tau_m=5, tau_s=3, version=None, gradient="stbp"))
+    assert cpu.takes(layer)
+    assert not triton.takes(layer)
 
 
 def test_a_rule_that_is_not_compiled_runs_in_plain_torch(monkeypatch):
@@ -72,7 +83,7 @@ def test_a_version_that_a_rule_has_not_is_refused(monkeypatch):
     monkeypatch.setitem(RULES, "no_intra", {"released": RULES["no_intra"]["released"]})
     assert form_of(Neuron(tau_m=5, tau_s=3, gradient="no_intra")) is RULES["no_intra"]["released"]
     with pytest.raises(
-        ConfigurationError, match=r"version=published is not allowed with gradient=no_intra; use released"
+        ConfigurationError, match=r"version=published is not allowed with gradient=no_intra; use version=released"
     ):
         form_of(Neuron(tau_m=5, tau_s=3, gradient="no_intra", version="published"))
 

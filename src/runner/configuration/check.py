@@ -25,8 +25,9 @@ def checked(config: DictConfig, hydra: HydraConf) -> Settings:
     """
     files.search(Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file")
     plain = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key != "hydra"})
-    root: dict[str, Any] = OmegaConf.to_container(plain, resolve=True)  # type: ignore[assignment]
     chosen = {group: name for group, name in hydra.runtime.choices.items() if name is not None}
+    _require_parts(plain, chosen)
+    root: dict[str, Any] = OmegaConf.to_container(plain, resolve=True)  # type: ignore[assignment]
     if "experiment" in chosen:
         files.require("experiment", chosen["experiment"])
     choices = {group: name for group, name in chosen.items() if group.partition("/")[0] in files.GROUPS}
@@ -52,6 +53,18 @@ def checked(config: DictConfig, hydra: HydraConf) -> Settings:
     given = _given(hydra.overrides.task, root["method"]) if root["scale"] < 1 else ()
     keys = {key: value for key, value in root.items() if key[0] != "_"}
     return Settings(**keys, given=given, neutral=root.get("_neutral_", {}), sha256=contents.sums(root))
+
+
+def _require_parts(config: DictConfig, chosen: Mapping[str, str]) -> None:
+    """Raise `ConfigurationError` where a value stands in the place of a choice inside an option; others may refer to its keys."""
+    for name in chosen:
+        group, _, part = name.partition("/")
+        found = OmegaConf.to_container(config[group], resolve=False) if part and config.get(group) is not None else {}
+        if isinstance(found, dict) and not isinstance(found.get(part, {}), dict):
+            raise ConfigurationError(
+                f"{group}.{part}={show(found[part])} is not allowed; choose {group}.{part}={'|'.join(files.options(name))} on "
+                f"the command line, or `override /{name}: OPTION` in the `defaults` of a file"
+            )
 
 
 def _given(overrides: Iterable[str], method: Mapping[str, Any]) -> tuple[str, ...]:
@@ -94,11 +107,6 @@ def _check_option(group: str, node: dict[str, Any], named: list[str], check: Nod
             options = "|".join(files.options(f"{group}/{part}"))
             raise ConfigurationError(f"{group}.{part} is missing; choose {group}.{part}={options}")
     for part, name in inside.items():
-        if not isinstance(node.get(part), dict):
-            raise ConfigurationError(
-                f"{group}.{part}={show(node.get(part))} is not allowed; choose {group}.{part}={'|'.join(files.options(name))} on "
-                f"the command line, or `override /{name}: OPTION` in the `defaults` of a file"
-            )
         files.require(name, choices[name])
         _check_target(node[part], f"{group}.{part}", choices[name], named)
         check.node(node[part], f"{group}.{part}.")

@@ -23,6 +23,7 @@ SHAPES: dict[str, tuple[type, ...]] = {  # what a file may say beside its keys
     "_default_tasks_": (list,),
     "_described_": (str,),
     "_selection_": (str,),
+    "_version_": (str, NoneType),
     "_baseline_": (str, NoneType),
     "_neutral_": (dict,),
     "_small_": (dict,),

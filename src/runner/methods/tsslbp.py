@@ -18,7 +18,7 @@ from runner.method import Batch, Method, Objective, Predictor, Setup, Stage, not
 from runner.methods.objectives import penalised
 from runner.methods.optimizers import prepared
 from runner.models.spiking_model import SpikingModel
-from runner.spiking.losses import count_loss, distance, softmax_loss
+from runner.spiking.losses import count_loss, distance, rate_loss, softmax_loss
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # currents (T, B, classes), labels (B,) -> scalar
 
@@ -37,7 +37,7 @@ class TSSLBP(Method):
         betas: Sequence[float],
         clip: float | None,
         largest_weight: float | None,
-        loss: Literal["kernel", "count", "softmax"],
+        loss: Literal["kernel", "count", "rate", "softmax"],
         desired_train: list[int] | None,
         desired_count: float | None,
         undesired_count: float | None,
@@ -49,9 +49,16 @@ class TSSLBP(Method):
                 f"method.loss looks at output currents, and {type(network).__name__} is no SpikingModel; choose model=snn_..."
             )
         self.network = network
-        losses: dict[str, Loss] = {"kernel": self._distance, "count": self._count_loss, "softmax": softmax_loss}
+        losses: dict[str, Loss] = {
+            "kernel": self._distance,
+            "count": self._count_loss,
+            "rate": rate_loss,
+            "softmax": softmax_loss,
+        }
         self.loss = chosen("method.loss", loss, losses)
-        self.combined: Literal["mean", "sum"] = "mean" if loss == "softmax" else "sum"  # over the samples of a batch
+        self.combined: Literal["mean", "sum"] = (
+            "mean" if loss in ("rate", "softmax") else "sum"
+        )  # over the samples of a batch
         steps = network.steps
         if desired_train is not None and len(desired_train) != steps:
             raise ConfigurationError(

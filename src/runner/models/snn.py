@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
 from runner.models import Heads
-from runner.models.snn_layers import Convolution, Linear, parse
+from runner.models.neunorm import NeuNorm
+from runner.models.snn_layers import Convolution, Linear, Pool, Spec, parse
 from runner.models.spiking import Signals, Spiking, SpikingStack, SumPool, build
 from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel
 from runner.models.stretches import Passage, recomputed, without_gradients
@@ -18,7 +19,8 @@ from runner.spiking.losses import desired_psc, desired_train, within_reach
 from runner.spiking.native.forms import form
 from runner.spiking.neuron import Carried
 from runner.spiking.rules import GradientRule, form_of
-from runner.spiking.words import Version, check
+from runner.spiking.stbp import STBP
+from runner.spiking.words import Init, Version, check
 
 GradientDtype = Literal["float32", "bfloat16"]
 DropoutOver = Literal["rows", "elements"]
@@ -32,12 +34,14 @@ class SpikingNetwork(SpikingModel):
     `layers` is like `32C5p2-P2-64C5p2-P2-1024`; `tasks` maps a label task to its number of classes; `input_shape` is
     (C, H, W) for images, each shown for `steps` steps, or (T, C, H, W) for events, whose T `steps` must match or leave null.
     `tau_m` and `tau_s` (in steps) are numbers or one per version ("released", "published"). `gradient` makes the rule by
-    which neurons send gradients back. `dropout` follows every hidden layer, after its pooling, over whole "rows" of a map or
-    over "elements". `init` (null: the version's own) draws convolutions uniformly within 1 / sqrt(fan_in) ("released") or
-    normally with deviation sqrt(2 / fan_in) ("published"), times `weight_scale`; fully connected layers are always drawn the
-    second way, unscaled. `gradient_dtype` "bfloat16" sends gradients back through the weights in that type, nearly twice as
+    which neurons send gradients back; beside one without versions `version` is None, and all else is the published one's.
+    `dropout` follows every hidden layer, after its pooling, over whole "rows" of a map or over "elements". `init` (null: the
+    version's own) draws convolutions uniformly within 1 / sqrt(fan_in) ("released") or normally with deviation
+    sqrt(2 / fan_in) ("published"), times `weight_scale`, and fully connected layers the second way, unscaled; "uniform" draws
+    both the first way. `gradient_dtype` "bfloat16" sends gradients back through the weights in that type, nearly twice as
     fast where the processor has units for it and as fast as float32 elsewhere; all else stays as it is. `steps_at_once` are
     computed at a time, all by default: memory grows with them instead of T, and training computes everything twice.
+    `neunorm` is the decay of a `NeuNorm` behind every convolution, which is without one by default.
     Raises `ConfigurationError` for a wrong `layers`, shape or T, for unknown words, a version that the rule has not and a wrong
     RUNNER_SPIKING.
     """
@@ -50,48 +54,58 @@ class SpikingNetwork(SpikingModel):
         tau_m: PerVersion,
         tau_s: PerVersion,
         threshold: float,
-        version: Version,
-        gradient: Callable[[], GradientRule],
+        version: Version | None,
+        gradient: Callable[[], GradientRule | STBP],
         dropout: float,
         dropout_over: DropoutOver,
-        init: Version | None,
+        init: Init | None,
         weight_scale: float,
         gradient_dtype: GradientDtype,
         steps_at_once: int | None = None,
+        neunorm: float | None = None,
         tasks: Mapping[str, int],
         input_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
         form()  # what RUNNER_SPIKING asks for is refused before data are read
-        check("model.version", version, Version)
+        own: Version = "published" if version is None else version
+        check("model.version", own, Version)
         check("model.dropout_over", dropout_over, DropoutOver)
-        check("model.init", version if init is None else init, Version)
+        check("model.init", own if init is None else init, Init)
         check("model.gradient_dtype", gradient_dtype, GradientDtype)
-        self.neuron = Neuron(
-            tau_m=_of_version("tau_m", tau_m, version),
-            tau_s=_of_version("tau_s", tau_s, version),
+        self.neuron = gradient().neuron(
+            tau_m=_of_version("tau_m", tau_m, own),
+            tau_s=_of_version("tau_s", tau_s, own),
             threshold=threshold,
             version=version,
-            gradient=gradient().name,
         )
         form_of(self.neuron)
+        if neunorm is not None and steps_at_once is not None:
+            raise ConfigurationError(
+                f"model.neunorm={neunorm} is not allowed with model.steps_at_once={steps_at_once}; use model.steps_at_once=null"
+            )
         self.steps_at_once = steps_at_once
         self.steps, dtype = _steps(steps, input_shape), GRADIENT_DTYPES[gradient_dtype]
         specs, features = parse(str(layers), input_shape[-3:])
         hidden = build(specs, self.neuron, [dropout] * len(specs), dropout_over == "rows", dtype)
+        if neunorm is not None:
+            hidden = _with_neunorm(hidden, specs, input_shape[-3:], neunorm)
         self.hidden = SpikingStack(hidden, self.neuron, self.steps)
         outputs = {task: Linear(inputs=features, neurons=classes) for task, classes in tasks.items()}
         self.heads = Heads({task: Spiking(spec, self.neuron, gradient_dtype=dtype) for task, spec in outputs.items()})
-        self._init, self._weight_scale = version if init is None else init, weight_scale
+        self._init: Init = own if init is None else init
+        self._weight_scale = weight_scale
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw all weights anew from torch's global generator."""
         for layer in self.modules():
-            if isinstance(layer, Spiking):
+            if isinstance(layer, NeuNorm):
+                nn.init.zeros_(layer.weight)
+            elif isinstance(layer, Spiking):
                 fan_in = layer.weight[0].numel()
                 convolution = isinstance(layer.spec, Convolution)
-                if convolution and self._init == "released":
+                if self._init == "uniform" or (convolution and self._init == "released"):
                     nn.init.uniform_(layer.weight, -1 / sqrt(fan_in), 1 / sqrt(fan_in))
                 else:
                     nn.init.normal_(layer.weight, std=sqrt(2 / fan_in))
@@ -149,16 +163,35 @@ class SpikingNetwork(SpikingModel):
     def wanted(self, train: Sequence[float] | None) -> Tensor:
         """The currents (T,) of a train, by default the version's, filtered as the version's code filters it."""
         neuron = self.neuron
-        spikes = desired_train(self.steps, neuron.version) if train is None else train
-        currents = desired_psc(tuple(spikes), neuron.tau_s, neuron.version)
+        version: Version = "published" if neuron.version is None else neuron.version
+        spikes = desired_train(self.steps, version) if train is None else train
+        currents = desired_psc(tuple(spikes), neuron.tau_s, version)
         if not within_reach(currents, neuron.tau_s):
             asked = f"method.desired_train={'null' if train is None else list(train)}"
             raise ConfigurationError(
-                f"{asked} asks for {max(currents):.3f} of an output neuron at most with model.version={neuron.version} in "
-                f"{self.steps} steps, and one spike gives {1 / neuron.tau_s:.3f}: silence is nearer to that than any spikes; "
+                f"{asked} asks for {max(currents):.3f} of an output neuron at most with model.version={neuron.version or 'null'} "
+                f"in {self.steps} steps, and one spike gives {1 / neuron.tau_s:.3f}: silence is nearer to that than any spikes; "
                 "use more model.steps, a method.desired_train with more spikes, or method.loss=count"
             )
         return currents
+
+
+def _with_neunorm(
+    layers: list[nn.Module], specs: Sequence[Spec], shape: Sequence[int], decay: float
+) -> list[nn.Module]:
+    """The layers of `specs` with a `NeuNorm` behind every convolution and its pooling, for inputs (C, H, W)."""
+    found: list[nn.Module] = []
+    channels, height, width = shape
+    for layer, spec in zip(layers, specs, strict=True):
+        found.append(layer)
+        if isinstance(spec, Pool):
+            height, width = height // spec.size, width // spec.size
+        elif isinstance(spec, Convolution):
+            (rows, columns), (above, left) = spec.kernel, spec.padding
+            channels = spec.channels
+            height, width = (height + 2 * above - rows + 1) // spec.pool, (width + 2 * left - columns + 1) // spec.pool
+            found.append(NeuNorm((channels, height, width), decay))
+    return found
 
 
 def _view(name: str, layer: Spiking, source: str | None, pooled: int, task: str | None = None) -> SpikingLayer:

@@ -32,6 +32,7 @@ class Signals(NamedTuple):
     steps: int | None = None
     spikes: bool = False
     first: int = 0  # of the steps, where they are not all
+    dense: bool = False  # few of the values over time are zero
 
     def layer(self, neuron: Neuron) -> Layer:
         """Neurons that take weighted sums of these."""
@@ -97,7 +98,7 @@ class Spiking(nn.Module):
         values, time = signals.values, signals.steps is None
         folded = values.flatten(0, 1) if time else values
         own_operations = not torch.is_autocast_enabled(values.device.type) and not torch.compiler.is_exporting()
-        mostly_zero = time and own_operations
+        mostly_zero = time and own_operations and not signals.dense
         if isinstance(self.spec, Convolution):
             current = self._weigh_maps(self.spec, folded, mostly_zero)
         elif mostly_zero:

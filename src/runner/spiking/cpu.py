@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from runner.spiking import native
-from runner.spiking.dynamics import POOL_WEIGHT, Layer, drive
+from runner.spiking.dynamics import POOL_WEIGHT, Layer, Neuron, drive
 from runner.spiking.layout import arrange, arrange_scale, channels_last, empty, output
 from runner.spiking.rules import Walk, compiled, form_of
+from runner.spiking.stbp import SHAPES
 
 _SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 _PUBLISHED_SILENT = 3  # of native/tsslbp.cpp, whose `Walk.PUBLISHED` is for layers that fire
@@ -24,7 +25,7 @@ class _Layer(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("steps", "neurons", "width", "channels", "pool")),
         ("drive", ctypes.c_void_p),
-        *((name, ctypes.c_float) for name in ("leak", "rate", "threshold", "keep", "pool_weight")),
+        *((name, ctypes.c_float) for name in ("leak", "rate", "threshold", "keep", "pool_weight", "slope_width")),
         *((name, ctypes.c_int32) for name in ("constant", "rule", "reset", "synapse", "emit_spikes", "threads")),
         ("held", ctypes.c_void_p),
         ("owed", ctypes.c_void_p),
@@ -74,7 +75,7 @@ def backward(
     current, grad = arrange(current, last), arrange(grad, last)
     walk, reset = compiled(layer.neuron)
     form = _form(current, layer, held, owed)
-    form.rule = _PUBLISHED_SILENT if walk is Walk.PUBLISHED and not firing else walk
+    form.rule = _rule(walk, layer.neuron, firing)
     form.reset = reset
     result = current if consume or current.data_ptr() != given else empty(current.shape, last, current)
     done = native.call(
@@ -91,6 +92,13 @@ def psc_filter(values: Tensor, tau_s: float, reverse: bool) -> Tensor:
     form = _Layer(steps=steps, neurons=dense.numel() // steps, rate=1.0 / tau_s, threads=torch.get_num_threads())
     native.call("tsslbp", "psc_filter_back" if reverse else "psc_filter", form, dense, filtered)
     return filtered.to(values.dtype)
+
+
+def _rule(walk: Walk, neuron: Neuron, firing: Tensor) -> int:
+    """The number of `Rule` in native/tsslbp.cpp."""
+    if walk is Walk.THROUGH_TIME:
+        return walk + list(SHAPES).index(neuron.slope.shape)
+    return _PUBLISHED_SILENT if walk is Walk.PUBLISHED and not firing else walk
 
 
 def _form(current: Tensor, layer: Layer, held: Tensor | None = None, owed: Tensor | None = None) -> _Layer:
@@ -110,6 +118,7 @@ def _form(current: Tensor, layer: Layer, held: Tensor | None = None, owed: Tenso
         threshold=neuron.threshold,
         keep=1.0 - 1.0 / neuron.tau_m,
         pool_weight=POOL_WEIGHT,
+        slope_width=neuron.slope.width,
         constant=constant,
         synapse=layer.synapse,
         emit_spikes=layer.spikes,

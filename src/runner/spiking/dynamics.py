@@ -6,31 +6,45 @@ the first dimension; every function walks it once, so that the cost is linear in
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
 
 from runner.errors import ConfigurationError
-from runner.spiking.words import Gradient, Version, check
+from runner.spiking.words import Gradient, Shape, Version, check
 
 POOL_WEIGHT = 1.1  # of every element of a sum pooling, in the authors' code
+
+
+@dataclass(frozen=True)
+class Slope:
+    """What stands in for a spike's derivative with respect to the membrane: a bump of area 1 round the threshold, see `stbp`."""
+
+    shape: Shape
+    width: float
+
+    def __post_init__(self) -> None:
+        check("shape", self.shape, Shape)
+        if not self.width > 0:
+            raise ConfigurationError(f"width={self.width} must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neuron:
     """Constants of a leaky integrate-and-fire neuron with a first-order synapse, and the rule of its gradient.
 
-    `tau_m` and `tau_s` are the time constants of membrane and synapse in steps. `version` is the authors' last code
-    ("released") or that of the time of publication ("published"); both fire alike, their gradients differ. `gradient` is
-    the name of a `runner.spiking.rules.GradientRule`.
+    `tau_m` and `tau_s` are the time constants of membrane and synapse in steps. `gradient` is the name of a row of
+    `runner.spiking.rules.RULES`. `version` is TSSL-BP's alone, None beside other rules: its authors' last code ("released")
+    or that of the time of publication ("published"); both fire alike, their gradients differ. `slope` is "stbp"'s alone.
     """
 
     tau_m: float
     tau_s: float
     threshold: float = 1.0
-    version: Version = "released"
+    version: Version | None = "released"
     gradient: Gradient = "tssl"
+    slope: Slope = Slope("rectangle", 1.0)
 
     def __post_init__(self) -> None:
         for name, value in (("tau_m", self.tau_m), ("tau_s", self.tau_s)):
@@ -38,8 +52,18 @@ class Neuron:
                 raise ConfigurationError(f"{name}={value} must be at least 1 step")
         if not self.threshold > 0:
             raise ConfigurationError(f"threshold={self.threshold} must be above the resting potential 0")
-        check("version", self.version, Version)
+        if self.version is not None:
+            check("version", self.version, Version)
         check("gradient", self.gradient, Gradient)
+
+
+class Constants(TypedDict):
+    """What a neuron is beside its gradient rule, which is chosen apart."""
+
+    tau_m: float
+    tau_s: float
+    threshold: float
+    version: Version | None
 
 
 @dataclass(frozen=True, kw_only=True)

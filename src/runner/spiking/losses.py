@@ -82,6 +82,15 @@ def count_loss(psc: Tensor, labels: Tensor, *, desired: float, undesired: float)
     return 0.5 * steps * kept.square().sum()
 
 
+def rate_loss(psc: Tensor, labels: Tensor) -> Tensor:
+    """1/2 mean over samples, sum over classes of (mean over t of psc - 1 of the true class, 0 of others)^2: STBP's.
+
+    `psc` (T, B, classes), `labels` (B,) int64.
+    """
+    true = F.one_hot(labels, psc.shape[-1]).to(psc)
+    return 0.5 * (psc.mean(0) - true).square().sum(-1).mean()
+
+
 def softmax_loss(psc: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy (mean over samples) of the currents summed over time; `psc` (T, B, classes), `labels` (B,) int64."""
     return F.cross_entropy(psc.sum(0), labels)

@@ -1,6 +1,6 @@
 """The gradient rules of spiking neurons: a row each, with its formulas, what the compiled forms are told, when it gives way.
 
-TSSL-BP's are of Zhang and Li (NeurIPS 2020) in two versions of the authors' code, functions/tsslbp.py in
+STBP's is in `stbp`. TSSL-BP's are of Zhang and Li (NeurIPS 2020) in two versions of the authors' code, functions/tsslbp.py in
 github.com/stonezwr/TSSL-BP: `released`, their last, and `published`, of the time of publication. A form that is not compiled
 runs in plain torch.
 """
@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 from torch import Tensor
 
 from runner.errors import ConfigurationError, chosen
-from runner.spiking.dynamics import Neuron, Trace, psc_filter
+from runner.spiking.dynamics import Constants, Neuron, Trace, psc_filter
+from runner.spiking.stbp import gradient_through_time
 from runner.spiking.words import Gradient, Version, check
 
 SURROGATE_WIDTH = 0.2  # of the logistic function whose derivative stands in for the spike's
@@ -24,7 +25,7 @@ LAYER_RATE = 0.1  # mean spikes per neuron and step above which the published ve
 
 @dataclass(frozen=True)
 class GradientRule:
-    """How a network's spiking neurons send gradients back.
+    """How a network's spiking neurons send gradients back, by a rule that has no settings.
 
     "tssl": TSSL-BP. "no_intra": TSSL-BP without what a spike does to its neuron's next one through the reset. "surrogate":
     every spike's derivative is a logistic one; credit goes back through the synapse alone, with neither leak nor reset of the
@@ -36,6 +37,10 @@ class GradientRule:
     def __post_init__(self) -> None:
         check("gradient", self.name, Gradient)
 
+    def neuron(self, **constants: Unpack[Constants]) -> Neuron:
+        """A neuron whose gradients go back so."""
+        return Neuron(**constants, gradient=self.name)
+
 
 class Walk(IntEnum):
     """The ways back through time that are compiled, by their numbers in native/tsslbp.cpp and triton_kernels.py."""
@@ -43,6 +48,7 @@ class Walk(IntEnum):
     RELEASED = 0
     SURROGATE = 1
     PUBLISHED = 2
+    THROUGH_TIME = 4  # plus the place of the slope's shape in `SHAPES`; not on a GPU
 
 
 class Compiled(NamedTuple):
@@ -68,15 +74,16 @@ class Form(NamedTuple):
     gives_way: Callable[[Trace, Neuron], Tensor] | None = None
 
 
-Rule = Mapping[Version, Form]
+Rule = Mapping[Version | None, Form]  # None alone where a rule has no versions
 
 
 def form_of(neuron: Neuron) -> Form:
     """The form of a neuron's rule; raises `ConfigurationError` where there is none, so that no other takes its place."""
     rule = chosen("gradient", neuron.gradient, RULES)
     if neuron.version not in rule:
+        versions = " or ".join(version or "null" for version in rule)
         raise ConfigurationError(
-            f"version={neuron.version} is not allowed with gradient={neuron.gradient}; use {' or '.join(rule)}"
+            f"version={neuron.version or 'null'} is not allowed with gradient={neuron.gradient}; use version={versions}"
         )
     return rule[neuron.version]
 
@@ -183,4 +190,5 @@ RULES: Mapping[Gradient, Rule] = {
         "published": Form(_surrogate_of_currents, False, _ALIKE),
     },
     "no_intra": _tssl(intra=False),
+    "stbp": {None: Form(gradient_through_time, True, Compiled(Walk.THROUGH_TIME, reset=True))},
 }

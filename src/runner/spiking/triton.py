@@ -13,7 +13,7 @@ from torch import Tensor
 
 from runner.spiking.dynamics import POOL_WEIGHT, Layer, drive
 from runner.spiking.layout import arrange, arrange_scale, channels_last, empty, output
-from runner.spiking.rules import compiled, form_of
+from runner.spiking.rules import Walk, compiled, form_of
 
 log = logging.getLogger(__name__)
 BLOCK = 256  # neurons of a program
@@ -33,8 +33,9 @@ def available(values: Tensor) -> bool:
 
 
 def takes(layer: Layer) -> bool:
-    """Whether such a layer can be worked on here: a compiled rule, windows of 1, 2 or 4, psc in and out."""
-    known = form_of(layer.neuron).compiled is not None
+    """Whether such a layer can be worked on here: a rule of TSSL-BP's, windows of 1, 2 or 4, psc in and out."""
+    told = form_of(layer.neuron).compiled
+    known = told is not None and told.walk is not Walk.THROUGH_TIME
     return known and layer.pool in (1, 2, 4) and not layer.synapse and not layer.spikes
 
 

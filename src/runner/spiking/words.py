@@ -5,7 +5,9 @@ from typing import Any, Literal, get_args
 from runner.errors import ConfigurationError, require_word
 
 Version = Literal["released", "published"]  # of the authors' code: their last one, or that of the time of publication
-Gradient = Literal["tssl", "surrogate", "no_intra"]  # see `rules`
+Gradient = Literal["tssl", "surrogate", "no_intra", "stbp"]  # see `rules`
+Shape = Literal["rectangle", "triangle", "logistic", "arctan"]  # of what stands in for a spike's derivative, see `stbp`
+Init = Literal["released", "published", "uniform"]  # how initial weights are drawn
 _RENAMED = {"head": "released", "paper": "published"}
 
 

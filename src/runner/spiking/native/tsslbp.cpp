@@ -14,13 +14,20 @@ namespace {
 // sg(u) = z / (width (1 + z)^2), z = exp((threshold - u) / width): the derivative of a logistic of this width.
 constexpr float kWidth = 0.2f;
 constexpr float kExponentLimit = 8.0f;
+constexpr float kPi = 3.14159265f;
 constexpr std::int64_t kNear = 7 * 1024;         // floats of states and history in the first-level cache
 constexpr std::int64_t kFar = 128 * 1024;        // and in the second-level one, where rows would get too short for the first
 constexpr std::int64_t kShortest = 512;          // neurons
 constexpr std::int64_t kSmall = 32 * 1024;       // updates below which waking the other threads costs more
 
 // As in rules.py, `Walk`, whose PUBLISHED is apart here for a layer that fires and one that does not.
-enum Rule : std::int32_t { kReleased = 0, kSurrogate = 1, kPublishedFiring = 2, kPublishedSilent = 3 };
+// The last four are STBP's, by the slope that stands in for a spike's derivative.
+enum Rule : std::int32_t {
+    kReleased = 0, kSurrogate = 1, kPublishedFiring = 2, kPublishedSilent = 3,
+    kRectangle = 4, kTriangle = 5, kLogistic = 6, kArctan = 7
+};
+constexpr bool through_time(Rule rule) { return rule >= kRectangle; }
+constexpr bool of_spikes(Rule rule) { return rule != kPublishedFiring && rule != kPublishedSilent; }
 
 }  // namespace
 
@@ -35,6 +42,7 @@ struct Layer {
     float leak, rate, threshold;  // 1 / tau_m, 1 / tau_s
     float keep;                   // 1 - 1 / tau_m
     float pool_weight;
+    float slope_width;            // of STBP's slope
     std::int32_t constant;        // the current has one step, the same at all times
     std::int32_t rule;
     std::int32_t reset;           // whether the dependency through a neuron's own reset is kept
@@ -240,10 +248,25 @@ std::int64_t forward_block(const Layer& layer, const Block& block, const Value* 
     return total;
 }
 
+// STBP's slopes of area 1, as in stbp.py: the derivative that a spike is given, `above` the threshold.
+template <Rule kRule>
+inline Floats slope_of(Floats above, float width) {
+    const Floats zero = {}, one = splat(1.0f), away = larger(above, -above);
+    if constexpr (kRule == kRectangle) return away < splat(width * 0.5f) ? splat(1.0f / width) : zero;
+    if constexpr (kRule == kTriangle) return larger(one - away * (1.0f / width), zero) * (1.0f / width);
+    if constexpr (kRule == kLogistic) {
+        const Floats z = exponential(-smaller(away * (1.0f / width), splat(kExponentLimit)));  // alike on both sides
+        return z / ((z + 1.0f) * (z + 1.0f) * width);
+    }
+    const Floats x = above * (1.0f / width);
+    return one / ((x * x + 1.0f) * (kPi * width));
+}
+
 // Recompute the block's states and keep per step what the way back needs:
 // released   `factor` = min(1 / du, 8) > 0 at a spike, -sg(u) < 0 where the fallback decides, else 0;
 // published  `factor` = what multiplies the filtered gradient;
-// both       `carry` = u / tau_m at a spike (positive), else 0: the weight of a later spike through the reset.
+// both       `carry` = u / tau_m at a spike (positive), else 0: the weight of a later spike through the reset;
+// STBP       `factor` = h(u), `carry` = (1 - 1 / tau_m) (1 - s - u h(u)): what u does to the next one.
 template <Rule kRule, class Value>
 void history_block(const Layer& layer, const Block& block, const Value* current, float* factor, float* carry,
                    const Scratch& scratch) {
@@ -267,6 +290,12 @@ void history_block(const Layer& layer, const Block& block, const Value* current,
                 const Floats du = neuron.change(before, input(j, block.length - j)), u = before + du;
                 const Ints spike = u > neuron.threshold;
                 write(mem + at + j, neuron.reset(u, spike));
+                if constexpr (through_time(kRule)) {
+                    const Floats h = slope_of<kRule>(u - neuron.threshold, layer.slope_width);
+                    write(factor + kept + j, h);
+                    write(carry + kept + j, ((spike ? zero : one) - u * h) * layer.keep);
+                    continue;
+                }
                 Floats numerator = one, denominator = du;
                 if constexpr (smooth) {
                     const Floats x = (neuron.threshold - u) * (1.0f / kWidth);
@@ -325,6 +354,17 @@ inline void released_step(const Layer& layer, std::int64_t length, const float* 
     }
 }
 
+// One step back through time: d' = E h + (1 - 1 / tau_m) (1 - s - u h) d.
+template <class To>
+inline void time_step(std::int64_t length, const float* factor, const float* carry, const float* filtered, float* later,
+                      const To to) {
+    for (std::int64_t j = 0; j < length; j += kLanes) {
+        const Floats d = read(filtered + j) * read(factor + j) + read(carry + j) * read(later + j);
+        write(later + j, d);
+        to(j, length - j, d);
+    }
+}
+
 // One step back under published: `next` is the error at the neuron's next spike, decayed to this step.
 template <class To>
 inline void published_step(const Layer& layer, std::int64_t length, const float* factor, const float* carry,
@@ -343,12 +383,12 @@ template <Rule kRule, class Value>
 void backward_block(const Layer& layer, const Block& block, const Value* current, const float* scale,
                     const Value* grad_psc, Value* grad_current, const Scratch& scratch) {
     const std::int64_t size = block.rows * block.stride(), out_step = layer.neurons / (layer.pool * layer.pool);
-    constexpr bool released = kRule == kReleased || kRule == kSurrogate;
+    constexpr bool early = of_spikes(kRule);  // the error passes the synapse before the neurons, not after them
     float *const later = scratch[0], *const filtered = scratch[1], *const total = scratch[2], *const error = scratch[3],
           *const wide = scratch[4], *const factor = scratch[5], *const carry = scratch[5 + layer.steps];
     history_block<kRule>(layer, block, current, factor, carry, scratch);
     for (float* part : {later, filtered, total}) std::fill(part, part + size, 0.0f);
-    const Block faded = released ? outputs_of(block) : block;
+    const Block faded = early ? outputs_of(block) : block;
     if (layer.owed != nullptr) {
         take(block, layer.owed, later);
         take(faded, layer.owed + layer.neurons, filtered);
@@ -363,11 +403,11 @@ void backward_block(const Layer& layer, const Block& block, const Value* current
             const std::int64_t left = block.outputs - j;
             Floats e = read(grad + j, left) * weight;
             if (scale != nullptr) e *= read(scale + block.output + j, left);
-            if (released && layer.emit_spikes) write(filtered + j, e);
-            else if (released) write(filtered + j, read(filtered + j) + (e - read(filtered + j)) * layer.rate);
+            if (early && layer.emit_spikes) write(filtered + j, e);
+            else if (early) write(filtered + j, read(filtered + j) + (e - read(filtered + j)) * layer.rate);
             else write(error + j, e);
         }
-        const float* row = released ? filtered : error;
+        const float* row = early ? filtered : error;
         if (layer.pool > 1) {
             unpool(layer, block, row, wide);
             row = wide;
@@ -378,7 +418,8 @@ void backward_block(const Layer& layer, const Block& block, const Value* current
             const std::int64_t at = k * block.stride();
             const float *const f = factor + t * size + at, *const c = carry + t * size + at;
             const auto step = [&](auto to) {
-                if constexpr (released) released_step(layer, block.length, f, c, row, later + at, to);
+                if constexpr (through_time(kRule)) time_step(block.length, f, c, row, later + at, to);
+                else if constexpr (early) released_step(layer, block.length, f, c, row, later + at, to);
                 else published_step(layer, block.length, f, c, row, later + at, filtered + at, to);
             };
             if (layer.constant) step(Summed{total + at, layer.drive[t]});
@@ -438,6 +479,10 @@ bool backward_by_rule(const Layer& layer, const Value* current, const float* sca
         case kSurrogate: backward<kSurrogate>(layer, current, scale, grad, grad_current); return true;
         case kPublishedFiring: backward<kPublishedFiring>(layer, current, scale, grad, grad_current); return true;
         case kPublishedSilent: backward<kPublishedSilent>(layer, current, scale, grad, grad_current); return true;
+        case kRectangle: backward<kRectangle>(layer, current, scale, grad, grad_current); return true;
+        case kTriangle: backward<kTriangle>(layer, current, scale, grad, grad_current); return true;
+        case kLogistic: backward<kLogistic>(layer, current, scale, grad, grad_current); return true;
+        case kArctan: backward<kArctan>(layer, current, scale, grad, grad_current); return true;
         default: return false;
     }
 }
