@@ -18,11 +18,23 @@ from runner.errors import ConfigurationError
 from runner.seeds import generator
 from runner.tasks import Task, own
 
+Inputs = Tensor | Mapping[str, Tensor]  # of all tasks, or each task's own
+
+
+def each(inputs: Inputs, change: Callable[[Tensor], Tensor]) -> Inputs:
+    """The same inputs, every tensor of them changed."""
+    return change(inputs) if isinstance(inputs, Tensor) else {task: change(own) for task, own in inputs.items()}
+
+
+def first(inputs: Inputs) -> Tensor:
+    """Inputs of all tasks, or those of the first of them."""
+    return inputs if isinstance(inputs, Tensor) else next(iter(inputs.values()))
+
 
 class Batch(NamedTuple):
-    """Samples of one split, ready on the training device."""
+    """Samples of one split, ready on the training device; where every task has samples of its own, as many of each."""
 
-    inputs: Tensor  # (B, C, H, W), or (T, B, ...) for event streams
+    inputs: Inputs  # (B, C, H, W), or (T, B, ...) for event streams
     targets: Mapping[str, Tensor]  # task name -> target, (B, ...)
     axis: int = 0  # of `inputs` along which the samples lie: 1 for event streams
     whole: Callable[[Tensor], Tensor] = (
@@ -31,14 +43,18 @@ class Batch(NamedTuple):
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """The first and the second half of the samples; an odd one goes to the first."""
-        middle = (self.inputs.shape[self.axis] + 1) // 2
-        inputs = self.inputs.tensor_split([middle], self.axis)
-        targets = {name: target.tensor_split([middle]) for name, target in self.targets.items()}
-        first, second = (
-            self._replace(inputs=inputs[part], targets={name: halves[part] for name, halves in targets.items()})
-            for part in (0, 1)
-        )
-        return first, second
+        middle = (first(self.inputs).shape[self.axis] + 1) // 2
+        return self._part(slice(None, middle)), self._part(slice(middle, None))
+
+    def _part(self, samples: slice) -> "Batch":
+        place = (*(slice(None),) * self.axis, samples)
+        targets = {name: target[samples] for name, target in self.targets.items()}
+        return self._replace(inputs=each(self.inputs, lambda own: own[place]), targets=targets)
+
+    def shared(self) -> Tensor:
+        """The inputs, which all tasks share."""
+        assert isinstance(self.inputs, Tensor)
+        return self.inputs
 
 
 class Objective(NamedTuple):
@@ -138,7 +154,7 @@ class Series(NamedTuple):
 class Predictor(NamedTuple):
     """A way to predict with what has been trained."""
 
-    predict: Callable[[Tensor], Mapping[str, Tensor]]  # inputs -> {task: prediction}
+    predict: Callable[[Inputs], Mapping[str, Tensor]]  # inputs -> {task: prediction}
     network: Callable[[], nn.Module] | None = None  # gives the network of its own that it is, which can be exported
 
 
@@ -161,10 +177,10 @@ class Setup:
     build: Callable[[Sequence[str]], nn.Module]  # a network for the named tasks, drawn from torch's global generator
     weights: StartingWeights | None = None  # that `build` has put into it: for who draws a network's weights afresh
     tasks: Mapping[str, Task]
-    sizes: Mapping[str, int]  # split -> number of samples
+    sizes: Mapping[str, int]  # split -> number of samples, of the task that has fewest
     batch_size: int
     scale: float = 1.0  # in (0, 1], shrinks the counts below
-    example: Tensor  # the inputs of a batch of one sample, on the CPU
+    example: Inputs  # of a batch of one sample, on the CPU
     given: frozenset[str] = frozenset()  # the method's keys that were set on the command line
     shrunk: dict[str, tuple[int, int]] = field(default_factory=dict)  # key -> count as configured and as shrunk
 

@@ -151,7 +151,7 @@ def assemble(settings: Settings, device: torch.device) -> tuple[Data, Method, Se
         build=build,
         weights=weights,
         tasks=tasks,
-        sizes=data.sizes(),
+        sizes=data.smallest(),
         batch_size=data.batch_size,
         scale=settings.scale,
         example=data.example(),

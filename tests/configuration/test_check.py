@@ -94,7 +94,7 @@ CONFLICTS = [
     ("method=adashare model=resnet18", "blocks"),
     ("method=tsslbp model=resnet18", "spiking"),
     ("method=ke model=deeplab_small", "label"),
-    ("dataset=nmnist method=ke", "events"),
+    ("dataset=nmnist method=ke", "choose method="),
     ("dataset.tasks=[scene]", "deeplab_small cannot predict 'scene'"),
     ("dataset.tasks=[]", "at least one task"),
     ("dataset.tasks=[depth,depth]", "none twice"),

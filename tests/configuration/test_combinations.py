@@ -32,7 +32,10 @@ REFUSED = [
     ("method=tsslbp dataset=nyu", "|nmnist|rooms|saccades"),
     ("method=adashare model=resnet18", "method=adashare needs a model with blocks, which model=resnet18 has not"),
     ("method=adashare model=resnet18 dataset=nmnist", "choose model=(none yet)"),
-    ("method=ke dataset=nmnist", "dataset=nmnist needs a model with events, which model=resnet18 has not"),
+    (
+        "method=ke dataset=nmnist",
+        "method=ke cannot learn any task of dataset=nmnist, which has class (label); choose method=",
+    ),
     (
         "method=cross_entropy model=snn_mnist method.slim_rate=0.5",
         f"method.slim_rate=0.5 needs a model that is not spiking, as model=snn_mnist is; choose model={NETWORKS}",
@@ -65,9 +68,9 @@ def test_every_combination_is_one_that_goes_together_or_refused():
         asked = root["method"].get("_requires_", [])
         words, kinds = (asked, []) if isinstance(asked, list) else (asked.get("model", []), asked.get("dataset", []))
         provided, offered = set(root["model"]["_provides_"]), set(root["dataset"]["_offers_"].values())
-        wanted = {word for word in words if word != "not spiking"} | {root["dataset"]["_input_"]}
+        wanted = {word for word in words if not word.startswith("not ")} | {root["dataset"]["_input_"]}
         fits = wanted <= provided and set(kinds) <= offered and bool(offered & provided)
-        fits = fits and not ("not spiking" in words and "spiking" in provided)
+        fits = fits and not provided & {word.removeprefix("not ") for word in words if word.startswith("not ")}
         told = _refusal(root)
         assert (told is None) == fits, (choices, told)
         assert told is None or "; choose " in told
@@ -114,10 +117,23 @@ def test_a_choice_inside_an_option_may_ask_and_provide_too(tmp_path):
 
 def test_data_that_a_method_cannot_learn_come_with_methods_that_can():
     assert refused("dataset=cub200", "dataset.root=birds") == (
-        "method=adashare cannot learn any task of dataset=cub200, which has class (label); choose "
-        "method=cross_entropy|hard_sharing|ke|label_smoothing|long|single_task|slim_scratch|stbp|tsslbp"
+        "model=deeplab_small cannot learn any task of dataset=cub200, which has class (label); choose "
+        "model=gated_resnet18|gated_resnet34"
     )
+    networks = NETWORKS.replace("|googlenet", "|gated_resnet18|gated_resnet34|googlenet").removesuffix("|vgg11_bn")
     assert refused("method=single_task", "dataset=cub200") == (
         "model=deeplab_small cannot learn any task of dataset=cub200, which has class (label); choose "
-        f"model={NETWORKS.removesuffix('|vgg11_bn')}|snn_cifar|snn_cifarnet|snn_fashion|snn_mlp|snn_mnist|snn_nmnist|vgg11_bn"
+        f"model={networks}|snn_cifar|snn_cifarnet|snn_fashion|snn_mlp|snn_mnist|snn_nmnist|vgg11_bn"
     )
+
+
+def test_tasks_with_inputs_of_their_own_need_networks_that_take_them():
+    assert refused("method=hard_sharing", "dataset=domainnet", "model=resnet18") == (
+        "dataset=domainnet needs a model with images of each task's own, which model=resnet18 has not; choose "
+        "model=gated_resnet18|gated_resnet34"
+    )
+    assert refused("method=ke", "dataset=domainnet").endswith("; choose method=adashare|hard_sharing|single_task")
+    assert refused("method=ke", "model=gated_resnet18", "dataset=cifar10").startswith(
+        "method=ke needs a model that is not gated, as model=gated_resnet18 is; choose model=densenet121|"
+    )
+    assert composed("dataset=domainnet", "model=gated_resnet18").dataset["tasks"][0] == "real"

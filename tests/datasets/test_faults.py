@@ -24,7 +24,7 @@ def emptied(path: Path) -> None:
 
 def cut(path: Path) -> None:
     content = path.read_bytes()
-    path.write_bytes(content[:-1] if path.suffix == ".bin" else content[: len(content) // 2])
+    path.write_bytes(content[:-1] if path.suffix == ".bin" else content[: len(content) // 2 - 3])
 
 
 def web_page(path: Path) -> None:

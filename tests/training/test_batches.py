@@ -14,6 +14,7 @@ from runner.datasets.mnist import Mnist
 from runner.datasets.sources import described
 from runner.errors import ConfigurationError
 from runner.method import Batch
+from runner.tasks.classification import Classification
 from runner.training.batches import Data, changed_sources, describe, difference, draw_splits, fingerprint
 
 GIVEN = {"train": torch.arange(1000), "test": torch.arange(1000, 1200)}
@@ -163,3 +164,65 @@ def test_samples_have_their_names_beside_their_numbers():
     data.dataset.names = [f"images/{number}.png" for number in range(1000)]
     used = {number for samples in numbers.values() for number in samples}
     assert describe(data) == {**numbers, "names": {str(number): f"images/{number}.png" for number in sorted(used)}}
+
+
+class Domains(Numbers):
+    """Samples 0 .. 59 are those of the task `many`, 60 .. 89 those of `few`; the last 10 of each are tested on."""
+
+    def __init__(self):
+        super().__init__()
+        self.tasks = {"many": Classification(2), "few": Classification(2)}
+        self.owned = {"many": torch.arange(60), "few": torch.arange(60, 90)}
+        test = torch.cat([torch.arange(50, 60), torch.arange(80, 90)])
+        self.splits = {"train": torch.tensor([n for n in range(90) if n not in test.tolist()]), "test": test}
+
+    def batch(self, samples, device, generator=None):
+        (task,) = (task for task, own in self.owned.items() if torch.isin(samples, own).all())
+        return Batch({task: samples[:, None].float()}, {task: samples % 2})
+
+
+def domains(**changed):
+    given = {"seed": 0, "selection": "test", "scale": 1.0, "batch_size": 4, "device": torch.device("cpu")}
+    return Data(Domains(), **{**given, **changed})
+
+
+def test_a_batch_has_as_many_samples_of_every_task_that_has_its_own():
+    data = domains()
+    batch = data.batch("train", 3)
+    assert {task: own.shape for task, own in batch.inputs.items()} == {"many": (4, 1), "few": (4, 1)}
+    assert (batch.inputs["many"] < 50).all()
+    assert (batch.inputs["few"] >= 60).all()
+    assert torch.equal(batch.targets["few"], batch.inputs["few"][:, 0].long() % 2)
+    again = domains().batch("train", 3)
+    assert all(torch.equal(batch.inputs[task], again.inputs[task]) for task in batch.inputs)
+    first, second = batch.halves()
+    assert torch.equal(torch.cat([first.inputs["few"], second.inputs["few"]]), batch.inputs["few"])
+
+
+def test_an_epoch_is_one_pass_over_the_task_that_has_fewest_samples():
+    data = domains()
+    assert data.sizes() == {"train": 70, "test": 20, "train1": 56, "train2": 14}
+    assert data.smallest() == {"train": 20, "test": 10, "train1": 16, "train2": 4}
+    few = torch.cat([data.batch("train", number).inputs["few"] for number in range(5)]).flatten()
+    assert few.sort().values.tolist() == list(range(60, 80))
+    many = torch.cat([data.batch("train", number).inputs["many"] for number in range(12)]).flatten()
+    assert len(many.unique()) == 48  # of 50 in the twelve batches of its own epoch
+
+
+def test_splits_are_drawn_of_every_task():
+    data = domains(selection="validation")
+    for task, own in data.dataset.owned.items():
+        shares = {split: int(torch.isin(samples, own).sum()) for split, samples in data.splits.items()}
+        assert (
+            shares
+            == {
+                "many": {"test": 10, "validation": 5, "train": 45, "train1": 36, "train2": 9},
+                "few": {"test": 10, "validation": 2, "train": 18, "train1": 14, "train2": 4},
+            }[task]
+        )
+
+
+def test_every_task_is_measured_by_itself():
+    batches = list(domains().evaluation_batches("test", size=6, limit=1))
+    assert [list(batch.targets) for batch in batches] == [["many"], ["few"]]
+    assert [len(batch.targets[task]) for batch, task in zip(batches, ("many", "few"), strict=True)] == [6, 6]

@@ -9,6 +9,10 @@ from runner.configuration.rules import show
 from runner.errors import ConfigurationError
 
 Root = dict[str, Any]  # a composed configuration with its "choices"
+_SAID = {
+    "own_images": "images of each task's own",
+    "own_texts": "texts of each task's own",
+}  # words of files in messages
 
 
 def require_fitting(root: Root) -> None:
@@ -55,10 +59,13 @@ def _kinds(dataset: Mapping[str, Any]) -> set[str]:
 def _require_model(root: Root, asking: str, words: Iterable[str], always: set[str]) -> None:
     missing = [word for word in sorted(words) if not _has(_provided(root), word)]
     if missing:
-        lacking, own = [word for word in missing if not word.startswith("not ")], f"model={root['choices']['model']}"
+        lacking = [_SAID.get(word, word) for word in missing if not word.startswith("not ")]
+        own = f"model={root['choices']['model']}"
         wanted = (
             f"with {' and '.join(lacking)}, which {own} has not" if lacking else f"that is {missing[0]}, as {own} is"
         )
+        if not _models({*words, *always, root["dataset"]["_input_"]}) and asking.startswith("dataset="):
+            raise ConfigurationError(_nothing_to_predict(root))
         fitting = models({*words, *always, root["dataset"]["_input_"]})
         raise ConfigurationError(f"{asking} needs a model {wanted}; choose model={fitting}")
 

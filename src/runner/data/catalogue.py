@@ -124,6 +124,15 @@ PUBLISHED: Mapping[str, Published] = {
             "from https://www.cityscapes-dataset.com/downloads, unpacked, so that leftImg8bit/, gtFine/, disparity/ lie there",
         ),
     ),
+    "domainnet": Published(
+        {"train": 409_832, "test": 176_743},
+        dict.fromkeys(("real", "painting", "quickdraw", "clipart", "infograph", "sketch"), 345),
+        "for research, its pictures as their owners say",
+        by_hand=(
+            "real.zip, clipart.zip (cleaned), ... and <domain>_train.txt, <domain>_test.txt of all six domains",
+            "from http://ai.bu.edu/M3SDA, unpacked, so that real_train.txt, real/airplane/ and their like lie there",
+        ),
+    ),
     "nmnist": Published(
         _SEVENTY,
         _TEN,

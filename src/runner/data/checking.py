@@ -10,6 +10,7 @@ from torch import Tensor
 
 from runner.data.catalogue import Published
 from runner.datasets import Dataset
+from runner.method import first
 from runner.tasks.targets import DenseTask
 
 _TOGETHER = 32  # samples read at once
@@ -62,7 +63,7 @@ def look_through(data: Dataset, advanced: Callable[[int], None]) -> dict[str, Se
     found = {}
     for split, samples in data.splits.items():
         seen = found[split] = Seen(len(samples))
-        for part in samples.split(_TOGETHER):
+        for part in (some for own in data.apart(samples) for some in own.split(_TOGETHER)):
             _take_in(seen, data, part)
             advanced(len(part))
     return found
@@ -70,7 +71,7 @@ def look_through(data: Dataset, advanced: Callable[[int], None]) -> dict[str, Se
 
 def _take_in(seen: Seen, data: Dataset, part: Tensor) -> None:
     batch = data.batch(part, CPU)
-    rows = batch.inputs.movedim(batch.axis, 0)
+    rows = first(batch.inputs).movedim(batch.axis, 0)
     seen.inputs.add(rows, rows.isfinite())
     seen.shapes[f"{' x '.join(map(str, rows.shape[1:]))} {str(rows.dtype).removeprefix('torch.')}"] += len(rows)
     for number, row in zip(part.tolist(), rows, strict=True):

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from runner.datasets import Dataset
+from runner.method import first
 from runner.preparation import Preparation
 from runner.tasks.targets import DenseTask
 
@@ -19,9 +20,15 @@ def sheet(data: Dataset, split: str) -> Image.Image:
     """The contact sheet of a split."""
     samples = data.splits[split]
     count = min(SHOWN, len(samples))
-    batch = data.batch(samples[torch.arange(count) * len(samples) // count], CPU)
-    pictures = [[_picture(row, data.preparation) for row in batch.inputs.movedim(batch.axis, 0)]]
-    captions = [""] * count
+    parts = [_shown(data, part) for part in data.apart(samples[torch.arange(count) * len(samples) // count])]
+    return _tiled([tile for tiles, _ in parts for tile in tiles], [caption for _, some in parts for caption in some])
+
+
+def _shown(data: Dataset, samples: Tensor) -> tuple[list[list[Image.Image]], list[str]]:
+    """The pictures of every sample and its caption."""
+    batch = data.batch(samples, CPU)
+    pictures = [[_picture(row, data.preparation) for row in first(batch.inputs).movedim(batch.axis, 0)]]
+    captions = [""] * len(samples)
     for task, target in batch.targets.items():
         kind = data.tasks[task]
         if isinstance(kind, DenseTask):
@@ -31,7 +38,7 @@ def sheet(data: Dataset, split: str) -> Image.Image:
             captions = [
                 f"{caption} {names[number]}".strip() for caption, number in zip(captions, target.tolist(), strict=True)
             ]
-    return _tiled([list(tile) for tile in zip(*pictures, strict=True)], captions)
+    return [list(tile) for tile in zip(*pictures, strict=True)], captions
 
 
 def write(data: Dataset, split: str, folder: Path) -> Path:

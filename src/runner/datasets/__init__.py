@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+import torch
 from torch import Generator, Tensor, device
 
 from runner.errors import ConfigurationError
@@ -32,6 +33,9 @@ class Dataset(ABC):
     sources: Mapping[str, Any] = MappingProxyType(
         {}
     )  # the files it was read from (`sources.described`), for a run's record
+    owned: Mapping[str, Tensor] = MappingProxyType(
+        {}
+    )  # task -> the samples it has to itself; empty: all tasks have all
     classes: Mapping[str, Tensor] = MappingProxyType({})  # label task -> (N,) int64, the class of every sample number
 
     def labels(self, task: str) -> Tensor:
@@ -49,9 +53,16 @@ class Dataset(ABC):
             raise ConfigurationError(f"samples have no class in task '{task}'{remedy}")
         return self.classes[task]
 
+    def apart(self, samples: Tensor) -> list[Tensor]:
+        """`samples` (N,) in parts that `batch` takes: of one task each where tasks have samples of their own."""
+        parts = [samples[torch.isin(samples, own)] for own in self.owned.values()] or [samples]
+        return [part for part in parts if len(part)]
+
     @abstractmethod
     def batch(self, samples: Tensor, device: device, generator: Generator | None = None) -> Batch:
         """The batch of `samples` (B,) int64 on `device`, which says along which axis of its inputs the samples lie.
+
+        Where tasks have samples of their own, `samples` are those of one, and inputs and targets are {task: ...} of it.
 
         With a CPU `generator` the batch is augmented, a pure function of the generator's state and of `samples`, the same
         on every device up to rounding; without one it is the plain, full-size form used in evaluation.

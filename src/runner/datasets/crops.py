@@ -27,9 +27,9 @@ class Views(NamedTuple):
     boxes: Tensor
 
 
-def random_views(sides: Tensor, generator: Generator) -> Views:
+def random_views(sides: Tensor, generator: Generator, area: tuple[float, float] = SCALE) -> Views:
     """The random resized crop's views of images of `sides` (B, 2) int64: crop first, then resample what was cropped."""
-    boxes = random_boxes(sides, generator)
+    boxes = random_boxes(sides, generator, area)
     return Views(boxes[:, :2].double(), boxes[:, 2:].double(), boxes)
 
 
@@ -48,13 +48,13 @@ def centre_views(sides: Tensor, size: int, resize: int) -> Views:
     return Views(corner, size * step, torch.cat([first, last - first], 1))
 
 
-def random_boxes(sides: Tensor, generator: Generator) -> Tensor:
+def random_boxes(sides: Tensor, generator: Generator, share: tuple[float, float] = SCALE) -> Tensor:
     """Boxes (B, 4) of the random resized crop of the field, for images of `sides` (B, 2) int64: height, width.
 
-    Area uniform in `SCALE` of the image's, aspect ratio log-uniform in `RATIO`, both sides rounded; the first of ten draws
+    Area uniform in `share` of the image's, aspect ratio log-uniform in `RATIO`, both sides rounded; the first of ten draws
     that fits is placed uniformly. Where none fits: the largest centred box with an admitted ratio.
     """
-    area = _uniform(len(sides), ATTEMPTS, generator, *SCALE) * sides.prod(1, keepdim=True)
+    area = _uniform(len(sides), ATTEMPTS, generator, *share) * sides.prod(1, keepdim=True)
     ratio = _uniform(len(sides), ATTEMPTS, generator, log(RATIO[0]), log(RATIO[1])).exp()
     place = torch.rand(len(sides), 2, generator=generator, dtype=torch.float64)
     tried = torch.stack([(area / ratio).sqrt().round(), (area * ratio).sqrt().round()], -1).long()  # (B, attempts, 2)

@@ -35,8 +35,9 @@ class Photos(NamedTuple):
 class LabelledPhotos(Dataset):
     """Photographs with the task `class`; batches of (B, 3, size, size) with ImageNet's colour statistics.
 
-    With a generator: random resized crop (area 0.08 to 1, ratio 3/4 to 4/3; `crops.random_boxes`) and mirroring with
-    probability 1/2. Without: shorter side to round(size 256/224), longer in proportion (rounded down), and the centre crop.
+    With a generator: random resized crop (share of the picture from `area`, ratio 3/4 to 4/3; `crops.random_boxes`) and
+    mirroring with probability 1/2. Without: shorter side to round(size 256/224), longer in proportion (rounded down), and the
+    centre crop.
     Both resample with antialiased bilinear weights in one step, in float32, never rounding to bytes in between.
 
     The cache keeps each image whole and in its own proportions. One whose shorter side is over `stored` pixels (default:
@@ -55,8 +56,9 @@ class LabelledPhotos(Dataset):
         stored: int | None,
         cache: Path,
         about: Mapping[str, Any],
+        area: tuple[float, float] = crops.SCALE,
     ) -> None:
-        self._size = size
+        self._size, self._area = size, area
         self._stored = stored or 2 * round(size * EVALUATION_RESIZE)
         paths = [path for split in splits.values() for path in split.paths]
         self._store = _open_store(
@@ -76,15 +78,18 @@ class LabelledPhotos(Dataset):
 
     def batch(self, samples: Tensor, device: torch.device, generator: Generator | None = None) -> Batch:
         """Photographs (B, 3, size, size) float32 and {"class": (B,) int64}."""
+        return Batch(self.pictures(samples, device, generator), {"class": self.classes["class"][samples].to(device)})
+
+    def pictures(self, samples: Tensor, device: torch.device, generator: Generator | None) -> Tensor:
+        """Photographs (B, 3, size, size) float32, normalised."""
         sides = self._store.sides[samples]
         if generator is None:
             views = crops.centre_views(sides, self._size, round(self._size * EVALUATION_RESIZE))
             flips = torch.zeros(len(samples), dtype=torch.bool)
         else:
-            views = crops.random_views(sides, generator)
+            views = crops.random_views(sides, generator, self._area)
             flips = crops.random_flips(len(samples), generator)
-        images = self._resampled(samples, views, flips.to(device), device)
-        return Batch(crops.normalise(images, *IMAGENET), {"class": self.classes["class"][samples].to(device)})
+        return crops.normalise(self._resampled(samples, views, flips.to(device), device), *IMAGENET)
 
     def _resampled(self, samples: Tensor, views: crops.Views, flips: Tensor, device: torch.device) -> Tensor:
         pixels = self._store.windows(samples, views.boxes).to(device)

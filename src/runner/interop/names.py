@@ -30,6 +30,7 @@ from torch import nn
 from runner.models import Heads
 from runner.models.deeplab import DeepLab
 from runner.models.densenet import DenseNet
+from runner.models.gated_labels import GatedResNet
 from runner.models.googlenet import GoogLeNet
 from runner.models.mobilenet import STAGES, MobileNetV2
 from runner.models.resnet import ResNet
@@ -87,7 +88,7 @@ def _mobilenet(network: nn.Module, name: str) -> str:
 
 
 def _deeplab(network: nn.Module, name: str) -> str:
-    assert isinstance(network, DeepLab)
+    assert isinstance(network, DeepLab | GatedResNet)
     block = _NAMED.fullmatch(name)
     if block and 1 <= int(block[1]) <= len(network.layers) and int(block[2]) < network.layers[int(block[1]) - 1]:
         number = sum(network.layers[: int(block[1]) - 1]) + int(block[2])
@@ -112,6 +113,7 @@ _PUBLISHED: dict[type[nn.Module], Published] = {
     GoogLeNet: Published(partial(_labels, last="fc"), _IMAGENET),
     VGG: Published(partial(_labels, last="classifier.6"), _IMAGENET, _vgg_bias),
     MobileNetV2: Published(_mobilenet, _IMAGENET),
+    GatedResNet: Published(_deeplab, _IMAGENET),
     DeepLab: Published(
         _deeplab,
         "published files have the sizes of model=deeplab_resnet18, deeplab_resnet34 or deeplab_resnet101, "

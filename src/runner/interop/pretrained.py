@@ -116,11 +116,12 @@ class Pretrained(StartingWeights):
     def _row(self, theirs: str, own: Tensor) -> Tensor:
         """A tensor of the file; where all its rows are alike and the network has one, or one for each task, that one row."""
         value = self.state[theirs]
-        if not theirs.endswith(_STATISTICS):
-            return value
-        if value.dim() == 2 and bool((value == value[:1]).all()):
+        if theirs.endswith(_STATISTICS) and value.dim() == 2 and bool((value == value[:1]).all()):
             value = value[0]
-        return value.expand_as(own) if value.dim() == 1 and own.shape[-1:] == value.shape else value
+        rows = (
+            own.dim() == 2 and value.dim() == 1 and own.shape[-1:] == value.shape
+        )  # weights of batch norm, too, may be
+        return value.expand_as(own) if rows else value
 
     def _fitting(self, ours: str, theirs: str, own: Tensor, rules: Published) -> Tensor:
         """A tensor of the file in the shape and type of the network's."""

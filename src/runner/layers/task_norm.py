@@ -68,6 +68,36 @@ class TaskNorm(nn.BatchNorm2d):
         super()._load_from_state_dict(dict(state), prefix, *arguments)
 
 
+class OwnNorm(TaskNorm):
+    """Batch norm of tasks that share nothing of it: `weight` and `bias`, too, are (K, C), a row for each of K tasks."""
+
+    def __init__(self, channels: int, tasks: int) -> None:
+        super().__init__(channels, tasks)
+        self.weight = nn.Parameter(torch.ones(tasks, channels))
+        self.bias = nn.Parameter(torch.zeros(tasks, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, ...) of the same shape, in a pass of one task alone."""
+        assert self.tasks is not None
+        (task,) = self.tasks
+        mean, variance = (values[task] for values in self.statistics())
+        assert self.momentum is not None
+        assert self.num_batches_tracked is not None
+        if self.training:
+            self.num_batches_tracked += 1
+        return F.batch_norm(
+            x, mean, variance, self.weight[task], self.bias[task], self.training, self.momentum, self.eps
+        )
+
+    def _load_from_state_dict(self, state: Mapping[str, Any], prefix: str, *arguments: Any) -> None:
+        """Take one row of weights, as plain batch norm has, for that of every task."""
+        for name in ("weight", "bias"):
+            value = state.get(prefix + name)
+            if isinstance(value, Tensor) and value.dim() == 1:
+                state = {**state, prefix + name: value.expand(len(self.weight), -1)}
+        super()._load_from_state_dict(state, prefix, *arguments)
+
+
 @contextmanager
 def for_tasks(module: nn.Module, tasks: Sequence[int]) -> Iterator[None]:
     """Let forward passes of `module` be those of `tasks` to every `TaskNorm` in it."""
@@ -83,8 +113,13 @@ def for_tasks(module: nn.Module, tasks: Sequence[int]) -> Iterator[None]:
 
 
 def alike(module: nn.Module, tasks: Sequence[int]) -> list[tuple[int, ...]]:
-    """The tasks in groups that can share a pass of `module`: in training all, in evaluation those of equal statistics."""
+    """The tasks in groups that can share a pass of `module`: in training all, in evaluation those of equal statistics.
+
+    Tasks with weights of their own (`OwnNorm`) share none.
+    """
     norms = [child for child in module.modules() if isinstance(child, TaskNorm)]
+    if any(isinstance(norm, OwnNorm) for norm in norms):
+        return [(task,) for task in tasks]
     if module.training or not norms or len(tasks) < 2:
         return [tuple(tasks)]
     rows = torch.cat([value for norm in norms for value in norm.statistics()], 1)[list(tasks)]

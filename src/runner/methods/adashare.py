@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from runner.errors import chosen
-from runner.method import Batch, Method, Objective, Predictor, Series, Setup, Stage
+from runner.method import Batch, Method, Objective, Predictor, Series, Setup, Stage, first
 from runner.methods.objectives import penalised, weighted_sum
 from runner.methods.optimizers import Kind, forget, two_rates
 from runner.methods.retraining import Retraining
@@ -68,7 +68,7 @@ class AdaShare(Method):
         loss_weights: dict[str, float],
     ) -> None:
         super().__init__()
-        self.tasks, self.loss_weights, self.example = setup.tasks, loss_weights, setup.example
+        self.tasks, self.loss_weights, self.example = setup.tasks, loss_weights, first(setup.example)
         network = setup.network()
         assert isinstance(network, Gated)
         self.network, size = network, {"tasks": len(setup.tasks), "blocks": len(network.blocks)}

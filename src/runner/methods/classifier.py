@@ -10,7 +10,7 @@ from typing import Unpack
 from runner.errors import ConfigurationError
 from runner.evolution import hypothesis, slim
 from runner.layers.initial import initial_draw, initialize
-from runner.method import Method, Predictor, Setup, Stage
+from runner.method import Method, Predictor, Setup, Stage, first
 from runner.methods.epochs import Recipe, Training
 
 
@@ -29,8 +29,8 @@ class Classifier(Method):
             )
         self.network = setup.network()
         if slim_rate is not None:
-            masks = hypothesis.kels(self.network, setup.example, slim_rate)
-            self.network = slim.extract(self.network, masks, setup.example)
+            masks = hypothesis.kels(self.network, first(setup.example), slim_rate)
+            self.network = slim.extract(self.network, masks, first(setup.example))
             initialize(self.network, initial_draw(self.network))
         self.recipe = Training(setup, self.network, recipe)
         self.epochs = setup.epochs("epochs", epochs)

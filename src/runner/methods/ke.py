@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from runner.errors import chosen
 from runner.evolution import hypothesis, slim
-from runner.method import Method, Predictor, Series, Setup, Stage
+from runner.method import Inputs, Method, Predictor, Series, Setup, Stage, first
 from runner.methods.epochs import Recipe, Training
 from runner.methods.states import Named
 
@@ -44,7 +44,7 @@ class KnowledgeEvolution(Method):
         **recipe: Unpack[Recipe],
     ) -> None:
         super().__init__()
-        self.network, self.example = setup.network(), setup.example
+        self.network, self.example = setup.network(), first(setup.example)
         self.split_rate, self.exact_fraction = split_rate, exact_fraction
         self.redraw_masks, self.reinitialization = redraw_masks, reinitialization
         self.recipe = Training(setup, self.network, recipe)
@@ -100,7 +100,7 @@ class KnowledgeEvolution(Method):
             found["slim"] = Predictor(_Slim(self.slim), self.slim)
         return found
 
-    def _with(self, part: Callable[..., dict[str, Tensor]], inputs: Tensor) -> Mapping[str, Tensor]:
+    def _with(self, part: Callable[..., dict[str, Tensor]], inputs: Inputs) -> Mapping[str, Tensor]:
         return hypothesis.predict_with(self.network, part(self.network, self.masks.read()), inputs)
 
     def slim(self) -> nn.Module:
@@ -128,7 +128,7 @@ class _Slim:
         self._extract = extract
         self._network: nn.Module | None = None
 
-    def __call__(self, inputs: Tensor) -> Mapping[str, Tensor]:
+    def __call__(self, inputs: Inputs) -> Mapping[str, Tensor]:
         if self._network is None:
             self._network = self._extract().eval()
         return self._network(inputs)

@@ -96,7 +96,7 @@ class TSSLBP(Method):
         ]
 
     def _objective(self, batch: Batch) -> Objective:
-        currents = self.network.psc(batch.inputs)
+        currents = self.network.psc(batch.shared())
         losses = {task: self.loss(psc, batch.targets[task]) for task, psc in currents.items()}
         scalars = {f"loss/{task}": loss.detach() for task, loss in losses.items()}
         total = torch.stack(list(losses.values())).sum()

@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from runner.method import Inputs
+
 
 class Heads(nn.ModuleDict):
     """One head per task, by the task's name; what costs count apart from the backbone."""
@@ -41,7 +43,7 @@ class Gated(Parted, ABC):
     blocks: nn.ModuleList
 
     @abstractmethod
-    def forward(self, inputs: Tensor, gates: Tensor | None = None, closed: int = 0) -> dict[str, Tensor]:
+    def forward(self, inputs: Inputs, gates: Tensor | None = None, closed: int = 0) -> dict[str, Tensor]:
         """Predict every task; see `runner.models.deeplab.DeepLab.forward`."""
 
     @abstractmethod

@@ -2,14 +2,15 @@
 
 from torch import Tensor, nn
 
+from runner.method import Inputs
 from runner.models import Gated
 
 
 class Separate(nn.ModuleDict):
     """Networks that share nothing, each for tasks of its own: {name: network}."""
 
-    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Predictions of all tasks from the same inputs: {task: prediction}."""
+    def forward(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Predictions of all tasks that have inputs: {task: prediction}."""
         return {task: prediction for network in self.values() for task, prediction in network(inputs).items()}
 
 
@@ -23,6 +24,6 @@ class Executed(nn.Module):
         self.network = network
         self.register_buffer("gates", gates.detach().clone())
 
-    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+    def forward(self, inputs: Inputs) -> dict[str, Tensor]:
         """Predictions of all tasks: {task: prediction}."""
         return self.network(inputs, self.gates)

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from runner.layers.kinds import BatchNorm
 from runner.layers.modes import evaluation
+from runner.method import Inputs, each, first
 from runner.models import Heads
 from runner.models.spiking import Spiking
 
@@ -18,7 +19,7 @@ BATCHES = (1, 32)  # samples of the passes that are timed
 BUDGET = 1.0  # seconds of the passes that are timed without being asked for, less one
 
 
-def costs(network: nn.Module, example: Tensor, *, axis: int = 0, latency: bool = True) -> dict[str, float]:
+def costs(network: nn.Module, example: Inputs, *, axis: int = 0, latency: bool = True) -> dict[str, float]:
     """What `network` costs for one sample, on its own device: `parameters`, `macs`, and of the following what there is.
 
     `example` are the inputs of one sample, which lies along `axis` of them. `backbone_parameters` and `backbone_macs` leave
@@ -26,7 +27,8 @@ def costs(network: nn.Module, example: Tensor, *, axis: int = 0, latency: bool =
     `latency`, `seconds_batch1` and `seconds_batch32` are those of a pass in evaluation mode, where it takes no longer than
     `BUDGET`.
     """
-    example = example.to(next(network.parameters()).device)
+    device = next(network.parameters()).device
+    example = each(example, lambda own: own.to(device))
     whole, in_heads = _macs(network, (example,))
     found: dict[str, float] = {"parameters": parameters(network), "macs": whole}
     heads = _heads(network)
@@ -64,7 +66,7 @@ def _heads(model: nn.Module) -> list[nn.Module]:
 
 
 @torch.no_grad()
-def _macs(model: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[int, int]:
+def _macs(model: nn.Module, arguments: tuple[Any, ...]) -> tuple[int, int]:
     """Multiply-accumulates of a whole pass, and those of them that the heads take."""
     if any(isinstance(module, Spiking) for module in model.modules()):
         # in float32 they leave out what is zero, unseen by the counter
@@ -85,19 +87,20 @@ def _macs(model: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[int, int]:
 
 @torch.no_grad()
 def seconds(
-    model: nn.Module, example: Tensor, batch: int, axis: int = 0, repeats: int = 5, budget: float = inf
+    model: nn.Module, example: Inputs, batch: int, axis: int = 0, repeats: int = 5, budget: float = inf
 ) -> float:
     """Seconds of one forward pass on `batch` copies of `example`, one sample that lies along `axis` of it.
 
     The least of `repeats` passes after a first, or of as many as begin within `budget` seconds, at least one.
     """
-    inputs = example.expand(*(batch if dim == axis else -1 for dim in range(example.dim()))).contiguous()
+    sides = [batch if dim == axis else -1 for dim in range(first(example).dim())]
+    inputs = each(example, lambda own: own.expand(*sides).contiguous())
     taken: list[float] = []
     with evaluation(model):
         while len(taken) < 2 or (len(taken) <= repeats and sum(taken) < budget):
             begun = time.perf_counter()
             model(inputs)
-            if inputs.device.type == "cuda":
+            if first(inputs).device.type == "cuda":
                 torch.cuda.synchronize()
             taken.append(time.perf_counter() - begun)
     return min(taken[1:])

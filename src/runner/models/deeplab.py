@@ -3,27 +3,19 @@
 AdaShare's network (Sun et al. 2020): models/deeplab_resnet.py, MTL2, in github.com/sunxm2357/AdaShare.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from runner.errors import chosen
-from runner.layers.passes import as_passes
 from runner.layers.task_norm import TaskNorm, alike, for_tasks
+from runner.method import Inputs
 from runner.models import Gated, Heads
-from runner.models.residual import Backbone, Block, Norm, draw, trainable
-
-
-class _Group(NamedTuple):
-    """Tasks whose paths have been the same so far, and the activation they share."""
-
-    tasks: tuple[int, ...]
-    x: Tensor
+from runner.models.paths import Group, passes, walk
+from runner.models.residual import Backbone, Norm, draw, trainable
 
 
 class DeepLab(Gated):
@@ -68,7 +60,7 @@ class DeepLab(Gated):
         """Parameters of the task heads."""
         return list(self.heads.parameters())
 
-    def forward(self, inputs: Tensor, gates: Tensor | None = None, closed: int = 0) -> dict[str, Tensor]:
+    def forward(self, inputs: Inputs, gates: Tensor | None = None, closed: int = 0) -> dict[str, Tensor]:
         """Predict every task from images (B, 3, H, W): {task: (B, outputs, h, w)} at an eighth of the resolution.
 
         `gates` (tasks, blocks) weigh executing against skipping, x -> g f(x) + (1 - g) shortcut(x), in the order of the
@@ -77,6 +69,7 @@ class DeepLab(Gated):
         apart from that shared batch-norm statistics end up as one pass per task would leave them. In evaluation tasks whose
         statistics differ part, for each reads its own.
         """
+        assert isinstance(inputs, Tensor)
         everyone = tuple(range(len(self.heads)))
         if gates is None and len(alike(self, everyone)) == 1:
             with for_tasks(self, everyone):
@@ -88,45 +81,7 @@ class DeepLab(Gated):
             gates = torch.ones(len(self.heads), len(self.blocks), dtype=inputs.dtype, device=inputs.device)
         groups = []
         for tasks in alike(self.stem, everyone):
-            with _passes(self.stem, [tasks], 0):
-                groups.append(_Group(tasks, self.stem(inputs)))
-        values = gates.detach().tolist()
-        for number, block in enumerate(self.blocks):
-            assert isinstance(block, Block)
-            column = [1.0 if number < closed else row[number] for row in values]
-            learned = gates.requires_grad and number >= closed
-            groups = _advance(block, groups, column, gates[:, number].to(inputs.dtype), learned=learned)
-        features = {task: group.x for group in groups for task in group.tasks}
+            with passes(self.stem, [tasks], 0):
+                groups.append(Group(tasks, self.stem(inputs)))
+        features = walk(self.blocks, groups, gates, closed)
         return self.heads.each([features[number] for number in everyone])
-
-
-def _advance(block: Block, groups: list[_Group], values: list[float], gates: Tensor, *, learned: bool) -> list[_Group]:
-    """Take every group through one block; tasks part where their gates or, in evaluation, their statistics differ."""
-    groups = [_Group(tasks, group.x) for group in groups for tasks in alike(block, group.tasks)]
-    executing = [[task for task in group.tasks if learned or values[task] != 0] for group in groups]
-    busy = [index for index, tasks in enumerate(executing) if tasks]
-    advanced: list[_Group] = []
-    for index, group in enumerate(groups):
-        with _passes(block.shortcut, [other.tasks for other in groups], index):
-            passed = block.shortcut(group.x)
-        skipping = tuple(task for task in group.tasks if task not in executing[index])
-        if skipping:
-            advanced.append(_Group(skipping, passed))
-        if not executing[index]:
-            continue
-        with _passes(block.body, [executing[other] for other in busy], busy.index(index)):
-            executed = F.relu_(passed + block.body(group.x))
-        whole = tuple(task for task in executing[index] if not learned and values[task] == 1)
-        if whole:
-            advanced.append(_Group(whole, executed))
-        for task in executing[index]:
-            if task not in whole:
-                advanced.append(_Group((task,), torch.lerp(passed, executed, gates[task])))
-    return advanced
-
-
-@contextmanager
-def _passes(module: nn.Module, groups: Sequence[Sequence[int]], index: int) -> Iterator[None]:
-    """One forward pass of `module` for the tasks of group `index`, out of all groups that take one."""
-    with for_tasks(module, groups[index]), as_passes(module, groups, index):
-        yield

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.device import Autocast
-from runner.method import Method
+from runner.method import Method, first
 from runner.models.cost import costs
 from runner.models.spiking_model import SpikingModel
 from runner.report import schema
@@ -46,7 +46,7 @@ def networks(method: Method) -> dict[str, nn.Module]:
 
 def network_costs(networks: Mapping[str, nn.Module], data: Data) -> dict[str, dict[str, float]]:
     """What every network costs; latency where there is another to compare it with and it is quickly measured."""
-    example, axis, several = data.example().to(data.device), data.sample_axis, len(networks) > 1
+    example, axis, several = data.example(), data.sample_axis, len(networks) > 1
     found = patiently("measuring what a network costs", networks.items(), len(networks))
     return {name: costs(network, example, axis=axis, latency=several) for name, network in found}
 
@@ -67,7 +67,7 @@ def observed(
 def pictures(method: Method, predictor: str, data: Data, autocast: Autocast) -> Pictures | None:
     """Test images or events with their predictions; nothing where the inputs are neither."""
     batch, samples = data.shown("test", SHOWN_IMAGES)
-    if batch.inputs.dim() != 4 + batch.axis:
+    if first(batch.inputs).dim() != 4 + batch.axis:
         return None
     method.eval()
     with autocast():

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from runner.device import Autocast
-from runner.method import Batch
+from runner.method import Batch, first
 from runner.models.snn_layers import Linear
 from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel, layer_names
 from runner.report import schema
@@ -89,7 +89,8 @@ class Observed(NamedTuple):
 
 def still(batch: Batch) -> Tensor:
     """The inputs of images, or of events the sum over all steps: (B, C, H, W)."""
-    return batch.inputs.sum(0) if batch.axis == 1 else batch.inputs
+    inputs = first(batch.inputs)
+    return inputs.sum(0) if batch.axis == 1 else inputs
 
 
 @torch.no_grad()
@@ -104,14 +105,14 @@ def observe(network: SpikingModel, data: Data, autocast: Autocast) -> Observed:
     batches = -(-data.sizes()["test"] // BATCH)
     for batch in patiently("measuring answers", data.evaluation_batches("test", BATCH), batches):
         with autocast():
-            psc = network.psc(batch.inputs)[task]
+            psc = network.psc(batch.shared())[task]
         found.mark(psc, batch.targets[task])
     size = max(1, min(BATCH, TRACED // network.steps))
     seen = data.spread("test", SAMPLES, size)
     for batch in patiently("measuring spikes", seen, -(-min(data.sizes()["test"], SAMPLES) // size)):
         with autocast():
-            traces = network.trace(batch.inputs)
-        found.count(batch.inputs, traces, batch.axis)
+            traces = network.trace(batch.shared())
+        found.count(batch.shared(), traces, batch.axis)
     return _shown(network, data, autocast, found)
 
 
@@ -119,8 +120,8 @@ def _shown(network: SpikingModel, data: Data, autocast: Autocast, activity: Acti
     (task, *_) = data.dataset.tasks
     batch, numbers = data.shown("test", SHOWN)
     with autocast():
-        answers = network.psc(batch.inputs)[task].sum(0).argmax(-1)
-        traces = network.trace(batch.inputs)
+        answers = network.psc(batch.shared())[task].sum(0).argmax(-1)
+        traces = network.trace(batch.shared())
     pictures = still(batch).cpu()
     seen = zip(numbers, pictures, batch.targets[task].tolist(), answers.tolist(), strict=True)
     return Observed(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from runner.datasets import Dataset
 from runner.errors import chosen
-from runner.method import Batch, Order, Split, shuffled
+from runner.method import Batch, Inputs, Order, Split, each, first, shuffled
 from runner.seeds import generator
 
 Selected = Literal["validation", "test", "last"]  # what selects: a split, or nothing
@@ -23,6 +23,7 @@ class Data:
     """A dataset's splits as one run uses them.
 
     `selection` is "validation", "test" or "last". `scale` caps every split in proportion; training splits keep at least a batch.
+    Where every task has samples of its own, splits are drawn and batches made of each; `splits` holds those of all.
     """
 
     def __init__(
@@ -31,15 +32,23 @@ class Data:
         self.dataset, self.seed, self.batch_size, self.device = dataset, seed, batch_size, device
         splits: dict[str, str | None] = {"validation": "validation", "test": "test", "last": None}
         self.selection_split = chosen("selection", selection, splits)
-        self.splits = draw_splits(dataset.splits, seed, selection, 1.0 if dataset.scaled else scale, batch_size)
+        scale = 1.0 if dataset.scaled else scale
+        if dataset.owned:
+            own = {task: _within(dataset.splits, dataset.owned[task]) for task in dataset.tasks}
+            self._drawn = {task: draw_splits(given, seed, selection, scale, batch_size) for task, given in own.items()}
+        else:
+            self._drawn = {"": draw_splits(dataset.splits, seed, selection, scale, batch_size)}
+        names = next(iter(self._drawn.values()))
+        self.splits = {name: torch.cat([drawn[name] for drawn in self._drawn.values()]) for name in names}
 
-    def example(self) -> Tensor:
+    def example(self) -> Inputs:
         """The inputs of a training batch of one sample, on the CPU: (1, C, H, W) or (T, 1, C, H, W)."""
         return self._example.inputs
 
     @cached_property
     def _example(self) -> Batch:
-        return self.dataset.batch(self.splits["train"][:1], torch.device("cpu"), torch.Generator())
+        cpu = torch.device("cpu")
+        return _joined([self.dataset.batch(own["train"][:1], cpu, torch.Generator()) for own in self._drawn.values()])
 
     @property
     def sample_axis(self) -> int:
@@ -49,7 +58,7 @@ class Data:
     @cached_property
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one training sample: (C, H, W) or (T, C, H, W)."""
-        shape = list(self._example.inputs.shape)
+        shape = list(first(self._example.inputs).shape)
         del shape[self.sample_axis]
         return tuple(shape)
 
@@ -57,28 +66,60 @@ class Data:
         """Samples in every split."""
         return {name: len(samples) for name, samples in self.splits.items()}
 
-    def batch(self, split: str, number: int, order: Order = shuffled) -> Batch:
-        """Training batch `number` of `split`, of the samples that `order` chooses, augmented."""
-        noise = generator(self.seed, "augment", split, number)
-        return _channels_last(self.dataset.batch(order(self._split(split), number), self.device, noise))
+    def smallest(self) -> Mapping[str, int]:
+        """Samples in every split, of the task that has fewest: one pass over them is an epoch."""
+        return {name: min(len(own[name]) for own in self._drawn.values()) for name in self.splits}
 
-    def _split(self, name: str) -> Split:
-        samples = self.splits[name]
-        return Split(name, samples, self.batch_size, self.seed, lambda task: self.dataset.labels(task)[samples])
+    def batch(self, split: str, number: int, order: Order = shuffled) -> Batch:
+        """Training batch `number` of `split`, of the samples that `order` chooses, augmented.
+
+        Where every task has samples of its own, batch `number` of each of them, in epochs of its own.
+        """
+        return _joined([self._batch(split, task, number, order) for task in self._drawn])
+
+    def _batch(self, split: str, task: str, number: int, order: Order) -> Batch:
+        name = f"{split}/{task}" if task else split
+        samples = self._drawn[task][split]
+        chosen = order(
+            Split(name, samples, self.batch_size, self.seed, lambda label: self.dataset.labels(label)[samples]), number
+        )
+        return _channels_last(self.dataset.batch(chosen, self.device, generator(self.seed, "augment", name, number)))
 
     def evaluation_batches(self, split: str, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The split in order, as it is measured: full size, not augmented, at most `limit` batches."""
-        for samples in self.splits[split].split(size)[:limit]:
-            yield _channels_last(self.dataset.batch(samples, self.device))
+        """The split in order, as it is measured: full size, not augmented, at most `limit` batches; of every task by itself."""
+        for own in self._drawn.values():
+            for samples in own[split].split(size)[:limit]:
+                yield _channels_last(self.dataset.batch(samples, self.device))
 
     def spread(self, split: str, count: int, size: int) -> Iterator[Batch]:
-        """At most `count` samples evenly spaced over the split, as they are measured: of all classes where they lie in order."""
-        for samples in _evenly(self.splits[split], count).split(size):
-            yield _channels_last(self.dataset.batch(samples, self.device))
+        """At most `count` samples evenly spaced over the split, as they are measured: of all classes where they lie in order.
+
+        Of every task by itself where each has samples of its own.
+        """
+        for own in self._drawn.values():
+            for samples in _evenly(own[split], count).split(size):
+                yield _channels_last(self.dataset.batch(samples, self.device))
 
     def shown(self, split: str, count: int) -> tuple[Batch, list[int]]:
-        """The same samples in one batch, for pictures, and their numbers."""
-        return next(self.spread(split, count, count)), _evenly(self.splits[split], count).tolist()
+        """The same samples in one batch, for pictures, and their numbers; where tasks have their own, those of the first."""
+        own = next(iter(self._drawn.values()))
+        return next(self.spread(split, count, count)), _evenly(own[split], count).tolist()
+
+
+def _within(splits: Mapping[str, Tensor], own: Tensor) -> dict[str, Tensor]:
+    return {name: samples[torch.isin(samples, own)] for name, samples in splits.items()}
+
+
+def _joined(batches: list[Batch]) -> Batch:
+    """One batch of the batches of tasks that have samples of their own, or the only one there is."""
+    if len(batches) == 1:
+        return batches[0]
+    inputs: dict[str, Tensor] = {}
+    for batch in batches:
+        assert not isinstance(batch.inputs, Tensor)
+        inputs |= batch.inputs
+    targets = {task: target for batch in batches for task, target in batch.targets.items()}
+    return batches[0]._replace(inputs=inputs, targets=targets)
 
 
 def _evenly(samples: Tensor, count: int) -> Tensor:
@@ -87,10 +128,9 @@ def _evenly(samples: Tensor, count: int) -> Tensor:
 
 
 def _channels_last(batch: Batch) -> Batch:
-    inputs = batch.inputs
-    if inputs.dim() != 4 or batch.axis != 0:
+    if first(batch.inputs).dim() != 4 or batch.axis != 0:
         return batch
-    return batch._replace(inputs=inputs.contiguous(memory_format=torch.channels_last))
+    return batch._replace(inputs=each(batch.inputs, lambda own: own.contiguous(memory_format=torch.channels_last)))
 
 
 def draw_splits(
@@ -154,7 +194,8 @@ def fingerprint(data: Data) -> dict[str, Any]:
     for split in ("train", "test"):
         batches = [data.dataset.batch(sample, cpu) for sample in _evenly(data.splits[split], PROBES).split(1)]
         probes[split] = [
-            [*_moments(batch.inputs), *(_moments(target)[0] for target in batch.targets.values())] for batch in batches
+            [*_moments(first(batch.inputs)), *(_moments(target)[0] for target in batch.targets.values())]
+            for batch in batches
         ]
     names = {task: list(found) for task, found in data.dataset.class_names.items()}
     return {"sizes": dict(data.sizes()), "class_names": names, "samples": probes, "sources": dict(data.dataset.sources)}

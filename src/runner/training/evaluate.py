@@ -41,12 +41,12 @@ def evaluate(
             check()
             with autocast():
                 predictions = predict(batch.inputs)
-            for name, meter in meters.items():
+            for name, target in batch.targets.items():
                 if not torch.isfinite(predictions[name]).all():
                     raise DivergedError(
                         f"{position}: predictor {predictor}, task {name}: a prediction is not finite; lower the learning rate"
                     )
-                meter.update(predictions[name].float(), batch.targets[name])
+                meters[name].update(predictions[name].float(), target)
     method.train()
     return {name: meter.compute() for name, meter in meters.items()}
 

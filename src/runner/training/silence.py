@@ -20,8 +20,9 @@ def silent_layers(network: nn.Module, data: Data, autocast: Autocast) -> list[st
     count, fired = 0, dict[str, bool]()
     with evaluation(network), autocast():
         for batch in data.spread("test", SAMPLES, max(1, TRACED // network.steps)):
-            count += batch.inputs.shape[batch.axis]
-            for name, trace in network.trace(batch.inputs).items():
+            inputs = batch.shared()
+            count += inputs.shape[batch.axis]
+            for name, trace in network.trace(inputs).items():
                 fired[name] = fired.get(name, False) or bool(trace.spikes.any())
     outputs = {layer.name for layer in network.layers() if layer.task is not None}
     return [

@@ -48,6 +48,11 @@ def dense_folder(root: Path) -> Settings:
     return {}
 
 
+def domainnet(root: Path) -> Settings:
+    photo_files.domains(root)
+    return {"size": 16}
+
+
 def fashion_mnist(root: Path) -> Settings:
     idx_files.write(root)
     return {}

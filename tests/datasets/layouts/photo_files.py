@@ -1,5 +1,6 @@
 """Photographs in folders by class, in CUB's lists and in the two forms of Flower-102."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,24 @@ def cub(root: Path, **changed: str | None) -> Path:
             (root / name).write_text(content)
     for number, line in enumerate(CUB["images.txt"].splitlines()):
         photo(root / "images" / line.split()[1], seed=number)
+    return root
+
+
+DOMAINS = ("real", "painting", "quickdraw", "clipart", "infograph", "sketch")
+
+
+def domains(root: Path, counts: Sequence[int] = (5, 4, 3, 3, 3, 3)) -> Path:
+    """So many training pictures of every domain and two to be tested on, of three classes in turn."""
+    seed = 0
+    for domain, count in zip(DOMAINS, counts, strict=True):
+        for split, number in (("train", count), ("test", 2)):
+            lines = []
+            for place in range(number):
+                label, seed = place % 3, seed + 1
+                name = f"{domain}/{('ant', 'bee', 'the Eiffel Tower')[label]}/{domain}_{split}_{place}.jpg"
+                photo(root / name, 20 + seed % 3, 24, seed)
+                lines.append(f"{name} {label}\n")
+            (root / f"{domain}_{split}.txt").write_text("".join(lines))
     return root
 
 

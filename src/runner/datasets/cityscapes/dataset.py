@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from runner.datasets import Dataset
@@ -70,7 +69,7 @@ class Cityscapes(Dataset):
         size = pair(resolution) if resolution else source.default_size
         self._views = Views(size, crop=crop, zoom=zoom, augment=augment)
         parts = [part for part in PARTS if part == "image" or part in tasks]
-        self._arrays: Mapping[str, NDArray[Any]] = {
+        self._arrays: dict[str, np.ndarray] = {
             part: _opened(source, part, classes, size, folder, cache) for part in parts
         }
         files = [source.file(part, index) for part in parts for index in range(source.count)]
