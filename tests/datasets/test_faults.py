@@ -61,7 +61,13 @@ def folder(path: Path) -> None:
 
 FAULTS: list[Callable[[Path], None]] = [emptied, cut, web_page, zeros, fifo, device, missing, broken_link, folder]
 # files that are found by listing: one less is another data set
-FOUND_BY_LISTING = {"image_folder": "", "nmnist": "", "cityscapes": "leftImg8bit", "dense_folder": "images"}
+FOUND_BY_LISTING = {
+    "image_folder": "",
+    "nmnist": "",
+    "cityscapes": "leftImg8bit",
+    "dense_folder": "images",
+    "taskonomy": "rgb",
+}
 UNNOTICED = {("nmnist", zeros)}  # events at time 0 in a corner
 
 

@@ -1,6 +1,5 @@
 """Cityscapes as a dataset: whichever distribution lies in `root`, normalised and augmented as asked."""
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,17 +10,16 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from runner.datasets import Dataset
-from runner.datasets.arrays import build_once, gather, open_arrays
+from runner.datasets import Dataset, stored
+from runner.datasets.arrays import gather
 from runner.datasets.cityscapes.arrays import LIST, AdaShareArrays, MtanArrays
 from runner.datasets.cityscapes.classes import NAMES
 from runner.datasets.cityscapes.official import DISPARITY, IMAGES, LABELS, OfficialFolders
 from runner.datasets.cityscapes.source import PARTS, Part, Source
 from runner.datasets.dense import Augment, Views, pair, require_sizes
-from runner.datasets.filling import fill, singly
-from runner.datasets.frames import VOID, nearest, resized
+from runner.datasets.frames import VOID
 from runner.datasets.listing import child, home
-from runner.datasets.sources import described, digest, state_of_files
+from runner.datasets.sources import described
 from runner.errors import DataError, chosen, require_word
 from runner.method import Batch
 from runner.tasks.depth import Depth
@@ -30,7 +28,6 @@ from runner.tasks.targets import DenseTask
 
 _VERSION = 1  # of the arrays; raise it when their content changes
 _OFFICIAL_VOID = -1
-_log = logging.getLogger(__name__)
 Metrics = Literal["standard", "official"]
 Classes = Literal[19, 7, 2]
 
@@ -68,12 +65,15 @@ class Cityscapes(Dataset):
         self.tasks = self._tasks = {name: _task(name, classes, self._void, metrics) for name in tasks}
         size = pair(resolution) if resolution else source.default_size
         self._views = Views(size, crop=crop, zoom=zoom, augment=augment)
-        parts = [part for part in PARTS if part == "image" or part in tasks]
-        self._arrays: dict[str, np.ndarray] = {
-            part: _opened(source, part, classes, size, folder, cache) for part in parts
+        place: dict[str, Any] = {
+            "name": f"cityscapes-{source.layout}",
+            "version": _VERSION,
+            "root": folder,
+            "cache": cache,
         }
-        files = [source.file(part, index) for part in parts for index in range(source.count)]
-        self.sources = described(folder, files)
+        parts = {part: _part(source, part, classes) for part in PARTS if part == "image" or part in tasks}
+        self._arrays: dict[str, np.ndarray] = {name: stored.stored(part, size, **place) for name, part in parts.items()}
+        self.sources = described(folder, [file for part in parts.values() for file in part.files])
         self.names = [os.path.relpath(source.file("image", index), folder) for index in range(source.count)]
         self.splits = {name: torch.tensor(numbers) for name, numbers in source.splits.items()}
         self.class_names: Mapping[str, tuple[str, ...]] = {"segmentation": NAMES[classes]}
@@ -129,30 +129,13 @@ def _has_splits(folder: Path) -> bool:
     return (folder / "train").is_dir() and (folder / "val").is_dir()
 
 
-def _opened(source: Source, part: Part, classes: int, size: tuple[int, int], root: Path, cache: Path) -> np.ndarray:
-    """The part of every frame at `size` (H, W), decoded if it is not there yet; each part has a folder of its own in `cache`."""
+def _part(source: Source, part: Part, classes: int) -> stored.Part:
     files = [source.file(part, index) for index in range(source.count)]
-    kind = f"{part}{classes}" if part == "segmentation" else part
-    fingerprint = {
-        "version": _VERSION,
-        "layout": source.layout,
-        "kind": kind,
-        "size": size,
-        "state": state_of_files(root, files),
-    }
-    place = cache / f"cityscapes-{source.layout}-{size[0]}x{size[1]}-{kind}-{digest([root.resolve()])[:8]}"
-    return open_arrays(build_once(place, fingerprint, partial(_decode, source, part, size)))[part]
-
-
-def _decode(source: Source, part: Part, size: tuple[int, int], folder: Path) -> None:
-    rows = {"image": (np.uint8, (3, *size)), "segmentation": (np.uint8, size), "depth": (np.float32, size)}
-
-    def row(index: int) -> dict[str, np.ndarray]:
-        found = source.read(part, index)
-        return {part: resized(found, {}, size)[0].transpose(2, 0, 1) if part == "image" else nearest(found, size)}
-
-    _log.info(
-        "decoding %d frames of Cityscapes (%s, %s) to %d x %d pixels (height, width)",
-        *(source.count, source.layout, part, *size),
-    )
-    fill(folder, {part: rows[part]}, source.count, singly(row), what=("decoded", "frames"))
+    read = partial(source.read, part)
+    match part:
+        case "image":
+            return stored.Part(part, files, read, np.uint8, channels=3, smooth=True)
+        case "segmentation":
+            return stored.Part(f"{part}{classes}", files, read, np.uint8)
+        case "depth":
+            return stored.Part(part, files, read, np.float32)
