@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from runner.configuration import arguments, composition, files
 from runner.configuration.check import checked
@@ -15,7 +16,7 @@ from runner.errors import ConfigurationError
 
 def composed(*overrides: str, config_dir: Path | None = None) -> Settings:
     """The settings of these overrides; `config_dir` is a folder of further options, as after --config-dir."""
-    composition.resolve_run_name(lambda mode: "run")
+    OmegaConf.register_new_resolver("run_name", lambda mode: "run", replace=True)
     others = [f"--config-dir={config_dir}"] if config_dir else []
     config = composition.composed(arguments.read([*others, *overrides]).overrides)
     return checked(config, config.hydra)

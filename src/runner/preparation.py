@@ -18,6 +18,10 @@ Channels = Literal["RGB", "BGR", "L"]
 Picture = str | Path | Image.Image | NDArray[Any]
 _LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in grey, ITU-R 601, as Pillow has it
 _WHITE = 65535  # of pictures of 16 bits
+# What characters of texts are numbered by: these, from 2 on, one number for all others, and one that fills up (Conneau et al.
+# 2017, section 3.1)
+ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/|_#$%^&*~`+=<>()[]{} "
+FILLING, UNKNOWN, TOKENS = 0, 1, len(ALPHABET) + 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,6 +44,7 @@ LATER = (  # tables that never had other names
     "adashare/cityscapes_2task/",
     "adashare/domainnet/",
     "adashare/nyu_medium/",
+    "adashare/texts/",
     "stbp/",
 )
 

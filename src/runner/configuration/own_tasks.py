@@ -57,12 +57,28 @@ def read(path: Path) -> dict[str, OwnTask]:
 def offer(dataset: dict[str, Any]) -> None:
     """Put the tasks of the user's file into `_offers_`, where the option says that there is one and there is.
 
-    Where it is missing the option's own stay: its reader then says what is wrong with the folder.
+    With `*/<file>` every folder that has that file is a task, of its name less _csv. Where there is none the option's own stay:
+    its reader then says what is wrong with the folder.
     """
     name = dataset.get("_described_")
-    path = Path(dataset["root"]).expanduser() / name if name else None
-    if path is not None and path.is_file():
-        dataset["_offers_"] = dict.fromkeys(read(path), "dense")
+    if not name:
+        return
+    root, (kind, *_) = Path(dataset["root"]).expanduser(), dataset["_offers_"].values()
+    if name.startswith("*/"):
+        tasks = [_named(path.parent) for path in sorted(root.glob(name)) if not path.parent.name.startswith(".")]
+    else:
+        tasks = list(read(root / name)) if (root / name).is_file() else []
+    if tasks:
+        dataset["_offers_"] = dict.fromkeys(tasks, kind)
+
+
+def _named(folder: Path) -> str:
+    name = folder.name.removesuffix("_csv")
+    if not re.fullmatch(r"\w[\w-]*", name):
+        raise DataError(
+            f"{folder}: expected a name of letters, digits and _, which the task is called by; rename the folder"
+        )
+    return name
 
 
 def _task(path: Path, name: str, entry: object) -> OwnTask:

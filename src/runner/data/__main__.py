@@ -94,7 +94,7 @@ def described(name: str) -> list[str]:
     published = PUBLISHED.get(name)
     if published is not None:
         counts = ", ".join(f"{count} {split}" for split, count in published.counts.items())
-        lines += [f"published: {counts}", f"licence: {published.licence}"]
+        lines += [f"published: {counts or 'no numbers that are known here'}", f"licence: {published.licence}"]
         lines += [f"from: {place}" for place in published.places]
         lines += [
             f"file: {file.name}  {'md5 ' + file.md5 if file.md5 else 'no published sum'}" for file in published.files

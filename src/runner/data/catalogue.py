@@ -133,6 +133,33 @@ PUBLISHED: Mapping[str, Published] = {
             "from http://ai.bu.edu/M3SDA, unpacked, so that real_train.txt, real/airplane/ and their like lie there",
         ),
     ),
+    "taskonomy": Published(
+        {},
+        {},
+        "for research, not to be given on",
+        by_hand=(
+            "rgb, segment_semantic, normal, depth_zbuffer, keypoints2d, edge_texture of the tiny set, train_val_test_tiny.csv",
+            "from https://github.com/StanfordVL/taskonomy/tree/master/data, unpacked, so that rgb/<building>/ ... lie there",
+        ),
+    ),
+    "texts": Published(
+        {"train": 10_340_000, "test": 1_335_600},
+        {
+            "ag_news": 4,
+            "amazon_review_full": 5,
+            "amazon_review_polarity": 2,
+            "dbpedia": 14,
+            "sogou_news": 5,
+            "yahoo_answers": 10,
+            "yelp_review_full": 5,
+            "yelp_review_polarity": 2,
+        },
+        "states none; for research",
+        by_hand=(
+            "ag_news_csv.tar.gz, sogou_news_csv.tar.gz, ... of Zhang et al. 2015, eight corpora",
+            "from the folder that https://github.com/zhangxiangxiao/Crepe names, unpacked: ag_news_csv/train.csv ...",
+        ),
+    ),
     "nmnist": Published(
         _SEVENTY,
         _TEN,

@@ -149,7 +149,7 @@ def _pairs(both: set[bytes], one: Seen, other: Seen, first: str, second: str) ->
 
 def verdict(published: Published | None, data: Dataset, found: Mapping[str, Seen]) -> str:
     """Whether it looks like the published set, and why."""
-    if published is None:
+    if published is None or not published.counts:
         return "looks like the published set: cannot be said, for none is known here"
     reasons = [
         f"{split} has {found[split].count if split in found else 0} samples, published are {count}"

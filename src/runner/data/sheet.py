@@ -8,11 +8,12 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from runner.datasets import Dataset
+from runner.datasets.texts import written
 from runner.method import first
 from runner.preparation import Preparation
 from runner.tasks.targets import DenseTask
 
-SHOWN, _PICTURES, _SIDE, _CAPTION = 24, 8, 128, 14
+SHOWN, _PICTURES, _SIDE, _CAPTION, _LINE = 24, 8, 128, 14, 20  # _LINE: letters of a text side by side
 CPU = torch.device("cpu")
 
 
@@ -64,7 +65,9 @@ def _tiled(tiles: list[list[Image.Image]], captions: list[str]) -> Image.Image:
 
 
 def _picture(inputs: Tensor, preparation: Preparation | None) -> Image.Image:
-    """An input as one sees it: colours (C, H, W), or events (T, 2, H, W) with those of brightening red."""
+    """An input as one sees it: colours (C, H, W), events (T, 2, H, W) with those of brightening red, or characters (L,)."""
+    if inputs.dim() == 1:
+        return _page(written(inputs))
     if inputs.dim() == 4:
         events = inputs.sum(0) / inputs.sum(0).amax().clamp_min(1)
         return _image(1 - torch.stack([events[0], events.sum(0).clamp_max(1), events[1]]))
@@ -76,6 +79,13 @@ def _picture(inputs: Tensor, preparation: Preparation | None) -> Image.Image:
     else:
         inputs = (inputs - inputs.amin()) / (inputs.amax() - inputs.amin()).clamp_min(1e-9)
     return _image(inputs.expand(3, -1, -1) if len(inputs) == 1 else inputs[:3])
+
+
+def _page(text: str) -> Image.Image:
+    page = Image.new("RGB", (_SIDE, _SIDE), "white")
+    lines = "\n".join(text[start : start + _LINE] for start in range(0, len(text), _LINE))
+    ImageDraw.Draw(page).text((2, 2), lines.encode("latin-1", "replace").decode("latin-1"), fill="black")
+    return page
 
 
 def _dense(target: Tensor, task: DenseTask) -> Image.Image:

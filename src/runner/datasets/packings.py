@@ -56,6 +56,11 @@ _PACKINGS: dict[bytes, tuple[str, Callable[[bytes], bytes]]] = {
 }
 
 
+def is_packed(start: bytes) -> bool:
+    """Whether a file that begins so is packed."""
+    return start.startswith(tuple(_PACKINGS))
+
+
 def members(archive: Path, wanted: Container[str], remedy: str) -> dict[str, bytes]:
     """The files of a tar archive (packed or not) or zip archive whose own names are wanted, never written to disk."""
     try:

@@ -1,18 +1,19 @@
 """Files as users have them on disk: finding them, reading them whole, and saying what is wrong with them."""
 
 import hashlib
+import io
 import os
 import re
 import stat
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
 from runner.datasets.listing import child
-from runner.datasets.packings import ARCHIVES, ENDINGS, unpacked
+from runner.datasets.packings import ARCHIVES, ENDINGS, is_packed, unpacked
 from runner.errors import DataError
 
 _MARKS = {
@@ -99,7 +100,7 @@ def read_bytes(path: Path, remedy: str) -> bytes:
 def read_lines(path: Path, remedy: str) -> list[str]:
     """The lines of a text file that are not blank, whatever system ended them; UTF-8, or what a byte order mark says."""
     data = read_bytes(path, remedy)
-    encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
+    encoding = _encoding(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -108,6 +109,23 @@ def read_lines(path: Path, remedy: str) -> list[str]:
             f"{path} is not text: byte {error.start} in line {line} is no {encoding.upper()}; save it as UTF-8, or {remedy}"
         ) from None
     return [line for line in re.split("\r\n|\r|\n", text) if line.strip()]
+
+
+def opened_text(path: Path, remedy: str) -> TextIO:
+    """A text file of any length, to be read line by line with its line ends; packed ones are unpacked in memory."""
+    require_file(path, remedy)
+    with path.open("rb") as plain:
+        start = plain.read(32)
+    whole = not start or is_packed(start) or start.lstrip().startswith((b"<", b"version "))  # or no data at all
+    file: BinaryIO = io.BytesIO(read_bytes(path, remedy)) if whole else path.open("rb")
+    encoding = _encoding(file.read(4))
+    file.seek(0)
+    return io.TextIOWrapper(file, encoding=encoding, newline="")
+
+
+def _encoding(data: bytes) -> str:
+    """UTF-8, or what a byte order mark says."""
+    return next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
 
 
 def whole_number(text: str) -> int | None:

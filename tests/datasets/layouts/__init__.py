@@ -18,6 +18,8 @@ from tests.datasets.layouts import (
     nmnist_files,
     nyu_files,
     photo_files,
+    taskonomy_files,
+    text_files,
 )
 
 Settings = dict[str, Any]
@@ -94,3 +96,14 @@ def rooms(root: Path) -> Settings:
 def saccades(root: Path) -> Settings:
     idx_files.write_pictures(root)
     return {"train": 6, "test": 3, "steps": 7}
+
+
+def taskonomy(root: Path) -> Settings:
+    taskonomy_files.official(root)
+    return {"resolution": [24, 24]}
+
+
+def texts(root: Path) -> Settings:
+    for corpus in text_files.CORPORA:
+        text_files.corpus(root / corpus)
+    return {"length": 32}
