@@ -123,7 +123,7 @@ def test_data_that_a_method_cannot_learn_come_with_methods_that_can():
     networks = NETWORKS.replace("|googlenet", "|gated_resnet18|gated_resnet34|googlenet").removesuffix("|vgg11_bn")
     assert refused("method=single_task", "dataset=cub200") == (
         "model=deeplab_small cannot learn any task of dataset=cub200, which has class (label); choose "
-        f"model={networks}|snn_cifar|snn_cifarnet|snn_fashion|snn_mlp|snn_mnist|snn_nmnist|vgg11_bn"
+        f"model={networks}|slayer_mnist|slayer_nmnist|snn_cifar|snn_cifarnet|snn_fashion|snn_mlp|snn_mnist|snn_nmnist|vgg11_bn"
     )
 
 

@@ -159,6 +159,7 @@ PINNED = {  # of every method as it is without a word on the command line; a cha
     "label_smoothing": "8dae271b",
     "long": "645d81b1",
     "single_task": "f07c4919",
+    "slayer": "55ad47b3",
     "slim_scratch": "bfd437e4",
     "stbp": "32068633",
     "tsslbp": "a5780e58",

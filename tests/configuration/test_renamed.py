@@ -45,6 +45,7 @@ LATER = (  # tables that never had other names
     "adashare/domainnet/",
     "adashare/nyu_medium/",
     "adashare/texts/",
+    "slayer/",
     "stbp/",
 )
 

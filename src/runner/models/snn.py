@@ -85,7 +85,7 @@ class SpikingNetwork(SpikingModel):
                 f"model.neunorm={neunorm} is not allowed with model.steps_at_once={steps_at_once}; use model.steps_at_once=null"
             )
         self.steps_at_once = steps_at_once
-        self.steps, dtype = _steps(steps, input_shape), GRADIENT_DTYPES[gradient_dtype]
+        self.steps, dtype = steps_of(steps, input_shape), GRADIENT_DTYPES[gradient_dtype]
         specs, features = parse(str(layers), input_shape[-3:])
         hidden = build(specs, self.neuron, [dropout] * len(specs), dropout_over == "rows", dtype)
         if neunorm is not None:
@@ -219,7 +219,8 @@ def _of_version(name: str, value: PerVersion, version: Version) -> float:
     return value[version]
 
 
-def _steps(steps: int | None, input_shape: tuple[int, ...]) -> int:
+def steps_of(steps: int | None, input_shape: tuple[int, ...]) -> int:
+    """For how many steps a network runs; raises `ConfigurationError` where `steps` and the inputs' shape do not say one."""
     if len(input_shape) not in (3, 4):
         raise ConfigurationError(
             f"spiking networks take images (C, H, W) or events (T, C, H, W), and these inputs are {input_shape}"

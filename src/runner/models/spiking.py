@@ -57,12 +57,7 @@ class Spiking(nn.Module):
     ) -> None:
         super().__init__()
         self.spec, self.neuron, self.dropout, self.dropout_rows = spec, neuron, dropout, dropout_rows
-        shape: tuple[int, ...] = (
-            (spec.channels, spec.in_channels, *spec.kernel)
-            if isinstance(spec, Convolution)
-            else (spec.neurons, spec.inputs)
-        )
-        self.weight = nn.Parameter(torch.empty(shape))
+        self.weight = weight_of(spec)
         self.pool = spec.pool if isinstance(spec, Convolution) else 1
         self.gradient_dtype = gradient_dtype
 
@@ -95,23 +90,7 @@ class Spiking(nn.Module):
 
     def weigh(self, signals: Signals) -> Tensor:
         """The weighted sums (T, B, ...), or (B, ...) of constant values."""
-        values, time = signals.values, signals.steps is None
-        folded = values.flatten(0, 1) if time else values
-        own_operations = not torch.is_autocast_enabled(values.device.type) and not torch.compiler.is_exporting()
-        mostly_zero = time and own_operations and not signals.dense
-        if isinstance(self.spec, Convolution):
-            current = self._weigh_maps(self.spec, folded, mostly_zero)
-        elif mostly_zero:
-            current = spike_linear(folded.flatten(1), self.weight, self.gradient_dtype)
-        else:
-            current = F.linear(folded.flatten(1), self.weight)
-        return current.unflatten(0, values.shape[:2]) if time else current
-
-    def _weigh_maps(self, spec: Convolution, values: Tensor, mostly_zero: bool) -> Tensor:
-        if mostly_zero and spec.stride == spec.dilation == (1, 1):
-            return spike_convolution(values, self.weight, spec.padding, self.gradient_dtype)
-        values = seen_channels_last(values)
-        return F.conv2d(values, self.weight, stride=spec.stride, padding=spec.padding, dilation=spec.dilation)
+        return weighed(signals, self.spec, self.weight, self.gradient_dtype)
 
     def _mask(self, shape: Sequence[int], pool: int, device: torch.device) -> Tensor | None:
         if not self.training or self.dropout == 0:
@@ -121,6 +100,39 @@ class Spiking(nn.Module):
             shape = (samples, channels, height // pool, 1 if self.dropout_rows else width // pool)
         keep = 1 - self.dropout
         return torch.empty(tuple(shape), device=device).bernoulli_(keep).div_(keep)
+
+
+def weight_of(spec: Convolution | Linear) -> nn.Parameter:
+    """Weights for `spec`, not drawn yet."""
+    if isinstance(spec, Convolution):
+        return nn.Parameter(torch.empty(spec.channels, spec.in_channels, *spec.kernel))
+    return nn.Parameter(torch.empty(spec.neurons, spec.inputs))
+
+
+def weighed(
+    signals: Signals, spec: Convolution | Linear, weight: Tensor, gradient_dtype: torch.dtype | None = None
+) -> Tensor:
+    """The weighted sums (T, B, ...), or (B, ...) of constant values; `gradient_dtype` as for `Spiking`."""
+    values, time = signals.values, signals.steps is None
+    folded = values.flatten(0, 1) if time else values
+    own_operations = not torch.is_autocast_enabled(values.device.type) and not torch.compiler.is_exporting()
+    mostly_zero = time and own_operations and not signals.dense
+    if isinstance(spec, Convolution):
+        current = _weighed_maps(folded, spec, weight, gradient_dtype, mostly_zero)
+    elif mostly_zero:
+        current = spike_linear(folded.flatten(1), weight, gradient_dtype)
+    else:
+        current = F.linear(folded.flatten(1), weight)
+    return current.unflatten(0, values.shape[:2]) if time else current
+
+
+def _weighed_maps(
+    values: Tensor, spec: Convolution, weight: Tensor, gradient_dtype: torch.dtype | None, mostly_zero: bool
+) -> Tensor:
+    if mostly_zero and spec.stride == spec.dilation == (1, 1):
+        return spike_convolution(values, weight, spec.padding, gradient_dtype)
+    values = seen_channels_last(values)
+    return F.conv2d(values, weight, stride=spec.stride, padding=spec.padding, dilation=spec.dilation)
 
 
 class SumPool(nn.Module):
@@ -149,7 +161,7 @@ class SpikingStack(nn.Sequential):
         """
         if inputs.dim() == 4:
             return Signals(inputs, steps=self.steps)
-        values = _floating(inputs)
+        values = floating(inputs)
         if _weigh_spikes(values, self.neuron):
             return Signals(values, spikes=True)
         return Signals(psc_filter(values, self.neuron.tau_s))
@@ -162,7 +174,7 @@ class SpikingStack(nn.Sequential):
         if inputs.dim() == 4:
             assert self.steps is not None
             return Signals(inputs, steps=min(steps, self.steps - first), first=first)
-        values = _floating(inputs[first : first + steps])
+        values = floating(inputs[first : first + steps])
         if _weigh_spikes(values, self.neuron):
             return Signals(values, spikes=True)
         held = synapse[0].clone() if synapse else torch.zeros_like(values[0])
@@ -194,7 +206,8 @@ def build(
     ]
 
 
-def _floating(inputs: Tensor) -> Tensor:
+def floating(inputs: Tensor) -> Tensor:
+    """Inputs over time (T, B, C, H, W) as numbers; raises `ConfigurationError` for another number of dimensions."""
     if inputs.dim() != 5:
         raise ConfigurationError(
             f"inputs have shape {tuple(inputs.shape)}; give images (B, C, H, W) or spikes over time (T, B, C, H, W)"
