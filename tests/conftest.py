@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 SHARED = Path(os.environ.get("RUNNER_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -42,3 +43,11 @@ def runner(tmp_path, command_cache):
         return done
 
     return call
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("cuda"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))

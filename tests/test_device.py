@@ -72,5 +72,5 @@ def test_no_recipe_chooses_bfloat16():
 def test_unknown_words_are_refused_and_never_the_last_branch():
     with pytest.raises(ConfigurationError, match="device=gpu is not allowed; use auto or cpu or cuda"):
         pick_device("gpu")
-    with pytest.raises(ConfigurationError, match="precision=float16 is not allowed; use float32 or bfloat16"):
+    with pytest.raises(ConfigurationError, match="precision=float16 is not allowed; use float32 or tf32 or bfloat16"):
         autocast("float16", torch.device("cpu"))

@@ -23,7 +23,8 @@ from runner.methods.adashare import AdaShare
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
 from runner.tasks.segmentation import Segmentation
-from runner.training.loop import freeze_all_but, take_step
+from runner.training.loop import freeze_all_but
+from runner.training.steps import Steps
 
 BATCH, BLOCKS, CLASSES = 2, 8, (40, 3, 1)
 WEIGHTS = (1.0, 20.0, 3.0)  # of the tasks' losses (AdaShare's yamls/adashare/nyu_v2_3task.yml)
@@ -90,9 +91,10 @@ def _step(case: Any, method: Method) -> Step:
         images.contiguous(memory_format=torch.channels_last),
         dict(zip(("segmentation", "normals", "depth"), labels, strict=True)),
     )
-    parameters = freeze_all_but(method, method.optimizers[stage.optimizer])
+    freeze_all_but(method, method.optimizers[stage.optimizer])
     observer: Any = _Unobserved()
-    return partial(take_step, method, stage, 0, batch, parameters, observer, contextlib.nullcontext)
+    steps = Steps(method, stage, observer, contextlib.nullcontext)
+    return partial(steps.take, 0, batch)
 
 
 def floor(case: Any) -> Step:

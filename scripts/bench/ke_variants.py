@@ -26,7 +26,8 @@ from runner.method import Batch, Setup
 from runner.methods.ke import KnowledgeEvolution
 from runner.models.resnet import ResNet
 from runner.tasks.classification import Classification
-from runner.training.loop import freeze_all_but, take_step
+from runner.training.loop import freeze_all_but
+from runner.training.steps import Steps
 
 CLASSES = 100
 SMOOTHING, RATE, MOMENTUM, DECAY = 0.1, 0.256, 0.9, 1e-4  # of the released command
@@ -83,10 +84,11 @@ def _step(case: Any, method: KnowledgeEvolution, bfloat16: bool = False) -> Step
     method.train()
     stage = method.stages()[0]
     batch = Batch(images.contiguous(memory_format=torch.channels_last), {"class": classes})
-    parameters = freeze_all_but(method, method.optimizers[stage.optimizer])
+    freeze_all_but(method, method.optimizers[stage.optimizer])
     autocast = partial(torch.autocast, "cpu", torch.bfloat16) if bfloat16 else contextlib.nullcontext
     observer: Any = _Unobserved()
-    return partial(take_step, method, stage, 0, batch, parameters, observer, autocast)
+    steps = Steps(method, stage, observer, autocast)
+    return partial(steps.take, 0, batch)
 
 
 def resnet18(tasks: dict[str, int] | int, case: Any) -> nn.Module:

@@ -17,7 +17,7 @@ from runner.errors import ConfigurationError, require_word
 
 log = logging.getLogger("runner")
 Name = Literal["auto", "cpu", "cuda"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "tf32", "bfloat16"]
 Autocast = Callable[[], AbstractContextManager]
 
 
@@ -29,10 +29,22 @@ def pick_device(name: Name) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def set_products(precision: Precision, device: torch.device) -> None:
+    """Let convolutions and matrix products of float32 round their factors to ten bits where `precision` is tf32, on a GPU.
+
+    Only there; on any other device tf32 is a `ConfigurationError`. For the rest of the process.
+    """
+    if precision == "tf32" and device.type != "cuda":
+        raise ConfigurationError(
+            "precision=tf32 is of GPUs, and this run is on a CPU; use precision=float32, or bfloat16"
+        )
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+
+
 def autocast(precision: Precision, device: torch.device) -> Autocast:
     """The context in which predictions and objectives are computed."""
     require_word("precision", precision, Precision)
-    if precision == "float32":
+    if precision != "bfloat16":
         return contextlib.nullcontext
     return lambda: torch.autocast(device.type, torch.bfloat16)
 

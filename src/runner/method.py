@@ -41,6 +41,11 @@ class Batch(NamedTuple):
         own  # this part's count of what a mean divides by -> the mean count of all parts
     )
 
+    def tensors(self) -> list[Tensor]:
+        """All of it, in an order of its own."""
+        inputs = [self.inputs] if isinstance(self.inputs, Tensor) else list(self.inputs.values())
+        return [*inputs, *self.targets.values()]
+
     def halves(self) -> tuple["Batch", "Batch"]:
         """The first and the second half of the samples; an odd one goes to the first."""
         middle = (first(self.inputs).shape[self.axis] + 1) // 2
@@ -134,6 +139,9 @@ class Stage:
     on_best: Callable[[], None] = nothing  # when an evaluation of its first predictor was the best so far
     evaluate: tuple[str, ...] = ()  # predictors measured on the way; the first selects for all of them
     evaluations: int = 1  # how often, evenly spaced; the last is at the end of the stage
+    fixed: bool = (
+        False  # each step does the same on the device, deciding and drawing nothing on the host: can be recorded
+    )
     restarts: bool = False  # weights begin afresh, so that samples seen before are no part of what they were trained on
 
     def __post_init__(self) -> None:

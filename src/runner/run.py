@@ -16,7 +16,7 @@ from runner.configuration.identity import digest
 from runner.configuration.objective import Direction, require_towards
 from runner.configuration.settings import Settings
 from runner.datasets.sources import cache_beside
-from runner.device import keep_freed_memory, pick_device, warn_of_slow_precision
+from runner.device import keep_freed_memory, pick_device, set_products, warn_of_slow_precision
 from runner.errors import CheckpointError
 from runner.interop.pretrained import starting_weights
 from runner.method import Method, Setup
@@ -68,7 +68,7 @@ def prepare(settings: Settings) -> torch.device:
     if device.type == "cpu":
         keep_freed_memory()
     torch.backends.cudnn.deterministic = True  # resuming on a GPU repeats the same sums
-    torch.backends.cudnn.allow_tf32 = False  # precision=float32 is what it says: spikes turn on the last bits
+    set_products(settings.precision, device)  # float32 is what it says: spikes turn on the last bits
     return device
 
 

@@ -16,5 +16,11 @@ def generator(*parts: int | str) -> torch.Generator:
 
 
 def seed_everything(*parts: int | str) -> None:
-    """Seed torch's global generators, which initialisation, dropout and Gumbel noise draw from, by `derive`."""
-    torch.manual_seed(derive(*parts))
+    """Seed torch's global generators, which initialisation, dropout and Gumbel noise draw from, by `derive`.
+
+    Those of the CPU and of GPUs in use, as `torch.manual_seed` does; that takes half a millisecond for devices which are not.
+    """
+    seed = derive(*parts)
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)

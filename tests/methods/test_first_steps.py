@@ -32,14 +32,14 @@ class Recording:
     def __init__(self):
         self.steps = []
 
-    def on_step(self, stage, step, objective, loss, norm, rate):
+    def on_step(self, stage, step, loss, norm, rate, scalars):
         self.steps.append([stage.name, step, loss, norm])
 
     def evaluate(self, stage, step):
         stage.on_best()
 
     def on_stage_begin(self, stage): ...
-    def on_position(self, position): ...
+    def on_position(self, position, settle): ...
 
 
 @pytest.fixture(scope="module")

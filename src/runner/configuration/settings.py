@@ -26,7 +26,7 @@ class Settings:
     evaluation_batch: int
     evaluation_batches: int | None
     device: Literal["auto", "cpu", "cuda"]
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["float32", "tf32", "bfloat16"]
     threads: int | None
     cache_dir: str | None
     baseline_run: str | None

@@ -7,6 +7,7 @@ envs/blockdrop_env.py in github.com/sunxm2357/AdaShare.
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -102,6 +103,7 @@ class AdaShare(Method):
             split="train",
             steps=self.warmup_steps,
             objective=lambda batch: self._task_losses(batch, None),
+            fixed=True,
             schedule=self.warmup_schedule,
         )
         cycles = [self._cycle(number) for number in range(self.num_cycles)]
@@ -125,11 +127,12 @@ class AdaShare(Method):
 
     def _weights_stage(self, cycle: _Cycle) -> Stage:
         measured = cycle.number in self._measured_cycles()
+        policy = cache(self.policy.on_host)  # it stands still
         return Stage(
             name=f"search{cycle.number:03}/weights",
             split="train1",
             steps=self.weight_steps,
-            objective=lambda batch: self._task_losses(batch, self.policy.sample(cycle.completed), cycle.closed),
+            objective=lambda batch: self._task_losses(batch, policy().sample(cycle.completed), cycle.closed),
             optimizer="search",
             begin=lambda: forget(self.optimizers["weights"]),  # the search has its own; free the warm-up's memory
             on_best=lambda: self.kept.load_state_dict(self.policy.state_dict()),
@@ -175,8 +178,9 @@ class AdaShare(Method):
 
     def predictors(self) -> Mapping[str, Predictor]:
         """`searched`: a policy drawn afresh for every batch, as the official evaluation does; `retrained`: the current draw."""
+        policy = cache(self.policy.on_host)
         return {
-            "searched": Predictor(lambda inputs: self.network(inputs, self.policy.draw())),
+            "searched": Predictor(lambda inputs: self.network(inputs, policy().draw())),
             "retrained": self.retraining.predictor(self.network),
         }
 

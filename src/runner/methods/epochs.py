@@ -62,6 +62,7 @@ class Training:
             name=name,
             steps=epochs * self._setup.epoch(options["split"]),
             objective=loss or self.loss,
+            fixed=loss is None,
             schedule=schedule if factor == 1 else lambda progress: factor * schedule(progress),
             **options,
         )

@@ -5,7 +5,7 @@ re-train.py goes back to the network as it was constructed, and on DomainNet tha
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -54,21 +54,24 @@ class Retraining(nn.Module):
                 self.weights.put_into(network)
             restart()
 
-        return [
-            Stage(
+        def stage(number: int) -> Stage:
+            gates = cache(self.gates.cpu)  # they stand still
+            return Stage(
                 name=f"retrain{number}",
                 split="train",
-                objective=lambda batch: objective(batch, self.gates),
+                objective=lambda batch: objective(batch, gates()),
                 begin=partial(begin, number),
                 restarts=True,
+                fixed=True,
                 **options,
             )
-            for number in range(len(self.policies))
-        ]
+
+        return [stage(number) for number in range(len(self.policies))]
 
     def predictor(self, network: Gated) -> Predictor:
         """The network as the current policy executes it."""
-        return Predictor(lambda inputs: network(inputs, self.gates), lambda: Executed(network, self.gates))
+        gates = cache(self.gates.cpu)
+        return Predictor(lambda inputs: network(inputs, gates()), lambda: Executed(network, self.gates))
 
     def learned(self, tasks: Sequence[str], probability: Tensor, costs: Sequence[Mapping[str, int]]) -> dict[str, Any]:
         """The summary's `policy`: probabilities of executing (K, L), the drawn policies, and what blocks cost."""

@@ -58,6 +58,7 @@ class Supervised(Method):
                 evaluate=("trained",) if name == last else (),
                 evaluations=self.evaluations if len(self.trained) == 1 else 1,
                 restarts=True,
+                fixed=True,
             )
             for name, network in self.trained.items()
         ]

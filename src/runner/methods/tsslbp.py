@@ -26,6 +26,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]  # currents (T, B, classes), labels (B
 class TSSLBP(Method):
     """Trains a spiking network on the postsynaptic currents of its output neurons; the class is the largest sum over time."""
 
+    wanted: Tensor | None
+
     def __init__(
         self,
         *,
@@ -65,7 +67,8 @@ class TSSLBP(Method):
                 f"method.desired_train={show(desired_train)} has {len(desired_train)} numbers, and the network runs for {steps} "
                 "steps; give one for each"
             )
-        self.wanted = network.wanted(desired_train) if loss == "kernel" else None
+        wanted = network.wanted(desired_train) if loss == "kernel" else None
+        self.register_buffer("wanted", wanted, persistent=False)  # where the currents are
         self.counts = {
             "desired": steps / 2 if desired_count is None else desired_count,
             "undesired": steps / 10 if undesired_count is None else undesired_count,
@@ -90,6 +93,7 @@ class TSSLBP(Method):
                 objective=self._objective,
                 clip=self.clip,
                 project=nothing if self.largest_weight is None else self._clamp,
+                fixed=True,
                 evaluate=("snn",),
                 evaluations=self.evaluations,
             )

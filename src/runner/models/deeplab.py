@@ -78,7 +78,7 @@ class DeepLab(Gated):
                     x = block(x)
             return self.heads(x)
         if gates is None:
-            gates = torch.ones(len(self.heads), len(self.blocks), dtype=inputs.dtype, device=inputs.device)
+            gates = torch.ones(len(self.heads), len(self.blocks), dtype=inputs.dtype)
         groups = []
         for tasks in alike(self.stem, everyone):
             with passes(self.stem, [tasks], 0):

@@ -27,23 +27,29 @@ def walk(blocks: Iterable[nn.Module], groups: list[Group], gates: Tensor, closed
     """What every task has behind the last block, by its number.
 
     `gates` (tasks, blocks) weigh executing against skipping, x -> g f(x) + (1 - g) shortcut(x); the first `closed` blocks are
-    executed by every task whatever its gates. A block which a fixed gate of 0 skips is not computed at all.
+    executed by every task whatever its gates. A block which a fixed gate of 0 skips is not computed at all. Fixed gates decide
+    on the host: given there, no device is waited for.
     """
-    values = gates.detach().tolist()
+    values = None if gates.requires_grad else gates.tolist()
+    soft = values is None or any(value not in (0, 1) for row in values for value in row)
+    x = groups[0].x
+    weights = gates.to(x.device, x.dtype, non_blocking=True) if soft else gates  # hard ones decide, no more
     for number, block in enumerate(blocks):
-        column = [1.0 if number < closed else row[number] for row in values]
-        learned = gates.requires_grad and number >= closed
-        groups = advance(block, groups, column, gates[:, number].to(groups[0].x.dtype), learned=learned)
+        column = None if values is None else [row[number] for row in values]
+        if number < closed:
+            column = [1.0] * len(gates)
+        groups = advance(block, groups, column, weights[:, number])
     return {task: group.x for group in groups for task in group.tasks}
 
 
-def advance(
-    block: nn.Module, groups: list[Group], values: Sequence[float], gates: Tensor, *, learned: bool
-) -> list[Group]:
-    """Take every group through one block; tasks part where their gates or, in evaluation, their statistics differ."""
+def advance(block: nn.Module, groups: list[Group], values: Sequence[float] | None, gates: Tensor) -> list[Group]:
+    """Take every group through one block; tasks part where their gates or, in evaluation, their statistics differ.
+
+    `values` are those of fixed gates; None where they are learned, and every task executes the block softly.
+    """
     body, shortcut = block.get_submodule("body"), block.get_submodule("shortcut")
     groups = [Group(tasks, group.x) for group in groups for tasks in alike(block, group.tasks)]
-    executing = [[task for task in group.tasks if learned or values[task] != 0] for group in groups]
+    executing = [[task for task in group.tasks if values is None or values[task] != 0] for group in groups]
     busy = [index for index, tasks in enumerate(executing) if tasks]
     advanced: list[Group] = []
     for index, group in enumerate(groups):
@@ -56,7 +62,7 @@ def advance(
             continue
         with passes(body, [executing[other] for other in busy], busy.index(index)):
             executed = F.relu_(passed + body(group.x))
-        whole = tuple(task for task in executing[index] if not learned and values[task] == 1)
+        whole = tuple(task for task in executing[index] if values is not None and values[task] == 1)
         if whole:
             advanced.append(Group(whole, executed))
         for task in executing[index]:

@@ -1,5 +1,6 @@
 """AdaShare's mathematics: policies, regularisers, what blocks cost."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -20,6 +21,10 @@ class Policy(nn.Module, ABC):
 
     Constructed with its settings and `tasks=K`, `blocks=L`.
     """
+
+    def on_host(self) -> "Policy":
+        """A copy as it is now, which decides without waiting for a device."""
+        return copy.deepcopy(self).cpu().requires_grad_(False)
 
     @abstractmethod
     def probability(self) -> Tensor:

@@ -79,7 +79,7 @@ class GumbelPolicy(Policy):
 
     def optimizer(self) -> Optimizer:
         """Adam over the logits."""
-        return Adam([self.logits], lr=self._learning_rate, weight_decay=self._weight_decay)
+        return Adam([self.logits], lr=self._learning_rate, weight_decay=self._weight_decay, fused=True)
 
 
 def initial_logits(kind: Initial, tasks: int, blocks: int, skip_logit: float = -10.0) -> Tensor:
@@ -101,7 +101,7 @@ def execute_probability(logits: Tensor) -> Tensor:
 def gumbel_noise(shape: torch.Size, device: torch.device) -> Tensor:
     """-log(-log U), U uniform on (0, 1), from the global generator of the CPU, so that every device draws the same."""
     uniform = torch.rand(shape).clamp_min(torch.finfo(torch.float32).tiny)
-    return -(-uniform.log()).log().to(device)
+    return -(-uniform.log()).log().to(device, non_blocking=True)
 
 
 def relaxed_gates(logits: Tensor, noise: Tensor, temperature: float, *, straight_through: bool = False) -> Tensor:

@@ -49,7 +49,7 @@ def distance(psc: Tensor, labels: Tensor, wanted: Tensor) -> Tensor:
 
     `psc` (T, B, classes), `labels` (B,) int64, `wanted` (T,). Summed over the batch, as in the authors' code.
     """
-    true = F.one_hot(labels, psc.shape[-1]).to(psc)
+    true = _of_class(labels, psc.shape[-1]).to(psc)
     return 0.5 * (psc - wanted.to(psc)[:, None, None] * true).square().sum()
 
 
@@ -76,7 +76,7 @@ def count_loss(psc: Tensor, labels: Tensor, *, desired: float, undesired: float)
     less. The gradient with respect to psc is d at every step. `psc` (T, B, classes), `labels` (B,) int64.
     """
     steps = psc.shape[0]
-    true = F.one_hot(labels, psc.shape[-1]).bool()
+    true = _of_class(labels, psc.shape[-1])
     difference = (psc.sum(0) - torch.where(true, desired, undesired)) / steps
     kept = torch.where(true, difference.clamp(max=0), difference.clamp(min=0))
     return 0.5 * steps * kept.square().sum()
@@ -87,8 +87,13 @@ def rate_loss(psc: Tensor, labels: Tensor) -> Tensor:
 
     `psc` (T, B, classes), `labels` (B,) int64.
     """
-    true = F.one_hot(labels, psc.shape[-1]).to(psc)
+    true = _of_class(labels, psc.shape[-1]).to(psc)
     return 0.5 * (psc.mean(0) - true).square().sum(-1).mean()
+
+
+def _of_class(labels: Tensor, classes: int) -> Tensor:
+    """Whose class each column is, (B, classes) bool; unlike torch's own one-hot code it waits for no device."""
+    return labels[:, None] == torch.arange(classes, device=labels.device)
 
 
 def softmax_loss(psc: Tensor, labels: Tensor) -> Tensor:

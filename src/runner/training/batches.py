@@ -1,7 +1,7 @@
 """Which samples a run uses when: splits drawn from the seed, and batch k of a split as a function of (seed, split, k)."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from runner.datasets import Dataset
 from runner.errors import chosen
 from runner.method import Batch, Inputs, Order, Split, each, first, shuffled
 from runner.seeds import generator
+from runner.training.ahead import ahead, pays
 
 Selected = Literal["validation", "test", "last"]  # what selects: a split, or nothing
 VALIDATION_SHARE = 0.1  # of the training samples, when a validation split selects
@@ -85,11 +86,17 @@ class Data:
         )
         return _channels_last(self.dataset.batch(chosen, self.device, generator(self.seed, "augment", name, number)))
 
+    def stream(self, split: str, begin: int, end: int, order: Order = shuffled) -> Generator[Batch]:
+        """Training batches `begin` to `end` - 1 of `split`."""
+        yield from self._made(lambda number: self.batch(split, number, order), range(begin, end))
+
+    def _made(self, make: Callable[[int], Batch], numbers: range) -> Iterator[Batch]:
+        return ahead(make, numbers, self.device) if pays(self.device) else map(make, numbers)
+
     def evaluation_batches(self, split: str, size: int, limit: int | None = None) -> Iterator[Batch]:
         """The split in order, as it is measured: full size, not augmented, at most `limit` batches; of every task by itself."""
-        for own in self._drawn.values():
-            for samples in own[split].split(size)[:limit]:
-                yield _channels_last(self.dataset.batch(samples, self.device))
+        parts = [samples for own in self._drawn.values() for samples in own[split].split(size)[:limit]]
+        return self._made(lambda part: _channels_last(self.dataset.batch(parts[part], self.device)), range(len(parts)))
 
     def spread(self, split: str, count: int, size: int) -> Iterator[Batch]:
         """At most `count` samples evenly spaced over the split, as they are measured: of all classes where they lie in order.

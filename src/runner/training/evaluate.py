@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
+from torch import Tensor
 
 from runner.errors import DivergedError
 from runner.method import Method
@@ -36,18 +37,21 @@ def evaluate(
     method.eval()
     seed_everything(data.seed, "evaluate", predictor, split, position)
     predict = method.predictors()[predictor].predict
+    finite: dict[str, list[Tensor]] = {name: [] for name in tasks}  # asked once, at the end: a device is not waited for
     with torch.no_grad():
         for batch in data.evaluation_batches(split, batch_size, limit):
             check()
             with autocast():
                 predictions = predict(batch.inputs)
             for name, target in batch.targets.items():
-                if not torch.isfinite(predictions[name]).all():
-                    raise DivergedError(
-                        f"{position}: predictor {predictor}, task {name}: a prediction is not finite; lower the learning rate"
-                    )
+                finite[name].append(predictions[name].isfinite().all())
                 meters[name].update(predictions[name].float(), target)
     method.train()
+    for name, found in finite.items():
+        if not torch.stack(found).all():
+            raise DivergedError(
+                f"{position}: predictor {predictor}, task {name}: a prediction is not finite; lower the learning rate"
+            )
     return {name: meter.compute() for name, meter in meters.items()}
 
 

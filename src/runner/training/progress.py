@@ -17,6 +17,7 @@ from runner.pulse import PULSE, SECONDS
 
 log = logging.getLogger("runner")
 Item = TypeVar("Item")
+REFRESH = 0.05  # between what steps show
 SCREEN = logging.getLogger("runner.screen")  # for run.log, of what is on the screen by other ways
 _NARROWEST, _WIDEST = 10, 40  # characters of the bar
 
@@ -37,6 +38,7 @@ class Progress:
         self.console = Console(stderr=True)
         self.total, self.done, self._first = total, done, done
         self._start = self._shown = time.monotonic()
+        self._updated = -REFRESH
         self._stage = ""
         self._bar = bars.BarColumn()
         self._text = bars.TextColumn("[bold]{task.description}"), bars.MofNCompleteColumn()
@@ -60,6 +62,10 @@ class Progress:
     def step(self, number: int, steps: int, values: Mapping[str, float]) -> None:
         """Step `number` of `steps` of the stage is taken."""
         self.done += 1
+        now = time.monotonic()
+        if now - self._updated < REFRESH and number + 1 < steps:
+            return
+        self._updated = now
         speed = (self.done - self._first) / max(1e-9, time.monotonic() - self._start)
         left = f"{_duration((self.total - self.done) / max(speed, 1e-9))} left"
         numbers = "  ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -1,14 +1,15 @@
 """What a training says while it goes: lines of metrics.jsonl and the live view."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
-from runner.method import Objective, Stage
+from runner.method import Stage
 from runner.rundir.record import Record
 from runner.training.progress import Progress
 from runner.training.selection import Evaluation
 
-LINES_PER_STAGE = 200
+LINES = 2000  # of a run, or one a stage where it has more
 
 
 class Recorder:
@@ -16,17 +17,23 @@ class Recorder:
 
     def __init__(self, record: Record, stages: Sequence[Stage], done: int) -> None:
         self._record = record
-        self._progress = Progress(sum(stage.steps for stage in stages), done)
+        total = sum(stage.steps for stage in stages)
+        self._progress = Progress(total, done)
+        self._every = max(1, total // LINES)
+        self._before = dict(
+            zip((s.name for s in stages), accumulate((s.steps for s in stages), initial=0), strict=False)
+        )
 
     def stage(self, stage: Stage) -> None:
         """A stage begins or goes on."""
         self._progress.stage(stage.name)
 
-    def step(self, stage: Stage, step: int, loss: float, norm: float, rate: float, objective: Objective) -> None:
-        """Show an optimizer step and record it, at most `LINES_PER_STAGE` times a stage."""
+    def step(
+        self, stage: Stage, step: int, loss: float, norm: float, rate: float, scalars: Mapping[str, float]
+    ) -> None:
+        """Show an optimizer step and record it where it is a stage's first or one of about `LINES`."""
         self._progress.step(step, stage.steps, {"loss": loss})
-        if step % max(1, stage.steps // LINES_PER_STAGE) == 0:
-            scalars = {name: float(value) for name, value in objective.scalars.items()}
+        if step == 0 or (self._before[stage.name] + step) % self._every == 0:
             self._record.write("train", stage.name, step, loss=loss, scalars=scalars, gradient_norm=norm, rate=rate)
 
     def observed(self, stage: Stage, step: int) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from runner.configuration.identity import digest
 from runner.configuration.settings import Settings
 from runner.device import autocast
-from runner.method import Method, Objective, Stage, points
+from runner.method import Method, Stage, points
 from runner.rundir.checkpoint import BEGINNING, Checkpoints, Position
 from runner.rundir.folder import RunFolder
 from runner.rundir.record import Record, read
@@ -140,16 +140,23 @@ class Session:
         """Show the stage."""
         self.recorder.stage(stage)
 
-    def on_position(self, position: Position) -> None:
+    def on_position(self, position: Position, settle: Callable[[], None]) -> None:
         """Note the position; save where time has passed; stop where a signal asks."""
         self.position = position
         if time.monotonic() - self._saved_at > 60 * self.settings.checkpoint_minutes:
+            settle()
             self.save()
-        self.stop.check()
+        try:
+            self.stop.check()
+        except Interrupted:
+            settle()
+            raise
 
-    def on_step(self, stage: Stage, step: int, objective: Objective, loss: float, norm: float, rate: float) -> None:
+    def on_step(
+        self, stage: Stage, step: int, loss: float, norm: float, rate: float, scalars: Mapping[str, float]
+    ) -> None:
         """Show and record the step; warn where nothing was learned from it."""
-        self.recorder.step(stage, step, loss, norm, rate, objective)
+        self.recorder.step(stage, step, loss, norm, rate, scalars)
         if norm == 0:
             self.warned.warn(f"stage {stage.name} has steps whose gradient is zero, so that nothing is learned in them")
 

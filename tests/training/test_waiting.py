@@ -1,0 +1,71 @@
+"""Nothing waits for the device: of no method does a step, or an evaluation but for its end, read a number on the host.
+
+What would wait for a GPU is counted on the CPU, by the operations that bring a number to the host or whose shape is known only
+there.
+"""
+
+import contextlib
+from collections import Counter
+
+import pytest
+import torch
+from tests.compose import small
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from runner.configuration import files
+from runner.run import assemble
+from runner.training import steps
+from runner.training.loop import train
+
+CPU = torch.device("cpu")
+READS = {"_local_scalar_dense", "nonzero", "masked_select", "unique_consecutive", "_unique2", "equal", "is_nonzero"}
+METHODS = [name for name in files.options("method") if name[0] != "_"]
+
+
+class Reads(TorchDispatchMode):
+    """Counts what reads the device, boolean indices among it."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = Counter()
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        name = function.overloadpacket.__name__
+        chosen = name in ("index", "index_put", "index_put_") and any(
+            index is not None and index.dtype in (torch.bool, torch.uint8) for index in arguments[1]
+        )
+        if name in READS or chosen:
+            self.found[name] += 1
+        return function(*arguments, **(options or {}))
+
+
+class Deaf:
+    """An observer that is told everything and does nothing."""
+
+    def on_stage_begin(self, stage): ...
+    def on_position(self, position, settle): ...
+    def on_step(self, stage, step, loss, norm, rate, scalars): ...
+    def on_observed(self, stage, step): ...
+    def evaluate(self, stage, step): ...
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_step_reads_the_device(method, monkeypatch, tmp_path):
+    settings = small(method, f"cache_dir={tmp_path}")
+    data, trained, _ = assemble(settings, CPU)
+    counted, taken = Counter(), []
+    original = steps.Steps._work
+
+    def work(self, batch):
+        first = not taken or taken[-1] != self._stage.name  # where what stands still in a stage may be looked at
+        taken.append(self._stage.name)
+        with Reads() as reads:
+            result = original(self, batch)
+        if not first:
+            counted.update(reads.found)
+        return result
+
+    monkeypatch.setattr(steps.Steps, "_work", work)
+    train(trained, data, Deaf(), seed=0, autocast=contextlib.nullcontext)
+    assert taken
+    assert not counted, counted
