@@ -61,7 +61,12 @@ def spiking_pictures():
 
 def spiking_events():
     model = configured(
-        "snn_nmnist", "model.layers=8C5-P2-16", "model.steps=6", tasks={"class": 10}, shape=(6, 2, 34, 34)
+        "snn_nmnist",
+        "model.layers=8C5-P2-16",
+        "model.steps=6",
+        "dataset.steps=6",
+        tasks={"class": 10},
+        shape=(6, 2, 34, 34),
     )
     return firing(model), (6, 2, 34, 34)
 
