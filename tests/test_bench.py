@@ -29,3 +29,12 @@ def test_a_round_of_our_own_step(script, case):
     assert done.returncode == 0, done.stderr
     assert any(unit in done.stdout.splitlines()[0] for unit in ("avx", "asimd", "no vector units known"))
     assert any(line.startswith("ours") for line in done.stdout.splitlines())
+
+
+def test_reading_is_measured_on_pictures_of_its_own(tmp_path):
+    command, root = [sys.executable, "-W", "ignore", str(BENCH / "data.py")], str(tmp_path / "many")
+    kinds = (("write_folders", root, "--count", "300"), ("prepare", "image_folder", root))
+    for words in (*kinds, ("read", "image_folder", root, "--rounds", "1")):
+        done = subprocess.run([*command, *words], capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stderr
+    assert "% of a step" in done.stdout
