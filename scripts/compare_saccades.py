@@ -19,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
+from runner.configuration.composition import VERSION_BASE
 from runner.datasets.event_camera import SIDE, Sensor, record, thresholds
 from runner.datasets.mnist import MNIST_PLACES, read_idx
 from runner.datasets.nmnist import read_bin
@@ -62,7 +63,7 @@ def read_real(path: Path) -> Recording:
 
 def simulate(mnist: str, digit: int) -> list[Recording]:
     """Recordings of all training pictures of a digit."""
-    with initialize_config_dir(str(CONFIGURATION), version_base="1.3"):
+    with initialize_config_dir(str(CONFIGURATION), **VERSION_BASE):
         composed = OmegaConf.to_container(compose(overrides=["+dataset=saccades"]))
     assert isinstance(composed, dict)
     values = composed["dataset"]

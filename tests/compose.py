@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
 from runner.configuration import arguments, composition, files
 from runner.configuration.check import checked
@@ -16,7 +15,7 @@ from runner.errors import ConfigurationError
 
 def composed(*overrides: str, config_dir: Path | None = None) -> Settings:
     """The settings of these overrides; `config_dir` is a folder of further options, as after --config-dir."""
-    OmegaConf.register_new_resolver("run_name", lambda mode: "run", replace=True)
+    composition.resolve_run_name(lambda mode: "run")
     others = [f"--config-dir={config_dir}"] if config_dir else []
     config = composition.composed(arguments.read([*others, *overrides]).overrides)
     return checked(config, config.hydra)

@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from runner.configuration.composition import VERSION_BASE
 from runner.configuration.construct import construct_model
 from runner.device import keep_freed_memory
 from runner.models.snn import SpikingNetwork
@@ -26,7 +27,7 @@ Step = Callable[[], object]
 
 def settings(network: Any, gradient: str = "tssl") -> dict[str, Any]:
     """What the command would make of the network's file in conf/model with this gradient rule."""
-    with initialize_config_dir(str(CONFIGURATION), version_base="1.3"):
+    with initialize_config_dir(str(CONFIGURATION), **VERSION_BASE):
         model = compose(overrides=[f"+model={network.model}", f"model/gradient={gradient}"])
         composed = OmegaConf.to_container(model, resolve=True)
     assert isinstance(composed, dict)

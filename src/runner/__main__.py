@@ -15,13 +15,13 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from runner import __version__, errors, sweep
 from runner.configuration import arguments, files, objective, showing, usage
 from runner.configuration.again import overrides_file
 from runner.configuration.check import checked
-from runner.configuration.composition import composed
+from runner.configuration.composition import VERSION_BASE, composed, resolve_run_name
 from runner.configuration.identity import digest, run_name
 from runner.configuration.messages import explain, root_cause
 from runner.errors import ConfigurationError, DataError
@@ -90,7 +90,7 @@ def _job(config: DictConfig, folder: RunFolder) -> float | None:
 def main() -> None:
     """Entry point of `python -m runner` and of the console script `runner`."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `exit_code` instead of Hydra's own printing
-    OmegaConf.register_new_resolver("run_name", _name, replace=True)
+    resolve_run_name(_name)
     sys.exit(exit_code(lambda: _answer(sys.argv[1:])))
 
 
@@ -108,7 +108,7 @@ def _answer(typed: Sequence[str]) -> None:
         print(showing.text(checked(config, config.hydra), flags.package), end="")
     else:
         sys.argv = ["runner", *command.for_hydra()]
-        hydra.main(config_path=str(files.folder()), config_name="config", version_base="1.3")(job)()
+        hydra.main(config_path=str(files.folder()), config_name="config", **VERSION_BASE)(job)()
 
 
 def exit_code(entry: Callable[[], object]) -> int:

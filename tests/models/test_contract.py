@@ -81,11 +81,11 @@ def test_the_file_holds_what_the_network_takes(name):
 
 @pytest.mark.parametrize("part", files.parts("model"))
 def test_the_options_of_a_choice_inside_hold_together_what_it_takes(part):
+    """Options that are made by one class share its words between them."""
     options = list(files.options(f"model/{part}").values())
-    rules = {
-        key: " | ".join(dict.fromkeys(option["_rules_"][key] for option in options)) for key in options[0]["_rules_"]
-    }
     for option in options:
+        alike = [other for other in options if other["_target_"] == option["_target_"]]
+        rules = {key: " | ".join(dict.fromkeys(other["_rules_"][key] for other in alike)) for key in option["_rules_"]}
         assert_settings_fit({**option, "_rules_": rules}, locate(option["_target_"]), given=set())
 
 

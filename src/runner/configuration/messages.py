@@ -11,11 +11,13 @@ from runner.configuration.hints import recipes, rules, unknown_key
 from runner.configuration.reading import PARTS, unreadable
 from runner.configuration.spelling import did_you_mean, nearest
 
+_NOT_THERE = "Could not (?:override|delete|append)|No earlier Group Default for"  # the latter since Hydra 1.4
+
 
 def root_cause(error: BaseException) -> BaseException:
     """The error that a resolver or a composition step wrapped, or `error` itself."""
     while isinstance(error, (OmegaConfBaseException, ConfigCompositionException)) and error.__cause__ is not None:
-        if isinstance(error, MissingConfigException) or "Could not override" in str(error):
+        if isinstance(error, MissingConfigException) or re.search(_NOT_THERE, str(error)):
             break
         error = error.__cause__
     return error
@@ -54,7 +56,7 @@ def _other_kind(key: str) -> str:
 
 def _composition(error: ConfigCompositionException) -> str:
     text, cause = str(error), error.__cause__
-    key = re.search(r"Could not (?:override|delete|append)[^']*'([^']+)'", text)
+    key = re.search(rf"(?:{_NOT_THERE})[^']*'([^']+)'", text)
     if key is None:
         return text.splitlines()[0]
     name = key[1].partition("@")[0]

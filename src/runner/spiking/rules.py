@@ -17,7 +17,7 @@ from torch import Tensor
 from runner.errors import ConfigurationError, chosen
 from runner.spiking.dynamics import Constants, Neuron, Trace, psc_filter
 from runner.spiking.stbp import gradient_through_time
-from runner.spiking.words import Gradient, Version, check
+from runner.spiking.words import Gradient, Plain, Version, check
 
 SURROGATE_WIDTH = 0.2  # of the logistic function whose derivative stands in for the spike's
 LAYER_RATE = 0.1  # mean spikes per neuron and step above which the published version trusts a layer's spikes
@@ -32,10 +32,10 @@ class GradientRule:
     membrane. Raises `ConfigurationError` for any other name.
     """
 
-    name: Gradient
+    name: Plain
 
     def __post_init__(self) -> None:
-        check("gradient", self.name, Gradient)
+        check("gradient", self.name, Plain)
 
     def neuron(self, **constants: Unpack[Constants]) -> Neuron:
         """A neuron whose gradients go back so."""

@@ -6,6 +6,7 @@ from runner.errors import ConfigurationError, require_word
 
 Version = Literal["released", "published"]  # of the authors' code: their last one, or that of the time of publication
 Gradient = Literal["tssl", "surrogate", "no_intra", "stbp"]  # see `rules`
+Plain = Literal["tssl", "surrogate", "no_intra"]  # those without settings
 Shape = Literal["rectangle", "triangle", "logistic", "arctan"]  # of what stands in for a spike's derivative, see `stbp`
 Init = Literal["released", "published", "uniform"]  # how initial weights are drawn
 _RENAMED = {"head": "released", "paper": "published"}
