@@ -1,7 +1,6 @@
 """Settings -> data, model, method -> train -> summary.json; the only place that instantiates."""
 
 import contextlib
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -106,10 +105,10 @@ def require_same_data(settings: Settings, folder: RunFolder) -> None:
 def _compare_data(settings: Settings, folder: RunFolder, data: Data) -> None:
     """A run's identity holds no paths, so that moved data are found again: what lies there is compared in their place."""
     found = fingerprint(data)
-    if not folder.fingerprint.exists():
+    recorded = folder.recorded_data()
+    if recorded is None:
         write_json(folder.fingerprint, found)
         return
-    recorded = json.loads(folder.fingerprint.read_text())
     differing = difference(found, recorded)
     if differing:
         changed = changed_sources(found, recorded)

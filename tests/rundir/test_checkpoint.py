@@ -63,6 +63,17 @@ def test_every_flipped_bit_is_seen(tmp_path):
         assert checkpoints.load(CPU)["position"]["step"] == 0
 
 
+def test_every_flipped_bit_of_the_sums_leaves_a_checkpoint_that_is_found(tmp_path):
+    checkpoints = saved(tmp_path / "c")
+    path = tmp_path / "c" / "SHA256SUMS"
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8  # the highest of a byte is no UTF-8
+        path.write_bytes(damaged)
+        assert checkpoints.load(CPU)["position"]["step"] in (0, 1)
+
+
 def test_no_whole_checkpoint_is_an_error(tmp_path):
     checkpoints = saved(tmp_path / "c")
     for name in ("last.pt", "previous.pt"):

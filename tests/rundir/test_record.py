@@ -20,10 +20,10 @@ def test_a_torn_last_line_is_lost_alone(tmp_path):
 def test_resuming_writes_again_from_the_checkpoints_offset(tmp_path):
     record = Record(tmp_path / "m.jsonl")
     record.write("train", "a", 0)
-    offset = record.offset()
+    saved = record.state()
     record.write("train", "a", 1)
     record.close()
-    again = Record(tmp_path / "m.jsonl", offset)
+    again = Record(tmp_path / "m.jsonl", saved)
     again.write("train", "a", 1)
     again.write("train", "a", 2)
     again.close()

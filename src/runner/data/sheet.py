@@ -1,5 +1,6 @@
 """One picture of a split: samples evenly spaced over it, with their classes or, beside them, their dense targets."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from runner.datasets import Dataset
 from runner.datasets.texts import written
 from runner.method import first
 from runner.preparation import Preparation
+from runner.rundir.storage import write_atomically
 from runner.tasks.targets import DenseTask
 
 SHOWN, _PICTURES, _SIDE, _CAPTION, _LINE = 24, 8, 128, 14, 20  # _LINE: letters of a text side by side
@@ -46,7 +48,9 @@ def write(data: Dataset, split: str, folder: Path) -> Path:
     """The sheet as a file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{split}.png"
-    sheet(data, split).save(path)
+    content = io.BytesIO()
+    sheet(data, split).save(content, format="PNG")
+    write_atomically(path, content.getvalue())
     return path
 
 

@@ -91,12 +91,21 @@ class Checkpoints:
     def load_best(self, device: torch.device) -> dict[str, Any]:
         """The content of `best.pt`; raises `CheckpointError` where it is damaged."""
         path = self.folder / "best.pt"
-        content = path.read_bytes() if path.exists() else b""
-        if hashlib.sha256(content).hexdigest() != self._sums().get("best.pt"):
+        content = self._best()
+        if content is None:
             raise CheckpointError(
                 f"{path} is missing or does not match its SHA-256 sum; delete the run's folder to repeat it"
             )
         return _parse(content, device, path)
+
+    def best_is_whole(self) -> bool:
+        """Whether `best.pt` is there, and as it was written."""
+        return self._best() is not None
+
+    def _best(self) -> bytes | None:
+        path = self.folder / "best.pt"
+        content = path.read_bytes() if path.exists() else b""
+        return content if hashlib.sha256(content).hexdigest() == self._sums().get("best.pt") else None
 
     def _checked(self, state: dict[str, Any], path: Path) -> dict[str, Any]:
         for key, value in self.identity.items():
@@ -109,7 +118,7 @@ class Checkpoints:
 
     def _sums(self) -> dict[str, str]:
         path = self.folder / SUMS
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []  # a flipped bit may be no UTF-8
         return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
     def _write_sums(self, sums: dict[str, str]) -> None:

@@ -1,10 +1,6 @@
 """The folder of one run: its lock, its status, and what an earlier start left in it."""
 
 import contextlib
-import fcntl
-import json
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +9,9 @@ from typing import Any
 import yaml
 
 from runner.configuration.objective import require_known
-from runner.errors import BusyError, CheckpointError
-from runner.rundir.storage import write_json
+from runner.errors import CheckpointError
+from runner.rundir.lock import locked
+from runner.rundir.storage import damaged, read_json, write_json
 
 try:
     from yaml import CSafeLoader as SafeLoader  # four times as fast
@@ -43,20 +40,13 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder for one process; the kernel frees the lock when the process dies. Raises `BusyError`."""
-        with (self.path / ".lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise BusyError(f"{self.path} is in use by {file.read().strip()}; wait for it or stop it") from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            file.flush()
+        with locked(self.path / ".lock", lambda holder: f"{self.path} is in use by {holder}; wait for it or stop it"):
             yield
 
     def summary(self) -> dict[str, Any]:
-        """The summary an earlier start wrote, or an empty one."""
-        return json.loads(self.summary_file.read_text()) if self.summary_file.exists() else {}
+        """The summary an earlier start wrote, or an empty one; raises `CheckpointError` where it is damaged."""
+        remedy = "delete it, and the same command goes on from the last checkpoint"
+        return read_json(self.summary_file, remedy) if self.summary_file.exists() else {}
 
     def require_identity(self, digest: str) -> None:
         """Raise `CheckpointError` where an earlier start wrote here with another configuration."""
@@ -73,8 +63,24 @@ class RunFolder:
 
     def elsewhere(self, config: dict[str, Any]) -> bool:
         """Whether the data that an earlier start read lay under another name than this configuration gives."""
-        recorded = self.configuration() if self.config.exists() else config
-        return recorded["dataset"].get("root") != config["dataset"].get("root")
+        if not self.config.exists():
+            return False
+        try:
+            root = self.configuration()["dataset"].get("root")
+        except (ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
+            raise damaged(self.config, str(error), "delete it, and it is written again") from None
+        return root != config["dataset"].get("root")
+
+    def recorded_data(self) -> dict[str, Any] | None:
+        """What an earlier start noted of its data; None where none did."""
+        remedy = "delete it, and the data that are given now count as this run's"
+        if not self.fingerprint.exists():
+            return None
+        found = read_json(self.fingerprint, remedy)
+        missing = {"sizes", "class_names", "samples"} - found.keys()
+        if missing:
+            raise damaged(self.fingerprint, f"it has no {' and no '.join(sorted(missing))}", remedy)
+        return found
 
     def finished(self) -> bool:
         """Whether this run has reached its end before."""

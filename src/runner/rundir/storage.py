@@ -6,10 +6,15 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from runner.errors import CheckpointError
+
+Done = TypeVar("Done")
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS, errno.EACCES)  # a folder
 
 
 def typed_path(text: str) -> Path:
@@ -30,7 +35,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_temporary(path: Path, content: bytes) -> Path:
     """Write `content` durably to a temporary file beside `path` and return its name."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    _retry_once(lambda: _write(temporary, content))
+    retried(lambda: _write(temporary, content))
     return temporary
 
 
@@ -45,21 +50,34 @@ def _write(path: Path, content: bytes) -> None:
         raise OSError(error.errno, f"cannot write {len(content)} bytes: {error.strerror}", str(path)) from error
 
 
-def _retry_once(write: Callable[[], None]) -> None:
+def retried(access: Callable[[], Done]) -> Done:
+    """What `access` to a disk gives; once more where it met an input/output error, which may be a passing one."""
     try:
-        write()
+        return access()
     except OSError as error:
         if error.errno != errno.EIO:
             raise
         time.sleep(0.1)
-        write()
+        return access()
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Make renames in `folder` durable, where its disk can: FUSE, SMB and others refuse, and do it in their own time."""
+    retried(lambda: _sync(folder, _CANNOT_SYNC))
+
+
+def sync_file(path: Path) -> None:
+    """Make what was written to a file durable; one passing input/output error is retried."""
+    retried(lambda: _sync(path, ()))
+
+
+def _sync(path: Path, passed_over: Collection[int]) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in passed_over:
+            raise OSError(error.errno, f"cannot save: {error.strerror}", str(path)) from error
     finally:
         os.close(descriptor)
 
@@ -87,6 +105,22 @@ def _as_text(value: Any, indent: str) -> str:
     lines = [f"{inner}{key}{_as_text(item, inner)}" for key, item in zip(keys, items, strict=True)]
     opening, closing = "{}" if isinstance(value, dict) else "[]"
     return "\n".join([opening, ",\n".join(lines), indent + closing])
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The mapping that a JSON file of a run holds; `CheckpointError` with the file and the `remedy` where it holds none."""
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:  # no JSON, or no UTF-8
+        raise damaged(path, str(error), remedy) from None
+    if not isinstance(content, dict):
+        raise damaged(path, f"it holds {content!r:.20} in place of keys and values", remedy)
+    return content
+
+
+def damaged(path: Path, reason: str, remedy: str) -> CheckpointError:
+    """The error for a file of a run that is not as it was written."""
+    return CheckpointError(f"{path} is damaged: {reason}; {remedy}")
 
 
 @contextmanager

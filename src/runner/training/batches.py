@@ -1,6 +1,7 @@
 """Which samples a run uses when: splits drawn from the seed, and batch k of a split as a function of (seed, split, k)."""
 
 import math
+import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal
@@ -191,10 +192,11 @@ def describe(data: Data) -> dict[str, Any]:
 
 
 def fingerprint(data: Data) -> dict[str, Any]:
-    """What tells a run's data from other data wherever they lie: sizes, class names, and a few samples (`PROBES` a split).
+    """What tells a run's data from other data wherever they lie: sizes, class names, labels, a few samples (`PROBES` a split).
 
     `sources` says of which files they were read; it is no part of what is compared, for files are copied and touched.
-    A sample is its inputs' mean and deviation and its targets' mean, as they are measured; rounding differs between machines.
+    Labels are summed in order where samples have a class, as then they are in memory. A sample is its inputs' mean and deviation
+    and its targets' mean, as they are measured; rounding differs between machines.
     """
     cpu = torch.device("cpu")
     probes = {}
@@ -205,7 +207,14 @@ def fingerprint(data: Data) -> dict[str, Any]:
             for batch in batches
         ]
     names = {task: list(found) for task, found in data.dataset.class_names.items()}
-    return {"sizes": dict(data.sizes()), "class_names": names, "samples": probes, "sources": dict(data.dataset.sources)}
+    labels = {task: zlib.crc32(classes.numpy().tobytes()) for task, classes in data.dataset.classes.items()}
+    return {
+        "sizes": dict(data.sizes()),
+        "class_names": names,
+        "labels": labels,
+        "samples": probes,
+        "sources": dict(data.dataset.sources),
+    }
 
 
 def changed_sources(found: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[str]:
@@ -225,6 +234,8 @@ def difference(found: Mapping[str, Any], recorded: Mapping[str, Any]) -> str | N
     for key, words in (("sizes", "the number of samples"), ("class_names", "the names of classes")):
         if found[key] != recorded[key]:
             return words
+    if any(found["labels"].get(task, total) != total for task, total in recorded.get("labels", {}).items()):
+        return "the labels"  # which older versions have not noted
     pairs = zip(found["samples"].values(), recorded["samples"].values(), strict=True)
     same = all(torch.allclose(torch.tensor(here), torch.tensor(there), rtol=1e-3, atol=1e-3) for here, there in pairs)
     return None if same else "the samples"

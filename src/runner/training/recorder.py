@@ -50,9 +50,9 @@ class Recorder:
         self._record.write("evaluation", found.stage, found.step, **fields)
         self._progress.note(f"{found.stage} {found.step}/{steps} {found.predictor}: {_line(found.metrics['test'])}")
 
-    def offset(self) -> int:
-        """How many bytes of the record are durable; what a checkpoint refers to."""
-        return self._record.offset()
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint notes of the record; durable on return."""
+        return self._record.state()
 
     def close(self) -> None:
         """Close the record and give the terminal back."""

@@ -44,11 +44,24 @@ class Selection:
             point: {name: Evaluation(**found) for name, found in by_predictor.items()}
             for point, by_predictor in saved["best"].items()
         }
+        self._lost: set[str] = set(saved.get("lost", ()))  # points whose best weights are no more
 
     def state(self) -> dict[str, Any]:
         """Plain values from which the same selection can be made again."""
         best = {point: {name: found._asdict() for name, found in by.items()} for point, by in self.best.items()}
-        return {"first": self._first, "best": best}
+        return {"first": self._first, "best": best, "lost": sorted(self._lost)}
+
+    def lose(self, stage: str) -> None:
+        """The weights of the result are lost while `stage` is trained: only evaluations from now on can be it.
+
+        Points of the series that are behind stay points of it.
+        """
+        if stage in self._points:
+            self.best.pop(stage, None)
+        elif not self._points:
+            self.best.pop(ELSEWHERE, None)
+        if self._alternatives:
+            self._lost |= self.best.keys() & set(self._points)
 
     def scored(self, found: Evaluation) -> Evaluation:
         """The evaluation with its score."""
@@ -72,7 +85,7 @@ class Selection:
     def chosen(self) -> dict[str, Evaluation]:
         """predictor -> the evaluation that is the run's result."""
         found = dict(self.best.get(ELSEWHERE, {}))
-        points = [self.best[point] for point in self._points if point in self.best]
+        points = [self.best[point] for point in self._points if point in self.best and point not in self._lost]
         if points:
             main = next(iter(points[-1]))
             choose = self._alternatives and self._split is not None

@@ -20,6 +20,8 @@ from runner.trackers import Tracked
 from runner.trackers.tracking import Tracking
 from runner.training.batches import Data
 from runner.training.evaluate import evaluate, require_finite
+from runner.training.finite import require_finite_parameters
+from runner.training.lost import without_lost_best
 from runner.training.recorder import Recorder
 from runner.training.selection import Evaluation, Metrics, Selection
 from runner.training.signals import Interrupted, Stop
@@ -56,24 +58,24 @@ class Session:
         tasks = data.dataset.tasks
         self.selection = Selection(tasks, data.selection_split, self._points, alternatives, saved.get("selection"))
         done = sum(stage.steps for stage in self._stages[: max(0, self.start.stage)]) + self.start.step
-        self._tracking = self._tracked(saved)
-        self.recorder = Recorder(
-            Record(folder.metrics, saved.get("record", 0), self._tracking.event), self._stages, done
-        )
+        self.start = without_lost_best(checkpoints, self.selection, self._stages, self.start)
+        self._again = self.start if self.start != self.position else None  # measured again, not recorded again
+        self._tracking = self._tracked()
+        record = Record(folder.metrics, _recorded(saved), self._tracking.event)
+        self._tracking.again(read(folder.metrics))  # what was recorded until the checkpoint
+        self.recorder = Recorder(record, self._stages, done)
         self.seconds: float = saved.get("seconds", 0.0)
         self.warned = Warned(saved.get("warnings", ()))
         self._looked_at: set[str] = set(saved.get("looked_at", ()))  # predictors that were looked at for silent layers
         self._timed = self._saved_at = time.monotonic()
 
-    def _tracked(self, saved: Mapping[str, Any]) -> Tracking:
-        """The tracker that was asked for, told of what was recorded until the checkpoint."""
+    def _tracked(self) -> Tracking:
+        """The tracker that was asked for."""
         path, identity = self.folder.path, digest(self.settings)
         run = Tracked(path, path.name, identity, self.settings.recorded())
         lengths = [stage.steps for stage in self._stages]
         starts = dict(zip((stage.name for stage in self._stages), accumulate(lengths, initial=0), strict=False))
-        tracking = Tracking(self.settings.tracker, run, starts)
-        tracking.again(read(self.folder.metrics, saved.get("record", 0)) if saved else ())
-        return tracking
+        return Tracking(self.settings.tracker, run, starts)
 
     def _take_over(self, saved: Mapping[str, Any]) -> None:
         self.method.load_state_dict(saved["method"])
@@ -121,13 +123,14 @@ class Session:
         self.seconds, self._timed = self.seconds + now - self._timed, now
 
     def save(self) -> None:
-        """Write a checkpoint of the noted position."""
+        """Write a checkpoint of the noted position; raises `DivergedError` where a parameter is not finite."""
+        require_finite_parameters(self.method, self._where())
         self._count_time()
         state = {
             "method": self.method.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.method.optimizers.items()},
             "selection": self.selection.state(),
-            "record": self.recorder.offset(),
+            "record": self.recorder.state(),
             "seconds": self.seconds,
             "warnings": self.warned.texts,
             "looked_at": sorted(self._looked_at),
@@ -135,6 +138,10 @@ class Session:
         }
         self.checkpoints.save(self.position, state)
         self._saved_at = time.monotonic()
+
+    def _where(self) -> str:
+        stage, step = self.position.stage, self.position.step
+        return f"stage {self._stages[stage].name}, step {step}" if stage >= 0 else "before the first stage"
 
     def on_stage_begin(self, stage: Stage) -> None:
         """Show the stage."""
@@ -167,13 +174,15 @@ class Session:
     def evaluate(self, stage: Stage, step: int) -> None:
         """Measure the stage's predictors on the selection and test splits, record them and keep the best.
 
-        All are measured before the first is recorded. The end of a point of the method's series is measured whole.
+        All are measured before the first is recorded. The end of a point of the method's series is measured whole. Raises
+        `DivergedError` where a parameter, a prediction or a metric is not finite.
         """
+        require_finite_parameters(self.method, f"stage {stage.name}, step {step}")
         whole = stage.name in self._points and step == stage.steps
         limit = None if whole else self.settings.evaluation_batches
         found = [self._measured(predictor, stage.name, step, limit) for predictor in stage.evaluate]
         found = [self.selection.scored(entry) for entry in found]
-        for entry in found:
+        for entry in found if self.position != self._again else ():
             self.recorder.evaluation(entry, stage.steps)
         better, result = self.selection.consider(found)
         self._warn_of_silence(stage, step)
@@ -227,4 +236,10 @@ class Session:
 
     def evaluations(self) -> list[Mapping[str, Any]]:
         """Every evaluation of the run, in order, as recorded."""
-        return [entry for entry in read(self.folder.metrics) if entry["event"] == "evaluation"]
+        return list(read(self.folder.metrics, event="evaluation"))
+
+
+def _recorded(saved: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What a checkpoint noted of the record; in older ones that is where it ended."""
+    record = saved.get("record")
+    return {"offset": record} if isinstance(record, int) else record

@@ -1,5 +1,6 @@
 """One quiet style for all figures: sizes, colours that survive colour blindness, labels that do not collide."""
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
@@ -14,6 +15,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
+
+from runner.rundir.storage import write_atomically
 
 INK, MUTED, GRID, BAND, BOUNDARY = "#262626", "#6e6e6e", "#e4e4e4", "#f2f2f2", "#c4c4c4"
 # Okabe and Ito's colours for lines on white (Color Universal Design, 2008); their yellow is too pale for a line.
@@ -59,12 +62,14 @@ _SETTINGS: Any = {
 
 @contextmanager
 def canvas(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """A figure of `width` x `height` inches to draw on, written to `path` as PNG when the context ends well."""
+    """A figure of `width` x `height` inches to draw on, written whole to `path` as PNG when the context ends well."""
     with rc_context(_SETTINGS):
         figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
-        figure.savefig(path, format="png")
+        content = io.BytesIO()
+        figure.savefig(content, format="png")
+        write_atomically(path, content.getvalue())
 
 
 def color(number: int) -> str:
