@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from runner.datasets.arrays import ArrayFile, build_once, gather, open_arrays
+from runner.errors import DataError
 
 FINGERPRINT = {"layout": "test", "sources": [["a.png", 10, 123]]}
 
@@ -38,7 +39,7 @@ def test_builds_once_and_reuses(tmp_path: Path) -> None:
     assert build_once(target, FINGERPRINT, build) == target
     assert build_once(target, FINGERPRINT, build) == target
     assert build.calls == 1
-    assert open_arrays(target)["numbers"][:, 0, 0].tolist() == [0, 1, 2, 3]
+    assert open_arrays(target)["numbers"].whole()[:, 0, 0].tolist() == [0, 1, 2, 3]
 
 
 def test_a_changed_fingerprint_rebuilds(tmp_path: Path) -> None:
@@ -73,7 +74,45 @@ def test_damage_is_seen_and_mended(tmp_path: Path, damage: str) -> None:
             (target / "names.json").write_text("longer than it was written before")
     build_once(target, FINGERPRINT, build)
     assert build.calls == 2
-    assert open_arrays(target)["numbers"].sum() == 36
+    assert open_arrays(target)["numbers"].whole().sum() == 36
+
+
+def test_every_flipped_bit_is_seen_and_mended(tmp_path: Path) -> None:
+    build, target = Counting(), tmp_path / "cache"
+    build_once(target, FINGERPRINT, build)
+    content = {file: file.read_bytes() for file in (target / "names.json", target / "numbers.npy")}
+    bits = [(file, bit) for file in content for bit in range(0, 8 * len(content[file]), 37)]
+    for number, (path, bit) in enumerate(bits):
+        damaged = bytearray(content[path])
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        build_once(target, FINGERPRINT, build)
+        assert build.calls == 2 + number
+        assert path.read_bytes() == content[path]
+
+
+def test_a_cache_of_an_older_version_without_sums_is_used(tmp_path: Path) -> None:
+    build, target = Counting(), tmp_path / "cache"
+    build_once(target, FINGERPRINT, build)
+    manifest = target / "manifest.json"
+    found = json.loads(manifest.read_text())
+    del found["sums"]
+    manifest.write_text(json.dumps(found))
+    build_once(target, FINGERPRINT, build)
+    assert build.calls == 1
+
+
+def test_a_header_that_is_damaged_or_cut_while_in_use_is_named(tmp_path: Path) -> None:
+    path = build_once(tmp_path / "cache", FINGERPRINT, build_numbers) / "numbers.npy"
+    array = open_arrays(path.parent)["numbers"]
+    content = path.read_bytes()
+    for damaged in (b"", content[:5], content[:60], b"x" + content[1:], content.replace(b"descr", b"desc(")):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"numbers\.npy is no array: .*; delete its folder, and it is built again"):
+            open_arrays(path.parent)
+    os.truncate(path, len(content) - 1)
+    with pytest.raises(DataError, match=r"numbers\.npy ends at byte"):
+        array.whole()
 
 
 def test_a_full_disk_passes_through_and_leaves_nothing(tmp_path: Path) -> None:
@@ -145,7 +184,7 @@ def _build_slowly(target: Path, started: Path) -> None:
         build_numbers(folder)
         time.sleep(0.3)
 
-    assert open_arrays(build_once(target, FINGERPRINT, build))["numbers"].sum() == 36
+    assert open_arrays(build_once(target, FINGERPRINT, build))["numbers"].whole().sum() == 36
 
 
 def test_of_several_processes_one_builds(tmp_path: Path) -> None:
@@ -161,13 +200,6 @@ def test_of_several_processes_one_builds(tmp_path: Path) -> None:
     assert len(list(started.iterdir())) == 1
 
 
-def test_arrays_are_read_only(tmp_path: Path) -> None:
-    array = open_arrays(build_once(tmp_path / "cache", FINGERPRINT, build_numbers))["numbers"]
-    assert isinstance(array, np.memmap)
-    with pytest.raises(ValueError, match="read-only"):
-        array[0] = 1
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
 def test_gather_copies_rows(tmp_path: Path, dtype: type) -> None:
     rows = np.arange(24, dtype=dtype).reshape(4, 2, 3)
@@ -179,4 +211,4 @@ def test_gather_copies_rows(tmp_path: Path, dtype: type) -> None:
     gathered = gather(array, torch.tensor([3, 0, 3]))
     assert torch.equal(gathered, torch.from_numpy(rows[[3, 0, 3]]))
     gathered.zero_()
-    assert array[3].any()
+    assert array.rows(3, 4).any()

@@ -15,6 +15,7 @@ from runner.errors import DataError
 from tests.datasets.test_contract import OPTIONS, layout, reader
 
 WEB_PAGE = b"\n<!DOCTYPE html><html><title>Sign in to download</title></html>" * 20
+pytestmark = pytest.mark.fault("F8")
 READ_BY_ROOT = [option for option, content in OPTIONS.items() if "root" in content]
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor
 
 from runner.datasets import Dataset, binning
-from runner.datasets.arrays import open_arrays
+from runner.datasets.arrays import StoredArray, open_arrays
 from runner.datasets.images import consecutive
 from runner.errors import ConfigurationError
 from runner.method import Batch
@@ -55,22 +55,22 @@ def write_recordings(folder: Path, recordings: Iterable[Recording]) -> None:
 
 
 class EventStore:
-    """The recordings of a folder, memory-mapped."""
+    """The recordings of a folder, read as they are needed."""
 
     def __init__(self, folder: Path) -> None:
         arrays = open_arrays(folder)
-        self.ends, self.labels = np.asarray(arrays["ends"]), torch.from_numpy(np.array(arrays["labels"]))
-        self.codes = np.asarray(np.memmap(folder / "codes.i2", np.int16, mode="r"))
-        self.times = np.asarray(np.memmap(folder / "times.i4", np.int32, mode="r"))
+        self.ends, self.labels = arrays["ends"].whole(), torch.from_numpy(arrays["labels"].whole())
+        self.codes = StoredArray(folder / "codes.i2", np.int16)
+        self.times = StoredArray(folder / "times.i4", np.int32)
 
     def gather(self, samples: Tensor, device: torch.device, before: int) -> binning.Events:
         """The events of `samples` (B,) earlier than `before` microseconds on `device`, numbered by place in the batch."""
         chosen = samples.numpy()
         ends = self.ends[chosen]
         starts = np.where(chosen > 0, self.ends[chosen - 1], 0)
-        parts = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-        times = np.concatenate([self.times[part] for part in parts])
-        codes = np.concatenate([self.codes[part] for part in parts])
+        parts = list(zip(starts.tolist(), ends.tolist(), strict=True))
+        times = np.concatenate([self.times.rows(*part) for part in parts])
+        codes = np.concatenate([self.codes.rows(*part) for part in parts])
         sample = np.repeat(np.arange(len(chosen), dtype=np.int32), ends - starts)
         early = np.flatnonzero(times < before)
         number, code, time = (torch.from_numpy(array[early]).to(device).int() for array in (sample, codes, times))

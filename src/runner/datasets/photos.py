@@ -1,4 +1,4 @@
-"""Labelled photographs of any size: decoded once into a memory-mapped cache, cropped and resampled as whole batches."""
+"""Labelled photographs of any size: decoded once into a cache on disk, cropped and resampled as whole batches."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from runner.datasets import Dataset, crops
-from runner.datasets.arrays import build_once, open_arrays
+from runner.datasets.arrays import StoredArray, build_once, open_arrays
 from runner.datasets.images import Colours, consecutive
 from runner.datasets.pictures import read_colours
 from runner.datasets.sources import described, digest, state_of_files
@@ -104,11 +104,11 @@ class LabelledPhotos(Dataset):
 
 
 class _Store:
-    """Images (height, width, 3) uint8 one after the other in one memory-mapped file."""
+    """Images (height, width, 3) uint8 one after the other in one file."""
 
     def __init__(self, folder: Path) -> None:
-        self.sides = torch.from_numpy(open_arrays(folder)["sides"].astype(np.int64))  # (N, 2): height, width
-        self._pixels = np.asarray(np.memmap(folder / "pixels.u8", np.uint8, mode="r"))
+        self.sides = torch.from_numpy(open_arrays(folder)["sides"].whole().astype(np.int64))  # (N, 2): height, width
+        self._pixels = StoredArray(folder / "pixels.u8", np.uint8)
         self._starts = (self.sides.prod(1) * 3).cumsum(0) - self.sides.prod(1) * 3
 
     def windows(self, samples: Tensor, boxes: Tensor) -> Tensor:
@@ -118,9 +118,10 @@ class _Store:
         target = windows.numpy()
         starts, sides = self._starts[samples].tolist(), self.sides[samples].tolist()
         for number, (top, left, height, width) in enumerate(boxes.tolist()):
-            rows, columns = sides[number]
-            image = self._pixels[starts[number] : starts[number] + rows * columns * 3].reshape(rows, columns, 3)
-            target[number, :height, :width] = image[top : top + height, left : left + width]
+            line = sides[number][1] * 3
+            first = starts[number] + top * line
+            lines = self._pixels.rows(first, first + height * line).reshape(height, -1, 3)
+            target[number, :height, :width] = lines[:, left : left + width]
         return windows
 
 

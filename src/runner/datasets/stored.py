@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from runner.datasets.arrays import build_once, open_arrays
+from runner.datasets.arrays import StoredArray, build_once, open_arrays
 from runner.datasets.filling import fill, singly
 from runner.datasets.frames import nearest, resized
 from runner.datasets.sources import digest, state_of_files
@@ -27,7 +27,7 @@ class Part(NamedTuple):
     smooth: bool = False  # resized bilinearly, as colours are; otherwise by the nearest pixel
 
 
-def stored(part: Part, size: tuple[int, int], *, name: str, version: int, root: Path, cache: Path) -> np.ndarray:
+def stored(part: Part, size: tuple[int, int], *, name: str, version: int, root: Path, cache: Path) -> StoredArray:
     """The part of every frame at `size` (H, W): (N, H, W) or (N, 3, H, W), decoded if it is not in `cache` yet.
 
     `name` is the set's and its layout's, `version` that of what is decoded; raise it when the content changes.

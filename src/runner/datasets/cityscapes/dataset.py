@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from runner.datasets import Dataset, stored
-from runner.datasets.arrays import gather
+from runner.datasets.arrays import StoredArray, gather
 from runner.datasets.cityscapes.arrays import LIST, AdaShareArrays, MtanArrays
 from runner.datasets.cityscapes.classes import NAMES
 from runner.datasets.cityscapes.official import DISPARITY, IMAGES, LABELS, OfficialFolders
@@ -72,7 +72,9 @@ class Cityscapes(Dataset):
             "cache": cache,
         }
         parts = {part: _part(source, part, classes) for part in PARTS if part == "image" or part in tasks}
-        self._arrays: dict[str, np.ndarray] = {name: stored.stored(part, size, **place) for name, part in parts.items()}
+        self._arrays: dict[str, StoredArray] = {
+            name: stored.stored(part, size, **place) for name, part in parts.items()
+        }
         self.sources = described(folder, [file for part in parts.values() for file in part.files])
         self.names = [os.path.relpath(source.file("image", index), folder) for index in range(source.count)]
         self.splits = {name: torch.tensor(numbers) for name, numbers in source.splits.items()}
