@@ -150,7 +150,7 @@ def test_a_sweep_stopped_by_a_signal_says_what_ended_and_leaves_no_list(tmp_path
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 143, stderr
     assert "sweep: 2 jobs, 1 not finished" in stdout
-    assert "did not end" in stdout
+    assert "stopped by SIGTERM" in stdout
     assert not list((tmp_path / "outputs").glob(".*"))
 
 

@@ -17,14 +17,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from runner import __version__, errors, sweep
+from runner import __version__, errors, screen, sweep
 from runner.configuration import arguments, files, objective, showing, usage
 from runner.configuration.again import overrides_file
 from runner.configuration.check import checked
 from runner.configuration.composition import VERSION_BASE, composed, resolve_run_name
 from runner.configuration.identity import digest, run_name
 from runner.configuration.messages import explain, root_cause
-from runner.errors import ConfigurationError, DataError
+from runner.errors import BusyError, ConfigurationError, DataError
 from runner.pulse import PULSE
 from runner.rundir.folder import RunFolder
 from runner.rundir.storage import write_atomically
@@ -46,6 +46,7 @@ def _name(mode: str, *, _root_: DictConfig) -> str:
 
 def job(config: DictConfig) -> float | None:
     """Run one composed configuration in the folder that Hydra made for it."""
+    screen.be_courteous()  # a job of a sweep may have a process of its own
     current = HydraConfig.get()
     folder = Path(current.runtime.output_dir)
     if current.mode == RunMode.MULTIRUN:
@@ -57,8 +58,9 @@ def job(config: DictConfig) -> float | None:
         with contextlib.suppress(OSError):
             if isinstance(root_cause(error), (ConfigurationError, DataError)):
                 RunFolder(folder).forget()
-        with contextlib.suppress(OSError), (folder / "run.log").open("a") as run_log:
-            traceback.print_exception(error, file=run_log)
+        if not isinstance(error, BusyError):  # the log is that of the run that holds the folder
+            with contextlib.suppress(OSError), (folder / "run.log").open("a") as run_log:
+                traceback.print_exception(error, file=run_log)
         return None
 
 
@@ -89,6 +91,7 @@ def _job(config: DictConfig, folder: RunFolder) -> float | None:
 
 def main() -> None:
     """Entry point of `python -m runner` and of the console script `runner`."""
+    screen.be_courteous()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `exit_code` instead of Hydra's own printing
     resolve_run_name(_name)
     sys.exit(exit_code(lambda: _answer(sys.argv[1:])))
@@ -108,7 +111,8 @@ def _answer(typed: Sequence[str]) -> None:
         print(showing.text(checked(config, config.hydra), flags.package), end="")
     else:
         sys.argv = ["runner", *command.for_hydra()]
-        hydra.main(config_path=str(files.folder()), config_name="config", **VERSION_BASE)(job)()
+        with sweep.stoppable():
+            hydra.main(config_path=str(files.folder()), config_name="config", **VERSION_BASE)(job)()
 
 
 def exit_code(entry: Callable[[], object]) -> int:
@@ -138,6 +142,8 @@ def report(error: Exception) -> int:
     if explanation is not None:
         print(f"runner: {explanation}", file=sys.stderr)
         return ConfigurationError.code
+    below = cause.__cause__ if errors.exit_code(cause) is None else None  # as where a log's handler cannot be made
+    cause = below if isinstance(below, OSError) else cause
     code = errors.exit_code(cause)
     if code is not None:
         print(f"runner: {cause}", file=sys.stderr)

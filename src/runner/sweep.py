@@ -1,11 +1,13 @@
 """Sweeps: a failing or exiting job does not stop the others; at the end how each ended, means over seeds, exit code 10."""
 
-import json
+import contextlib
 import logging
 import os
 import sys
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,16 @@ from omegaconf import DictConfig
 
 from runner.configuration.check import checked
 from runner.configuration.objective import direction, require_comparable
-from runner.errors import ConfigurationError
+from runner.errors import BusyError, ConfigurationError
+from runner.rundir.folder import RunFolder
+from runner.rundir.lock import this_process
+from runner.rundir.outcomes import BEGUN, ELSEWHERE, FINISHED, Outcomes
+from runner.training import workers
+from runner.training.signals import Interrupted
 
 log = logging.getLogger("runner")
 _failures = 0
-_outcomes: Path | None = None  # of the sweep that runs in this process
+_outcomes: Outcomes | None = None  # of the sweep that runs in this process
 
 
 class NothingToRunError(BaseException):
@@ -47,11 +54,16 @@ class SweepReport(Callback):
         except ConfigurationError as error:
             raise NothingToRunError(error) from None
         _require_a_job(config)
-        _outcomes = Path(config.hydra.sweep.dir).absolute() / f".sweep-{os.getpid()}.jsonl"
-        os.environ["RUNNER_SWEEP"] = str(_outcomes)
+        _outcomes = Outcomes.begun(Path(config.hydra.sweep.dir).absolute())
+        os.environ["RUNNER_SWEEP"] = str(_outcomes.path)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print one row a job and one a configuration, and remember whether any job failed."""
+        """Print one row a job and one a configuration, and remember whether any job failed.
+
+        Runs that another process had are waited for first: another sweep over the same folders, as a rule.
+        """
+        if _outcomes is not None:
+            _wait_for_others(_outcomes)
         close()
 
 
@@ -82,13 +94,10 @@ def close() -> None:
     global _failures, _outcomes
     if _outcomes is None:
         return
-    outcomes: dict[int, dict[str, Any]] = {}
-    for line in _outcomes.read_text().splitlines() if _outcomes.exists() else []:
-        entry = json.loads(line)
-        outcomes[entry["job"]] = entry
-    _outcomes.unlink(missing_ok=True)
+    outcomes = _outcomes.last()
+    _outcomes.remove()
     _outcomes = None
-    _failures = sum(entry["outcome"] != "finished" for entry in outcomes.values())
+    _failures += sum(entry["outcome"] != FINISHED for entry in outcomes.values())
     if outcomes:
         _show(outcomes)
 
@@ -115,10 +124,10 @@ def _show(outcomes: dict[int, dict[str, Any]]) -> None:
     first = {entry["folder"]: entry["job"] for entry in reversed(jobs)}
     for entry in jobs:
         own = [override for override in entry["overrides"] if override not in common]
-        again = first[entry["folder"]] != entry["job"] and entry["outcome"] == "finished"
+        again = first[entry["folder"]] != entry["job"] and entry["outcome"] == FINISHED
         outcome = f"the same run as job {first[entry['folder']]}" if again else entry["outcome"]
         rows.append(Job(entry["job"], own, _one_line(outcome), Path(entry["folder"]).name))
-        run = looked_at(Path(entry["folder"])) if entry["outcome"] == "finished" and not again else None
+        run = looked_at(Path(entry["folder"])) if entry["outcome"] == FINISHED and not again else None
         runs += [run] if isinstance(run, Finished) else []
     show_jobs(rows, console)
     if len(runs) > 1:
@@ -132,26 +141,72 @@ def _one_line(outcome: str) -> str:
 
 
 def guard(run: Callable[[], float | None], folder: Path, hydra: HydraConf) -> float | None:
-    """Run one job of a sweep; whatever it raises goes to its own log and to the sweep's table, not further."""
-    outcomes = Path(os.environ["RUNNER_SWEEP"])
+    """Run one job of a sweep; whatever it raises goes to its own log and to the sweep's table, not further.
+
+    But for a signal: it ends the sweep, and in a process of its own also the jobs that wait there.
+    """
+    outcomes = Outcomes(Path(os.environ["RUNNER_SWEEP"]))
     overrides = [override.lstrip("+") for override in hydra.overrides.task]
-    entry = {"job": hydra.job.num, "overrides": overrides, "folder": str(folder)}
-    _append(outcomes, {**entry, "outcome": "did not end"})
+    entry = {"job": hydra.job.num, "overrides": overrides, "folder": str(folder), "process": this_process()}
+    with workers.at_work(of_another=_outcomes is None, parent=outcomes.parent()):
+        try:
+            _note(outcomes, entry, BEGUN)
+            score = run()
+        except Interrupted as stopped:
+            _note(outcomes, entry, f"stopped by {stopped.name}")
+            raise
+        except BusyError as error:
+            log.warning("job %s: %s", hydra.job.num, error)
+            _note(outcomes, entry, ELSEWHERE)
+            return None
+        except (Exception, SystemExit) as error:
+            log.error("job %s failed: %s", hydra.job.num, str(error).partition("\n")[0])
+            with contextlib.suppress(OSError), (folder / "run.log").open("a") as run_log:
+                traceback.print_exception(error, file=run_log)
+            _note(outcomes, entry, f"failed: {type(error).__name__}: {error}")
+            return None
+        _note(outcomes, entry, FINISHED)
+        return score
+
+
+def _note(outcomes: Outcomes, entry: Mapping[str, Any], outcome: str) -> None:
+    global _failures
     try:
-        score = run()
-    except (Exception, SystemExit) as error:
-        log.error("job %s failed: %s", hydra.job.num, str(error).partition("\n")[0])
-        with (folder / "run.log").open("a") as run_log:
-            traceback.print_exception(error, file=run_log)
-        _append(outcomes, {**entry, "outcome": f"failed: {type(error).__name__}: {error}"})
-        return None
-    _append(outcomes, {**entry, "outcome": "finished"})
-    return score
+        outcomes.append({**entry, "outcome": outcome})
+    except OSError as error:  # the job may go on without being listed; the exit code tells what is not in the table
+        log.error("job %s %s, which cannot be listed: %s", entry["job"], outcome, error)
+        _failures += outcome not in (BEGUN, FINISHED)
 
 
-def _append(path: Path, entry: dict[str, Any]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(entry) + "\n")
+def _wait_for_others(outcomes: Outcomes) -> None:
+    """Settle the jobs whose folders another process had: finished there, or left unfinished."""
+    for entry in outcomes.last().values():
+        if entry["outcome"] != ELSEWHERE:
+            continue
+        folder, told = RunFolder(Path(entry["folder"])), False
+        while not _is_free(folder):
+            if not told:
+                log.info("waiting for the process that trains %s", folder.path)
+                told = True
+            time.sleep(1)
+        _note(
+            outcomes, entry, FINISHED if folder.finished() else "failed: another process had it and did not finish it"
+        )
+
+
+def _is_free(folder: RunFolder) -> bool:
+    try:
+        with folder.locked():
+            return True
+    except BusyError:
+        return False
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Signals that meet this process outside of a job reach the jobs in others too, which save; then they end it."""
+    with workers.forwarding(lambda: _outcomes.at_work() if _outcomes is not None else []):
+        yield
 
 
 def without_result(error: Exception) -> int:

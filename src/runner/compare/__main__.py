@@ -10,6 +10,7 @@ from runner.compare.comparison import compared
 from runner.compare.difference import difference
 from runner.compare.runs import DEPTH, find
 from runner.errors import ConfigurationError, exit_code
+from runner.screen import be_courteous
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,4 +85,5 @@ def _answer(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    be_courteous()
     sys.exit(main())

@@ -18,6 +18,7 @@ from runner.configuration.rules import describe, show
 from runner.data.catalogue import PUBLISHED
 from runner.data.reading import opened, option, settings
 from runner.errors import told
+from runner.screen import be_courteous
 
 _SAID = 10.0  # seconds between two lines of progress
 
@@ -151,4 +152,5 @@ def _plain(value: object) -> str:
 
 
 if __name__ == "__main__":
+    be_courteous()
     sys.exit(main())

@@ -13,6 +13,7 @@ from runner.export.run import Run
 from runner.export.write import Written, export
 from runner.report.words import short
 from runner.rundir.storage import typed_path
+from runner.screen import be_courteous
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,4 +70,5 @@ def _show(written: Written) -> None:
 
 
 if __name__ == "__main__":
+    be_courteous()
     sys.exit(main())

@@ -18,6 +18,7 @@ from runner.predict.labels import FILE, table
 from runner.predict.pictures import find, names
 from runner.predict.source import network
 from runner.rundir.storage import typed_path
+from runner.screen import be_courteous
 
 PLAIN_SECONDS = 10.0  # between lines where there is no terminal
 
@@ -95,4 +96,5 @@ class Watched:
 
 
 if __name__ == "__main__":
+    be_courteous()
     sys.exit(main())

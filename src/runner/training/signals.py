@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+_CODES = {signal.SIGINT: 130, signal.SIGHUP: 129}  # 143 for all others
 
 
 class Interrupted(BaseException):
     """A signal asked the run to stop; not an `Exception`, so that a sweep stops with it."""
 
     def __init__(self, number: int) -> None:
-        self.code = 130 if number == signal.SIGINT else 143
+        self.number, self.code = number, _CODES.get(signal.Signals(number), 143)
         self.name = signal.Signals(number).name
         self.saved = True  # whether there is something to go on from
 
@@ -39,8 +40,10 @@ class Stop:
 
     @contextmanager
     def installed(self) -> Iterator["Stop"]:
-        """Handle SIGINT, SIGTERM and SIGUSR1 for the length of the block."""
-        before = {number: signal.signal(number, self.handle) for number in SIGNALS}
+        """Handle SIGINT, SIGTERM, SIGUSR1 and SIGHUP for the length of the block; under nohup SIGHUP stays ignored."""
+        deaf = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        heeded = [number for number in SIGNALS if not (deaf and number == signal.SIGHUP)]
+        before = {number: signal.signal(number, self.handle) for number in heeded}
         try:
             yield self
         finally:
