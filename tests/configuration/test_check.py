@@ -62,7 +62,8 @@ def mistype(word, seed):
     return wrong if wrong != word else word + "x"
 
 
-def test_sixty_typos_are_refused_and_nearly_all_name_the_right_word():
+def typos():
+    """What is typed, and the word that was meant."""
     cases = []
     for key in KEYS:
         prefix, _, name = key.rpartition(".")
@@ -71,6 +72,11 @@ def test_sixty_typos_are_refused_and_nearly_all_name_the_right_word():
     cases += [(f"{key}={mistype(value, 1)}", value) for key, value in VALUES]
     cases += [(mistype(override.partition("=")[0], 2) + "=x", override.partition("=")[0]) for override in GROUPS]
     cases += [(f"{key}={mistype(value, 3)}", value) for key, value in VALUES[:10]]
+    return cases
+
+
+def test_sixty_typos_are_refused_and_nearly_all_name_the_right_word():
+    cases = typos()
     assert len(cases) >= 60
     named = [right in refused(override) for override, right in cases]
     missed = [case for case, hit in zip(cases, named, strict=True) if not hit]

@@ -1,0 +1,73 @@
+"""Disks that are full, fail once, or cannot do what others can."""
+
+import errno
+import resource
+
+import pytest
+
+from tests.faults import some
+from tests.faults.conftest import LONG, end, recorded, summary, until
+
+
+@pytest.mark.fault("F20")
+def test_disks_without_locks_or_folder_fsync_work_with_a_warning(command):
+    command.inject(
+        """
+        import errno, fcntl, os, stat
+        fsync = os.fsync
+        def refuse(descriptor):
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "Invalid argument")
+            fsync(descriptor)
+        def flock(*arguments):
+            raise OSError(errno.ENOSYS, "Function not implemented")
+        os.fsync, fcntl.flock = refuse, flock
+        """
+    )
+    command.cache = command.home / "cache"
+    said = command("hydra.run.dir=whole")
+    assert said.count(f"the disk of {command.home / 'whole'} cannot lock files") == 1
+    assert summary(command.home / "whole")["status"] == "finished"
+    holder = command.begun(*LONG)
+    assert f"is in use by process {holder.pid} on" in command(*LONG, "hydra.run.dir=run", code=7)
+    end(holder)
+    before = recorded(command.home / "run")
+    again = command.start(*LONG, "hydra.run.dir=run")  # the lock of a dead process is taken over
+    until(lambda: again.poll() is not None or recorded(command.home / "run") > before + 5)
+    assert again.poll() is None
+    end(again)
+
+
+@pytest.mark.fault("F18")
+@pytest.mark.parametrize("name", some(["fsync", "pwrite", "preadv"], suite=2))
+def test_an_error_of_the_disk_that_passes_is_tried_again_everywhere(command, name):
+    command.inject(
+        f"""
+        import errno, os
+        original, calls = os.{name}, []
+        def failing_once(*arguments):
+            calls.append(arguments)
+            if len(calls) % 5 == 1:  # what is tried again comes right after
+                raise OSError(errno.EIO, "Input/output error")
+            return original(*arguments)
+        os.{name} = failing_once
+        """
+    )
+    command("hydra.run.dir=run", "checkpoint_minutes=0")
+    assert summary(command.home / "run")["status"] == "finished"
+
+
+@pytest.mark.fault("F5")
+@pytest.mark.parametrize("size", some([1_000, 4_000, 12_000, 40_000], suite=1))
+def test_a_file_that_cannot_grow_ends_with_6_in_one_line_with_path_and_bytes(command, finished_original, size):
+    # `finished_original` has rendered what is cached
+    limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))}
+    said = command("hydra.run.dir=run", code=6, **limit)
+    assert "Traceback" not in said
+    last = said.splitlines()[-1]
+    assert f"[Errno {errno.EFBIG}]" in last
+    assert " bytes" in last
+    assert str(command.home / "run") in last
+    assert not list((command.home / "run").rglob(".*.tmp"))
+    command("hydra.run.dir=run")
+    assert summary(command.home / "run")["status"] == "finished"
