@@ -212,7 +212,7 @@ def test_the_version_is_the_runners(runner):
     [
         (("-m", "seed=0,1", "+x=1"), "runner: unknown key 'x'; see --help\n"),
         (("-m", "method=hard_sharing,single_task", "method.stepz=4"), "did you mean 'method.steps'?\n"),
-        (("-m", "seed=0,1", "hydra/launcher=submitit_local"), 'is not installed; pip install "runner[submitit]"\n'),
+        (("-m", "seed=0,1", "hydra/launcher=rays"), "|joblib|submitit_local|submitit_slurm\n"),
         (("-m", "seed=0,1", "--cfg", "job"), "leave out -m and give every key one value\n"),
         (("-m", "experiment=nothing/*"), "|tsslbp/*\n"),
     ],

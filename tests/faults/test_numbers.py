@@ -9,27 +9,29 @@ from tests.faults import some
 from tests.faults.conftest import SMALL, recorded, summary, tensors
 
 SPOILED = """
-from dataclasses import replace
 import torch
-from runner.training import loop, session
+from runner.training import session
+from runner.training.steps import Steps
 
 value, kind, due = float("{value}"), "{kind}", {step}
-steps, take_step, evaluate = [], loop.take_step, session.evaluate
+steps, take, evaluate = [], Steps.take, session.evaluate
 
-def spoiled_step(method, stage, step, batch, parameters, *rest):
+def spoiled_take(self, step, batch):
     steps.append(step)
-    now, hooks = len(steps) == due, []
+    now, hooks, objective = len(steps) == due, [], self._objective
     if now and kind == "loss":
-        objective = stage.objective
         def spoil(batch):
             found = objective(batch)
             return found._replace(loss=found.loss * value)
-        stage = replace(stage, objective=spoil)
+        self._objective = spoil
     if now and kind == "gradient":
-        hooks.append(parameters[0].register_hook(lambda gradient: gradient * value))
-    take_step(method, stage, step, batch, parameters, *rest)
+        hooks.append(self._parameters[0].register_hook(lambda gradient: gradient * value))
+    take(self, step, batch)
+    self._objective = objective
+    for hook in hooks:
+        hook.remove()
     if now and kind == "parameter":
-        parameters[0].data.view(-1)[0] = value
+        self._parameters[0].data.view(-1)[0] = value
 
 def spoiled_evaluation(*arguments, **options):
     found = evaluate(*arguments, **options)
@@ -40,7 +42,7 @@ def spoiled_evaluation(*arguments, **options):
         found[task][next(iter(metrics))] = value
     return found
 
-loop.take_step, session.evaluate = spoiled_step, spoiled_evaluation
+Steps.take, session.evaluate = spoiled_take, spoiled_evaluation
 """
 PLACES = ("first", "middle", "last")
 KINDS = ("loss", "gradient", "parameter", "metric")
