@@ -56,6 +56,7 @@ def test_a_terminal_that_closes_stops_the_run_after_its_step(command):
     ours, theirs = pty.openpty()
 
     def lead():
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
         os.setsid()
         fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
 
