@@ -1,6 +1,7 @@
 """On a GPU: no step waits, replayed steps are the launched ones bit for bit, and runs go on exactly."""
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -52,6 +53,11 @@ def cuda(tmp_path_factory):
     set_products("float32", torch.device("cuda"))
 
 
+def launched_one_by_one(method, stage, told, autocast):
+    """Steps that are never recorded."""
+    return Steps(method, replace(stage, fixed=False), told, autocast)
+
+
 def descended(settings, data, method):
     noting = Noting()
     train(method, data, noting, seed=settings.seed, autocast=contextlib.nullcontext)
@@ -74,7 +80,7 @@ def test_no_step_waits(method, cuda, monkeypatch):
 
     monkeypatch.setattr(batches, "pays", lambda device: False)  # the mode is of all threads
     monkeypatch.setattr(Steps, "_work", work)
-    monkeypatch.setattr(loop, "Steps", lambda *arguments: Steps(*arguments, graphs=False))
+    monkeypatch.setattr(loop, "Steps", launched_one_by_one)
     descended(*cuda(method))
     assert stages
 
@@ -83,7 +89,7 @@ def test_no_step_waits(method, cuda, monkeypatch):
 def test_replayed_steps_are_the_launched_ones(method, cuda, monkeypatch, caplog):
     steps, state = descended(*cuda(method))
     assert "launched one by one" not in caplog.text
-    monkeypatch.setattr(loop, "Steps", lambda *arguments: Steps(*arguments, graphs=False))
+    monkeypatch.setattr(loop, "Steps", launched_one_by_one)
     launched, expected = descended(*cuda(method))
     assert steps == launched
     assert all(torch.equal(value, expected[name]) for name, value in state.items())

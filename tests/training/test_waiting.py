@@ -1,7 +1,7 @@
-"""Nothing waits for the device: of no method does a step, or an evaluation but for its end, read a number on the host.
+"""Nothing waits for the device: of no method does a step read a number on the host.
 
 What would wait for a GPU is counted on the CPU, by the operations that bring a number to the host or whose shape is known only
-there.
+there; `tolist` of a tensor is none of them on a CPU, and test_on_a_gpu.py sees that.
 """
 
 import contextlib
@@ -37,6 +37,15 @@ class Reads(TorchDispatchMode):
         if name in READS or chosen:
             self.found[name] += 1
         return function(*arguments, **(options or {}))
+
+
+def test_what_waits_is_counted():
+    values = torch.arange(3.0)
+    with Reads() as reads:
+        float(values.sum())
+        values[values > 1]
+        values[torch.tensor([0, 2])]
+    assert reads.found == {"_local_scalar_dense": 1, "index": 1}
 
 
 class Deaf:

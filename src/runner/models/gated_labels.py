@@ -73,7 +73,7 @@ class GatedLabels(Gated):
                     x = block(x)
             return {names[task]: self.heads[names[task]](x) for task in tasks}
         if gates is None:
-            gates = torch.ones(len(names), len(self.blocks), device=groups[0][1].device)
+            gates = torch.ones(len(names), len(self.blocks))
         begun = []
         for index, (tasks, x) in enumerate(groups):
             with passes(self.stem, [tasks for tasks, _ in groups], index):

@@ -9,7 +9,7 @@ from runner.rundir.record import Record
 from runner.training.progress import Progress
 from runner.training.selection import Evaluation
 
-LINES = 2000  # of a run, or one a stage where it has more
+LINES = 2000  # of a run's steps at most, beside the first of every stage
 
 
 class Recorder:
@@ -19,7 +19,7 @@ class Recorder:
         self._record = record
         total = sum(stage.steps for stage in stages)
         self._progress = Progress(total, done)
-        self._every = max(1, total // LINES)
+        self._every = max(1, -(-total // LINES))
         self._before = dict(
             zip((s.name for s in stages), accumulate((s.steps for s in stages), initial=0), strict=False)
         )
@@ -31,7 +31,7 @@ class Recorder:
     def step(
         self, stage: Stage, step: int, loss: float, norm: float, rate: float, scalars: Mapping[str, float]
     ) -> None:
-        """Show an optimizer step and record it where it is a stage's first or one of about `LINES`."""
+        """Show an optimizer step and record it where it is a stage's first or one of at most `LINES`."""
         self._progress.step(step, stage.steps, {"loss": loss})
         if step == 0 or (self._before[stage.name] + step) % self._every == 0:
             self._record.write("train", stage.name, step, loss=loss, scalars=scalars, gradient_norm=norm, rate=rate)

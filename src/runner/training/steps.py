@@ -49,15 +49,13 @@ class Steps:
         stage: Stage,
         told: Told,
         autocast: Callable[[], AbstractContextManager],
-        *,
-        graphs: bool = True,
     ) -> None:
         assert stage.objective is not None
         self._stage, self._told, self._autocast, self._objective = stage, told, autocast, stage.objective
         self._optimizer = method.optimizers[stage.optimizer]
         self._parameters = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
         self._skips = all(group.get("fused") for group in self._optimizer.param_groups)
-        replays = graphs and stage.fixed and self._skips and self._parameters[0].is_cuda
+        replays = stage.fixed and self._skips and self._parameters[0].is_cuda
         self._replay = Replay(self._work, self._optimizer, stage.name) if replays else None
         self._step = 0  # the one at hand
         self._names: tuple[str, ...] = ()  # of its scalars
