@@ -18,7 +18,7 @@ FLOORS = [  # from the ground up; a room imports from its own floor's rooms only
     {"report"},
     {"compare"},
     {"run", "export", "sweep", "data"},
-    {"predict"},
+    {"predict", "figures"},
     {"__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -81,7 +81,7 @@ def train_and_report(
     saved = checkpoints.load(device)
     data, method, setup = assemble(settings, device)
     require_towards(settings.objective, measured_keys(method, data), sought)
-    _compare_data(settings, folder, data)
+    require_data_of(settings, folder, data)
     write_json(folder.path / "splits.json", describe(data))
     if setup.shrunk:
         counts = ", ".join(f"method.{key} {count} → {shrunk}" for key, (count, shrunk) in setup.shrunk.items())
@@ -99,11 +99,14 @@ def train_and_report(
 
 def require_same_data(settings: Settings, folder: RunFolder) -> None:
     """Raise `CheckpointError` where a run's folder belongs to other data than the settings name now."""
-    _compare_data(settings, folder, load_data(settings, torch.device("cpu")))
+    require_data_of(settings, folder, load_data(settings, torch.device("cpu")))
 
 
-def _compare_data(settings: Settings, folder: RunFolder, data: Data) -> None:
-    """A run's identity holds no paths, so that moved data are found again: what lies there is compared in their place."""
+def require_data_of(settings: Settings, folder: RunFolder, data: Data) -> None:
+    """Raise `CheckpointError` where a run's folder belongs to other data than these; note them where it belongs to none yet.
+
+    A run's identity holds no paths, so that moved data are found again: what lies there is compared in their place.
+    """
     found = fingerprint(data)
     recorded = folder.recorded_data()
     if recorded is None:

@@ -73,7 +73,7 @@ def test_where_nothing_is_found_that_is_said(tmp_path):
     with pytest.raises(DataError, match=r"nowhere is no folder; give folders of runs, or folders that hold some"):
         find([tmp_path / "nowhere"])
     made(tmp_path / "failed", 50.0, status="failed")
-    with pytest.raises(DataError, match=r": 0 finished runs; passed over: 1 failed; nothing to compare$"):
+    with pytest.raises(DataError, match=r": 0 finished runs; passed over: 1 failed; nothing to show$"):
         find([tmp_path])
 
 

@@ -32,6 +32,11 @@ class Found(NamedTuple):
 
 
 def find(paths: Iterable[Path]) -> Found:
+    """As `everything`, without copies: two folders of one configuration and seed are no two measurements."""
+    return _each_once(everything(paths))
+
+
+def everything(paths: Iterable[Path]) -> Found:
     """The finished runs at the paths, which are runs or folders that hold some.
 
     Raises `DataError` where a path is no folder or where nothing is found in all of them.
@@ -43,9 +48,8 @@ def find(paths: Iterable[Path]) -> Found:
     found, seen = Found([], []), set[str]()
     for path in paths:
         _into(found, path, seen)
-    found = _each_once(found)
     if not found.runs:
-        raise DataError(f"{' and '.join(map(str, paths))}: {found.in_words()}; nothing to compare")
+        raise DataError(f"{' and '.join(map(str, paths))}: {found.in_words()}; nothing to show")
     return found
 
 
@@ -113,7 +117,6 @@ def _numbers(metrics: Mapping[str, Any]) -> bool:
 
 
 def _each_once(found: Found) -> Found:
-    """Without copies: two folders of one configuration and seed are no two measurements."""
     first: dict[str, Finished] = {}
     for run in found.runs:
         first.setdefault(run.summary.get("digest") or str(run.folder.path), run)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.device import Autocast
-from runner.method import Method, first
+from runner.method import Method, first, main_predictor
 from runner.models.cost import costs
 from runner.models.spiking_model import SpikingModel
 from runner.report import schema
@@ -49,6 +49,16 @@ def network_costs(networks: Mapping[str, nn.Module], data: Data) -> dict[str, di
     example, axis, several = data.example(), data.sample_axis, len(networks) > 1
     found = patiently("measuring what a network costs", networks.items(), len(networks))
     return {name: costs(network, example, axis=axis, latency=several) for name, network in found}
+
+
+def shown(
+    method: Method, networks: Mapping[str, nn.Module], data: Data, autocast: Autocast
+) -> tuple[Measured, schema.Spikes | None]:
+    """What is shown of a method with the weights of its result, and what the summary says of its spikes."""
+    main = main_predictor(method.stages())
+    spiking = observed(networks, main, data, autocast)
+    measured = Measured(pictures(method, main, data, autocast), spiking[1] if spiking else None)
+    return measured, spiking[0] if spiking else None
 
 
 def observed(

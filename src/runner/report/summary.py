@@ -19,7 +19,7 @@ from runner.report.baseline import found, given, relative
 from runner.report.comparison import beside, neighbours
 from runner.report.finished import Finished
 from runner.report.highest import highest, of_the_result
-from runner.report.measured import Measured, network_costs, networks, observed, pictures
+from runner.report.measured import network_costs, networks, shown
 from runner.report.rounding import rounded
 from runner.report.series import flat, series
 from runner.report.spikes import dead_layers
@@ -56,10 +56,8 @@ def finish(
     learned = _learned(method, session)
     main = main_predictor(method.stages())
     found = networks(method)
-    context = autocast(settings.precision, data.device)
-    spiking = observed(found, main, data, context)
-    measured = Measured(pictures(method, main, data, context), spiking[1] if spiking else None)
-    for text in dead_layers(spiking[1].activity) if spiking else ():
+    measured, spikes = shown(method, found, data, autocast(settings.precision, data.device))
+    for text in dead_layers(measured.spikes.activity) if measured.spikes else ():
         session.warned.warn(text)
     costs = network_costs(found, data)
     summary = {
@@ -68,7 +66,7 @@ def finish(
         **({"weights": dict(weights.report())} if weights is not None else {}),
         "costs": costs,
         "parameters": costs.get(main, {}).get("parameters", _trained_parameters(method)),
-        **({"spikes": spiking[0]} if spiking else {}),
+        **({"spikes": spikes} if spikes else {}),
         **learned,
         "seconds": round(session.seconds, 3),
         "seconds_in_all": 0.0,  # until all is drawn
