@@ -131,14 +131,34 @@ def test_recipes_that_quote_tssl_bp_s_paper_use_the_version_that_it_used():
         assert (settings.published is None) == (released or name == "tsslbp/ablation"), name
 
 
-def test_recipes_of_one_table_differ_in_what_their_rows_differ():
+OVER_THE_SAME_BLOCKS = ("cross_stitch", "sluice", "nddr", "mtan")
+TABLES = ("adashare/nyu_2task", "adashare/nyu_3task", "adashare/nyu_small", "adashare/cityscapes_2task")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_recipes_of_one_table_differ_in_what_their_rows_differ(table):
     """The folder is the table, the file the row; what the rows share stands in one place."""
-    for table in ("adashare/nyu_2task", "adashare/nyu_3task", "adashare/nyu_small", "adashare/cityscapes_2task"):
-        rows = {row: recipe_config(f"{table}/{row}") for row in ("adashare", "hard_sharing", "single_task")}
-        for row, settings in rows.items():
-            assert settings.choices["method"] == row
-            assert settings.dataset == rows["adashare"].dataset
-            assert settings.model == rows["adashare"].model
-            assert settings.method["loss_weights"] == rows["adashare"].method["loss_weights"]
-            steps = settings.method["retrain_steps" if row == "adashare" else "steps"]
-            assert steps == rows["adashare"].method["retrain_steps"]  # equal budgets
+    rows = {row: recipe_config(f"{table}/{row}") for row in ("adashare", "hard_sharing", "single_task")}
+    for row, settings in rows.items():
+        assert settings.choices["method"] == row
+        assert settings.model == rows["adashare"].model
+    others = {row: recipe_config(f"{table}/{row}") for row in OVER_THE_SAME_BLOCKS}
+    for row, settings in others.items():
+        assert (settings.choices["model"], settings.choices["method"]) == (row, "hard_sharing")
+        sizes = {key: value for key, value in settings.model["backbone"].items() if key[0] != "_"}
+        assert sizes.items() <= rows["hard_sharing"].model.items()  # or single tasks would be no reference
+        assert settings.method == rows["hard_sharing"].method
+    for row, settings in {**rows, **others}.items():
+        assert settings.dataset == rows["adashare"].dataset
+        assert settings.selection == rows["adashare"].selection
+        assert settings.method["loss_weights"] == rows["adashare"].method["loss_weights"]
+        steps = settings.method["retrain_steps" if row == "adashare" else "steps"]
+        assert steps == rows["adashare"].method["retrain_steps"]  # equal budgets
+
+
+@pytest.mark.parametrize("table", [table for table in TABLES if table != "adashare/nyu_small"])
+def test_rows_of_a_published_table_have_figures_of_the_same_metrics(table):
+    rows = [
+        recipe_config(f"{table}/{row}") for row in ("adashare", "hard_sharing", "single_task", *OVER_THE_SAME_BLOCKS)
+    ]
+    assert all(settings.published.keys() == rows[0].published.keys() for settings in rows)

@@ -46,7 +46,7 @@ BARE = [
     ("rooms seed=1", "write dataset=rooms"),
     ("surrogate", "write model.gradient=surrogate"),
     ("method ke", "cannot read 'method'; write method=ke"),
-    ("nyu_2task", "write experiment=adashare/nyu_2task/adashare or experiment=adashare/nyu_2task/hard_sharing or"),
+    ("nyu_2task", "write experiment=adashare/nyu_2task/adashare or experiment=adashare/nyu_2task/cross_stitch or"),
     ("cub100_small/ke", "write experiment=ke/cub100_small/ke"),
     ("train", "python -m runner trains without a word for it; write key=value"),
     ("eval", "a run measures its test split at its end"),
