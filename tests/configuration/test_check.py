@@ -126,10 +126,9 @@ CONFLICTS = [
     ("method=ke model.depth=20", "model.depth=20 is not allowed; use 18 or 34 or 50 or 101"),
     ("method=ke method.exact_fraction=false", "true or false with split=wels, where split=kels"),
     (
-        "method.loss_weights=[1]",
-        "method.loss_weights holds a map, 'method.loss_weights={NAME: VALUE}' in quotes, or method.",
+        "method=tsslbp dataset=mnist model=snn_mnist model.tau_m=a:2",
+        "a map is written 'model.tau_m={a:2}', in quotes",
     ),
-    ("method.loss_weights=depth:1", "a map is written 'method.loss_weights={depth:1}', in quotes"),
     ("model.layers={a:1}", "model.layers holds a list, 'model.layers=[VALUE, VALUE]' in quotes"),
     ("dataset.tasks=segmentation", "a list is written 'dataset.tasks=[segmentation]'"),
     ("dataset=nyu dataset.crop=65", "a list is written 'dataset.crop=[65,65]'"),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.configuration import files, words
+from runner.configuration import files, task_maps, words
 from runner.configuration.flags import Flags, parse
 from runner.configuration.overrides import spelled
 from runner.errors import ConfigurationError
@@ -51,7 +51,25 @@ def read(arguments: Sequence[str]) -> Command:
     if flags.cfg is None:
         _require_own_folder(typed, multirun)
     swept = multirun and any(_over_options(word) for word in typed)
-    return Command(flags, [spelled(word, multirun, swept) for word in typed])
+    found = [spelled(word, multirun, swept) for word in _with_whole_lists(typed, multirun)]
+    return Command(flags, found)
+
+
+def _with_whole_lists(typed: Sequence[str], multirun: bool) -> list[str]:
+    """The words with lists that stand where a map by task belongs in the place of the whole map.
+
+    Hydra would refuse to merge the two before anybody knows the run's tasks, by which the map could be spelled out.
+    """
+    found = []
+    for word in typed:
+        key, _, value = word.partition("=")
+        name = key.lstrip("+")
+        several = "," in value and not multirun and value[0] not in "[{"
+        if (value.startswith("[") or several) and task_maps.holds_one(name):
+            found += [f"~{name}", f"+{name}=[{value}]" if several else f"+{name}={value}"]
+        else:
+            found.append(word)
+    return found
 
 
 def _over_options(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
-from runner.configuration import combinations, contents, files, own_tasks, plugins
+from runner.configuration import combinations, contents, files, own_tasks, plugins, task_maps
 from runner.configuration.node import NodeCheck
 from runner.configuration.reading import PARTS
 from runner.configuration.rules import show
@@ -45,7 +45,7 @@ def checked(config: DictConfig, hydra: HydraConf) -> Settings:
     root["choices"] = choices
     combinations.require_fitting(root)
     combinations.choose_tasks(root)
-    combinations.require_known_tasks(root)
+    task_maps.require(root)
     require_agreeing_steps(root)
     if root["selection"] is None:
         root["selection"] = root["method"].get("_selection_", "validation")

@@ -144,17 +144,3 @@ def _learners(method: Mapping[str, Any], dataset: Mapping[str, Any]) -> list[str
     words = {word for key, asked in needs if key == "model" for word in asked} | {dataset["_input_"]}
     found = {name for kind in _kinds(dataset) for name in _models({*words, kind})}
     return [name for name in files.options("model") if name in found]
-
-
-def require_known_tasks(root: Root) -> None:
-    """Raise `ConfigurationError` where a map by task of the method names a task that the data have not."""
-    offers = root["dataset"]["_offers_"]
-    for key, rule in root["method"]["_rules_"].items():
-        value = root["method"][key]
-        if "map by task" in rule and isinstance(value, dict):
-            for task in value:
-                if task not in offers:
-                    raise ConfigurationError(
-                        f"method.{key}.{task} names no task of dataset={root['choices']['dataset']}; "
-                        f"its tasks are {', '.join(offers)}" + nearest_word(task, " | ".join(offers))
-                    )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from runner.configuration import layers, paths, renamed
+from runner.configuration import layers, paths, renamed, task_maps
 from runner.configuration.hints import nearest_word, unknown_key
 from runner.configuration.rules import NoMatchError, admit, admits, beside, describe, names_path, neighbours, show
 from runner.errors import ConfigurationError
@@ -20,7 +20,7 @@ class NodeCheck(NamedTuple):
         """Check the keys of an option against its rules, and put what a rule makes of a value in its place.
 
         `parts` are keys that are no values but choices. Raises `ConfigurationError` for unknown, missing and renamed keys and
-        for what a rule does not admit.
+        for what a rule does not admit. A map by task is not looked into: its tasks are known later (`task_maps`).
         """
         rules = node["_rules_"]
         for key in [key for key in node if key[0] != "_" and key not in parts]:
@@ -28,6 +28,8 @@ class NodeCheck(NamedTuple):
                 raise ConfigurationError(unknown_key(_whole(prefix + key, node[key]), self.choices))
             _refuse_renamed(prefix + key, node[key])
             rule = beside(rules[key], node)
+            if rule.startswith(task_maps.RULE):
+                continue
             try:
                 value = admit(rule, node[key])
             except NoMatchError:
@@ -63,7 +65,7 @@ def _as_typed(name: str, value: Any, rule: str) -> str:
     if isinstance(value, str) and (percent := re.fullmatch(r"([\d.]+) ?%", value)):
         return f"; {value} is written {float(percent[1]) / 100:g}"
     words = value if isinstance(value, list) else [value]
-    if any(alternative.startswith("map ") for alternative in alternatives):
+    if any(alternative.startswith("map ") for alternative in alternatives) and not isinstance(value, dict):
         entries = ", ".join(str(word) if ":" in str(word) else f"{word}: 1" for word in words)
         return f"; a map is written '{name}={{{entries}}}', in quotes"
     fitting = [
