@@ -2,11 +2,13 @@
 
 import errno
 import resource
+import subprocess
+import sys
 
 import pytest
 
 from tests.faults import some
-from tests.faults.conftest import LONG, end, recorded, summary, until
+from tests.faults.conftest import LONG, end, recorded, summary, until, without_times
 
 
 @pytest.mark.fault("F20")
@@ -71,3 +73,61 @@ def test_a_file_that_cannot_grow_ends_with_6_in_one_line_with_path_and_bytes(com
     assert not list((command.home / "run").rglob(".*.tmp"))
     command("hydra.run.dir=run")
     assert summary(command.home / "run")["status"] == "finished"
+
+
+def drawn(folder):
+    return {path.name: path.read_bytes() for path in (folder / "figures").glob("*.png")}
+
+
+# up to the first figure, the second, ... that is larger; these are 10 to 60 kB
+@pytest.mark.fault("F5")
+@pytest.mark.parametrize("size", some([1_000, 30_000, 45_000], suite=1))
+def test_a_disk_that_is_full_when_figures_are_drawn_costs_no_training(command, finished, finished_original, size):
+    (finished / "summary.json").unlink()  # as if it had been stopped after its last step
+    for path in (finished / "figures").iterdir():
+        path.unlink()
+    command.inject(
+        f"""
+        import resource, sys
+        class Filling:
+            @staticmethod
+            def find_spec(name, *_):
+                if name == "runner.report.figures":
+                    resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, resource.RLIM_INFINITY))
+        sys.meta_path.insert(0, Filling)
+        """
+    )
+    before = without_times(finished)
+    last = command("hydra.run.dir=run", code=6).splitlines()[-1]
+    assert f"[Errno {errno.EFBIG}] cannot write " in last
+    assert " bytes: " in last
+    assert str(finished / "figures") in last
+    whole, found = drawn(finished_original), drawn(finished)
+    assert found.items() < whole.items()  # whole or absent
+    assert not list(finished.rglob(".*.tmp"))
+    command.heal()
+    command("hydra.run.dir=run")
+    assert without_times(finished) == before
+    assert summary(finished)["metrics"] == summary(finished_original)["metrics"]
+    assert drawn(finished) == whole
+
+
+@pytest.mark.fault("F5")
+@pytest.mark.parametrize("size", some([1_000, 30_000], suite=1))
+def test_figures_that_are_drawn_again_on_a_full_disk_stay_those_that_were_there(
+    command, finished, finished_original, size
+):
+    done = subprocess.run(
+        [sys.executable, "-m", "runner.figures", str(finished)],
+        env=command.environment,
+        cwd=command.home,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY)),
+    )
+    assert done.returncode == 6, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert f"[Errno {errno.EFBIG}] cannot write " in line
+    assert str(finished / "figures") in line
+    assert drawn(finished) == drawn(finished_original)
+    assert not list(finished.rglob(".*.tmp"))

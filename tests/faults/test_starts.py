@@ -1,6 +1,10 @@
 """Starts: many at once, into folders that cannot be, in odd places, after a change, without memory."""
 
+import ctypes
+import errno
+import itertools
 import json
+import os
 import resource
 
 import pytest
@@ -52,6 +56,38 @@ def test_a_folder_that_cannot_be_made_ends_with_6_before_anything_is_read(comman
     assert "Traceback" not in said
     assert place.partition("/run")[0] in said
     assert len(said.splitlines()) == 1
+
+
+CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24  # of Linux: what lets root write where nobody may
+
+
+def with_permissions_that_hold():
+    """Called in a process before it becomes the runner: also for root files are as their modes say."""
+    ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
+
+
+FOREIGN = list(itertools.product(["run.log", "metrics.jsonl", ".lock"], ["read-only", "another's"]))
+
+
+@pytest.mark.fault("F6")
+@pytest.mark.parametrize(("name", "how"), some(FOREIGN, suite=2))
+def test_a_file_of_the_run_that_one_may_not_write_ends_with_6_in_one_line(command, stopped, whole, name, how):
+    path = stopped / name
+    if how == "read-only":
+        path.chmod(0o444)
+    elif os.getuid() == 0:
+        os.chown(path, 12345, 12345)
+    else:
+        pytest.skip("only root gives files away")
+    before = path.read_bytes()
+    said = command(*STOPPED, "hydra.run.dir=run", code=6, preexec_fn=with_permissions_that_hold).splitlines()
+    assert said[-1] == f"runner: [Errno {errno.EACCES}] Permission denied: '{path}'"
+    assert len(said) == {"run.log": 1, "metrics.jsonl": 3, ".lock": 1}[name]  # its folder, from where it goes on
+    assert path.read_bytes() == before
+    path.chmod(0o644)
+    os.chown(path, os.getuid(), os.getgid())
+    command(*STOPPED, "hydra.run.dir=run")
+    require_same(stopped, whole)
 
 
 CHANGES = {

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -86,15 +87,39 @@ def _children(process):
     return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
+def _trainer(folder):
+    """The process that holds a run's folder."""
+    return int((folder / ".lock").read_text().split()[1])
+
+
 def _gone(processes):
     return not any(Path(f"/proc/{process}").exists() for process in processes)
+
+
+NOTING = """
+import os, time
+kill = os.kill
+def noting(process, number):
+    with open({file!r}, "a") as file:
+        file.write(f"{{process}} {{time.monotonic()}}\\n")  # one clock for all processes of a machine
+    kill(process, number)
+os.kill = noting
+"""
+SIGNALLED_WITHIN = (
+    2.0  # seconds, what is promised: a worker looks at its parent every half, the rest is for a loaded machine
+)
 
 
 @pytest.mark.fault("F11")
 @pytest.mark.parametrize("whom", some(["parent", "killed parent", "all"], suite=2))
 def test_workers_of_a_sweep_that_is_stopped_save_and_end(command, parallel, whom):
+    signals = command.home / "signals"
+    command.inject(NOTING.format(file=str(signals)))
     process, workers = parallel(start_new_session=True)
     assert len(workers) >= 2
+    training = {_trainer(command.home / "sweep" / str(number)) for number in (0, 1)}
+    assert training <= set(workers)
+    stopped = time.monotonic()
     match whom:
         case "parent":
             os.kill(process.pid, signal.SIGTERM)
@@ -103,7 +128,13 @@ def test_workers_of_a_sweep_that_is_stopped_save_and_end(command, parallel, whom
         case "all":
             os.killpg(process.pid, signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=120)
-    until(lambda: _gone(workers), 20)
+    until(lambda: _gone(workers), 20)  # after their step and its checkpoint
+    if whom != "all":
+        after = {
+            int(one): float(at) - stopped for one, at in map(str.split, reversed(signals.read_text().splitlines()))
+        }
+        assert training <= after.keys()
+        assert max(after[one] for one in training) < SIGNALLED_WITHIN, after
     for number in (0, 1):
         folder = command.home / "sweep" / str(number)
         assert summary(folder)["status"] == "interrupted"
