@@ -31,6 +31,15 @@ def test_a_round_of_our_own_step(script, case):
     assert any(line.startswith("ours") for line in done.stdout.splitlines())
 
 
+def test_weightings_are_timed_in_turn():
+    command = [sys.executable, "-W", "ignore", str(BENCH / "weightings.py"), "--case", "deeplab_small_2t_32"]
+    done = subprocess.run(
+        [*command, "--weightings", "equal", "gradnorm", "--rounds", "1"], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[-2:]] == ["equal", "gradnorm"]
+
+
 def test_reading_is_measured_on_pictures_of_its_own(tmp_path):
     command, root = [sys.executable, "-W", "ignore", str(BENCH / "data.py")], str(tmp_path / "many")
     kinds = (("write_folders", root, "--count", "300"), ("prepare", "image_folder", root))

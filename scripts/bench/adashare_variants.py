@@ -73,7 +73,7 @@ def _method(case: Any) -> Method:
         "search_optimizer": "sgd",
         "loss_weights": dict(zip(tasks, WEIGHTS, strict=False)),
     }
-    sizes = {"train1": 8, "train2": 8}
+    sizes = {"train": 16, "train1": 8, "train2": 8}
     setup = Setup(build=build, tasks=tasks, sizes=sizes, batch_size=BATCH, example=torch.empty(0))
     method = construct_method(node, setup)
     assert isinstance(method, AdaShare)

@@ -88,12 +88,12 @@ def in_turn(
 def table(timings: Mapping[str, Timing], reference: str) -> str:
     """Minimum and median milliseconds, what they are of the reference variant's, and peak memory."""
     lines = [
-        f"{'variant':10}{'min ms':>9}{'median ms':>11}{'/ ' + reference + ' (min)':>14}{'(median)':>10}{'peak MB':>9}"
+        f"{'variant':12}{'min ms':>9}{'median ms':>11}{'/ ' + reference + ' (min)':>14}{'(median)':>10}{'peak MB':>9}"
     ]
     base = timings[reference]
     for variant, timing in timings.items():
         ratios = f"{timing.low / base.low:14.2f}{timing.middle / base.middle:10.2f}"
-        lines.append(f"{variant:10}{timing.low:9.0f}{timing.middle:11.0f}{ratios}{timing.peak:9.0f}")
+        lines.append(f"{variant:12}{timing.low:9.0f}{timing.middle:11.0f}{ratios}{timing.peak:9.0f}")
     return "\n".join(lines)
 
 

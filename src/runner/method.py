@@ -76,6 +76,12 @@ class Objective(NamedTuple):
     )
     combined: Literal["mean", "sum"] = "mean"
 
+    def plus(self, terms: Mapping[str, Tensor]) -> "Objective":
+        """The objective with further terms, each of them reported by its name."""
+        scalars = {**self.scalars, **{name: term.detach() for name, term in terms.items()}}
+        reported = None if self.reported is None else sum(terms.values(), start=self.reported).detach()
+        return self._replace(loss=sum(terms.values(), start=self.loss), scalars=scalars, reported=reported)
+
 
 class Split(NamedTuple):
     """What an order of samples may look at; the same in every process and after every resume."""

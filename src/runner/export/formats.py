@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
-from runner.export.extra import needed
+from runner.extras import needed
 from runner.layers.plain import plain
 
 Format = Literal["onnx", "pt2"]

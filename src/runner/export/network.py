@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from runner.configuration.construct import construct_model
 from runner.errors import ConfigurationError, DataError
 from runner.evolution import slim
-from runner.export.extra import needed
 from runner.export.recorded import recorded_tasks, require_known
 from runner.export.resolve import seen
+from runner.extras import needed
 from runner.models import Gated
 from runner.models.compiled import compiled, never_executed
 from runner.models.composed import Executed, Separate

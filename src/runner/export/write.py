@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
 from runner.export.compared import ONE_PASS, Costs, compared, cost
-from runner.export.extra import needed
 from runner.export.formats import WRITERS, Format, program
 from runner.export.network import DESCRIPTION, WEIGHTS, Exported, for_inference, stored
 from runner.export.readme import described
 from runner.export.run import Run
+from runner.extras import needed
 from runner.models.compiled import Compiled
 from runner.models.composed import Executed
 from runner.rundir.storage import whole_folder, write_atomically

@@ -19,6 +19,8 @@ from runner.methods.objectives import penalised, weighted_sum
 from runner.methods.optimizers import Kind, forget, two_rates
 from runner.methods.retraining import Retraining
 from runner.methods.schedules import step_decay
+from runner.methods.weighting import RATE, weighting_of
+from runner.methods.weighting import Kind as WeightingKind
 from runner.models import Gated
 from runner.policies import Policy
 from runner.policies.block_cost import block_costs
@@ -67,6 +69,8 @@ class AdaShare(Method):
         decay_steps: int | None,
         decay_factor: float,
         loss_weights: dict[str, float],
+        weighting: WeightingKind,
+        weighting_learning_rate: float | None,
     ) -> None:
         super().__init__()
         self.tasks, self.loss_weights, self.example = setup.tasks, loss_weights, first(setup.example)
@@ -89,10 +93,12 @@ class AdaShare(Method):
         every = decay_steps or retrain_steps / 3
         self.warmup_schedule = step_decay(warmup_steps, every, decay_factor)
         self.retrain_schedule = step_decay(retrain_steps, every, decay_factor)
+        self.weighting = weighting_of(weighting, len(setup.tasks), setup.epoch())
         rates = (learning_rate, backbone_learning_rate, weight_decay)
+        learned = (list(self.weighting.parameters()), weighting_learning_rate or RATE)
         self.optimizers = {
-            "weights": two_rates("adam", network, *rates),
-            "search": two_rates(search_optimizer, network, *rates, key="method.search_optimizer"),
+            "weights": two_rates("adam", network, *rates, learned=learned),
+            "search": two_rates(search_optimizer, network, *rates, key="method.search_optimizer", learned=learned),
             "policy": self.policy.optimizer(),
         }
 
@@ -103,7 +109,8 @@ class AdaShare(Method):
             split="train",
             steps=self.warmup_steps,
             objective=lambda batch: self._task_losses(batch, None),
-            fixed=True,
+            fixed=self.weighting.fixed,
+            project=self.weighting.project,
             schedule=self.warmup_schedule,
         )
         cycles = [self._cycle(number) for number in range(self.num_cycles)]
@@ -115,6 +122,8 @@ class AdaShare(Method):
             self._restart,
             steps=self.retrain_steps,
             schedule=self.retrain_schedule,
+            fixed=self.weighting.fixed,
+            project=self.weighting.project,
             evaluate=("retrained",),
             evaluations=self.retrain_evaluations,
         )
@@ -134,6 +143,7 @@ class AdaShare(Method):
             steps=self.weight_steps,
             objective=lambda batch: self._task_losses(batch, policy().sample(cycle.completed), cycle.closed),
             optimizer="search",
+            project=self.weighting.project,
             begin=lambda: forget(self.optimizers["weights"]),  # the search has its own; free the warm-up's memory
             on_best=lambda: self.kept.load_state_dict(self.policy.state_dict()),
             evaluate=("searched",) if measured else (),
@@ -160,13 +170,14 @@ class AdaShare(Method):
 
     def _task_losses(self, batch: Batch, gates: Tensor | None, closed: int = 0) -> Objective:
         predictions = self.network(batch.inputs, gates, closed)
-        return penalised(weighted_sum(self.tasks, self.loss_weights, predictions, batch), self.network)
+        objective = weighted_sum(self.tasks, self.loss_weights, predictions, batch, self.weighting, self.parameters())
+        return penalised(objective, self.network)
 
     def _policy_objective(self, batch: Batch, cycle: _Cycle) -> Objective:
         objective = self._task_losses(batch, self.policy.sample(cycle.completed), cycle.closed)
         for name, term in self.policy.regularisers(len(self.network.blocks) - cycle.closed).items():
             scalars = {**objective.scalars, name: term.value.detach()}
-            objective = objective._replace(loss=objective.loss + term.weight * term.value, scalars=scalars)
+            objective = objective.plus({name: term.weight * term.value})._replace(scalars=scalars)
         return objective
 
     def _learned(self) -> Policy:
@@ -175,6 +186,7 @@ class AdaShare(Method):
     def _restart(self) -> None:
         forget(self.optimizers["search"])
         forget(self.optimizers["weights"])
+        self.weighting.restart()
 
     def predictors(self) -> Mapping[str, Predictor]:
         """`searched`: a policy drawn afresh for every batch, as the official evaluation does; `retrained`: the current draw."""

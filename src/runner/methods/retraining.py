@@ -62,7 +62,6 @@ class Retraining(nn.Module):
                 objective=lambda batch: objective(batch, gates()),
                 begin=partial(begin, number),
                 restarts=True,
-                fixed=True,
                 **options,
             )
 

@@ -12,6 +12,8 @@ from runner.method import Batch, Method, Objective, Predictor, Setup, Stage
 from runner.methods.objectives import penalised, weighted_sum
 from runner.methods.optimizers import Kind, two_rates
 from runner.methods.schedules import step_decay
+from runner.methods.weighting import RATE, weighting_of
+from runner.methods.weighting import Kind as WeightingKind
 from runner.models.composed import Separate
 
 
@@ -32,6 +34,8 @@ class Supervised(Method):
         decay_steps: int | None,
         decay_factor: float,
         loss_weights: dict[str, float],
+        weighting: WeightingKind,
+        weighting_learning_rate: float | None,
     ) -> None:
         super().__init__()
         self.tasks, self.loss_weights, self.evaluations = setup.tasks, loss_weights, evaluations
@@ -39,8 +43,10 @@ class Supervised(Method):
         self.schedule = step_decay(steps, decay_steps or steps / 3, decay_factor)
         teams = {name: [name] for name in setup.tasks} if separate else {"shared": list(setup.tasks)}
         self.trained = Separate({name: setup.build(team) for name, team in teams.items()})
+        self.weighting = weighting_of(weighting, 1 if separate else len(setup.tasks), setup.epoch())
+        learned = (list(self.weighting.parameters()), weighting_learning_rate or RATE)
         self.optimizers = {
-            name: two_rates(optimizer, network, learning_rate, backbone_learning_rate, weight_decay)
+            name: two_rates(optimizer, network, learning_rate, backbone_learning_rate, weight_decay, learned=learned)
             for name, network in self.trained.items()
         }
 
@@ -57,15 +63,17 @@ class Supervised(Method):
                 schedule=self.schedule,
                 evaluate=("trained",) if name == last else (),
                 evaluations=self.evaluations if len(self.trained) == 1 else 1,
+                project=self.weighting.project,
                 restarts=True,
-                fixed=True,
+                fixed=self.weighting.fixed,
             )
             for name, network in self.trained.items()
         ]
 
     def _objective(self, network: nn.Module, batch: Batch) -> Objective:
         predictions = network(batch.inputs)
-        return penalised(weighted_sum(self.tasks, self.loss_weights, predictions, batch), network)
+        objective = weighted_sum(self.tasks, self.loss_weights, predictions, batch, self.weighting, self.parameters())
+        return penalised(objective, network)
 
     def predictors(self) -> Mapping[str, Predictor]:
         """`trained`: every task by its network."""
