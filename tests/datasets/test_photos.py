@@ -250,7 +250,7 @@ def test_flowers_faults(tmp_path: Path) -> None:
     for number, (matrices, message) in enumerate(
         (
             ({"labels": np.array([[1, 2, 103]], np.uint8)}, "imagelabels.mat: label 103 at index 2; expected 1 to 102"),
-            ({"valid": [[9]]}, "setid.mat: image 9 at index 0 of valid; expected 1 to 8, the number of labels"),
+            ({"valid": [[9]]}, "setid.mat: found image 9 at index 0 of valid; expected 1 to 8, the number of labels"),
             ({"labels": np.array([[0.5]])}, "imagelabels.mat holds labels; expected integers under 'labels'"),
         )
     ):

@@ -142,8 +142,8 @@ def _images_and_labels(content: dict[Any, Any], key: str, classes: int, path: Pa
         pixels = images.unsigned_bytes()
     except ValueError as error:
         raise DataError(f"{path}: 'data' {error}; {REMEDY}") from None
-    if pixels.ndim != 2 or pixels.shape[1] != 3 * 32 * 32:
-        raise DataError(f"{path}: 'data' has shape {pixels.shape}; expected (n, 3072)")
+    if pixels.ndim != 2 or pixels.shape[1] != 3 * 32 * 32 or not len(pixels):
+        raise DataError(f"{path}: 'data' has shape {pixels.shape}; expected (n, 3072), n at least 1")
     if len(pixels) != len(labels):
         raise DataError(f"{path} has {len(pixels)} images and {len(labels)} labels; expected as many")
     if not all(isinstance(label, int) for label in labels):

@@ -52,9 +52,11 @@ def read_matrices(folder: Path) -> tuple[dict[str, Photos], tuple[str, ...]]:
     for split, key in MATRICES.items():
         numbers = _matrix(folder / "setid.mat", key)
         wrong = np.flatnonzero((numbers < 1) | (numbers > len(labels)))
-        if len(wrong):
-            found = f"image {numbers[wrong[0]]} at index {wrong[0]} of {key}"
-            raise DataError(f"{folder / 'setid.mat'}: {found}; expected 1 to {len(labels)}, the number of labels")
+        if len(wrong) or not len(numbers):
+            found = f"image {numbers[wrong[0]]} at index {wrong[0]} of {key}" if len(wrong) else f"no image in {key}"
+            raise DataError(
+                f"{folder / 'setid.mat'}: found {found}; expected 1 to {len(labels)}, the number of labels in imagelabels.mat"
+            )
         paths = [listed.path(f"image_{number:05d}.jpg") for number in numbers]
         splits[split] = Photos(paths, [int(labels[number - 1]) - 1 for number in numbers])
     return splits, tuple(f"flower {number}" for number in range(1, CLASSES + 1))

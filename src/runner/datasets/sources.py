@@ -154,12 +154,13 @@ def digest(parts: Iterable[object]) -> str:
 
 def state_of_files(root: Path, paths: Iterable[Path]) -> str:
     """A fingerprint of names, sizes and modification times; changes when a file does."""
-    return digest((path.relative_to(root), *_size_and_time(path)) for path in paths)
+    return digest((path.relative_to(root), *_size_and_time(path, index)) for index, path in enumerate(paths))
 
 
 def described(root: Path, paths: Iterable[Path]) -> dict[str, Any]:
     """Name, size and time of the files of a distribution, for a run's record; of more than a hundred a summary of all."""
-    files = {str(path.relative_to(root)): _size_and_time(path) for path in dict.fromkeys(paths)}
+    listed = enumerate(dict.fromkeys(paths))
+    files = {str(path.relative_to(root)): _size_and_time(path, index) for index, path in listed}
     if len(files) > _LISTED:
         sizes, times = zip(*files.values(), strict=True)
         state = digest((name, *found) for name, found in files.items())
@@ -171,6 +172,6 @@ def _moment(nanoseconds: int) -> str:
     return datetime.fromtimestamp(nanoseconds // 10**9, UTC).isoformat()
 
 
-def _size_and_time(path: Path) -> tuple[int, int]:
-    status = require_file(path, "it is listed, so unpack the distribution again")
+def _size_and_time(path: Path, index: int) -> tuple[int, int]:
+    status = require_file(path, f"it is listed (index {index}), so unpack the distribution again")
     return status.st_size, status.st_mtime_ns

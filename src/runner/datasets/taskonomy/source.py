@@ -113,13 +113,12 @@ def _buildings(root: Path) -> tuple[Path, dict[str, list[str]]]:
 
 
 def read(source: Source, part: str, index: int) -> np.ndarray:
-    """A part of sample `index`, checked, in the codes of its file; raises `DataError`.
+    """A part of sample `index`, checked, as large as its image, in the codes of its file; raises `DataError`.
 
     image and normals (H, W, 3) uint8; segmentation (H, W) uint8, classes 0 .. 16 or VOID; depth (H, W) uint16 in 1/512 m, 0
     where unknown; keypoints and edges (H, W) uint16.
     """
-    file = source.file(part, index)
-    size = picture_size(file, index)
+    file, size = source.file(part, index), picture_size(source.file("image", index), index)
     match part:
         case "image" | "normals":
             return read_picture(file, index, ("RGB",), size)
