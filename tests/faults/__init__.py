@@ -11,21 +11,24 @@ from typing import TypeVar
 Case = TypeVar("Case")
 
 LEVELS = ("suite", "quick", "full")
-LEVEL = os.environ.get("RUNNER_FAULTS", "suite")
-SEED = int(os.environ.get("RUNNER_FAULTS_SEED", "0"))
+
+
+def level() -> str:
+    """How much is tried; asked for anew, because `scripts/faults` says so when this file is imported already."""
+    return os.environ.get("RUNNER_FAULTS", "suite")
 
 
 def tries(suite: int, quick: int, full: int) -> range:
     """The numbers of the cases of a fault that is tried at random: in the suite, by `scripts/faults`, and with `--full`."""
-    return range((suite, quick, full)[LEVELS.index(LEVEL)])
+    return range((suite, quick, full)[LEVELS.index(level())])
 
 
 def some(cases: Sequence[Case], suite: int, quick: int | None = None) -> list[Case]:
     """Cases of a list, evenly: `suite` of them in the suite, `quick` (or all) by `scripts/faults`, all with `--full`."""
-    count = (suite, len(cases) if quick is None else quick, len(cases))[LEVELS.index(LEVEL)]
+    count = (suite, len(cases) if quick is None else quick, len(cases))[LEVELS.index(level())]
     return [cases[number * len(cases) // count] for number in range(count)]
 
 
 def dice(fault: str, number: int) -> random.Random:
     """What is drawn at random for one case; the same again for the same `--seed`."""
-    return random.Random(f"{SEED} {fault} {number}")
+    return random.Random(f"{os.environ.get('RUNNER_FAULTS_SEED', '0')} {fault} {number}")

@@ -44,6 +44,7 @@ class Counter:
         self.tried: dict[str, set[str]] = defaultdict(set)
         self.skipped: set[str] = set()
         self.seconds: dict[str, float] = defaultdict(float)
+        self._left: dict[str, int] = defaultdict(int)  # cases of a fault that are to come
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the cases of the chosen faults, in the order of their numbers."""
@@ -53,6 +54,8 @@ class Counter:
                 self.fault[item.nodeid] = mark.args[0]
         items[:] = [item for item in items if self.fault.get(item.nodeid) in self._chosen]
         items.sort(key=lambda item: int(self.fault[item.nodeid][1:]))
+        for item in items:
+            self._left[self.fault[item.nodeid]] += 1
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a case; what failed before or after it is a failure of it."""
@@ -64,6 +67,20 @@ class Counter:
             self.tried[fault].add(report.nodeid)
         if report.failed:
             self.failed[report.nodeid] = str(report.longrepr).strip().splitlines()[-1]
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Say what a fault came to when its last case has ended: all of them take hours, and may be stopped."""
+        fault = self.fault[nodeid]
+        self._left[fault] -= 1
+        if not self._left[fault] and self.tried[fault]:
+            name, meaning, tried, passed, seconds = self.row(fault)
+            print(f"\n{name} {meaning}: {passed} of {tried} passed, {seconds} s", flush=True)
+
+    def row(self, fault: str) -> list[str]:
+        """What is told of a fault."""
+        tried = self.tried[fault]
+        passed = len(tried - self.failed.keys())
+        return [fault, MEANING[fault], str(len(tried)), str(passed), f"{self.seconds[fault]:.0f}"]
 
 
 def main() -> int:
@@ -103,11 +120,9 @@ def _show(counter: Counter, seconds: float, asked: argparse.Namespace) -> None:
     table = Table(title=f"seed {asked.seed}, {'full' if asked.full else 'quick'} numbers, {seconds / 60:.0f} min")
     for column in ("fault", "", "tried", "passed", "seconds"):
         table.add_column(column, justify="right" if column in ("tried", "passed", "seconds") else "left")
-    for fault, meaning in MEANING.items():
-        tried = counter.tried.get(fault, set())
-        if tried:
-            passed = len(tried - counter.failed.keys())
-            table.add_row(fault, meaning, str(len(tried)), str(passed), f"{counter.seconds[fault]:.0f}")
+    for fault in MEANING:
+        if counter.tried[fault]:
+            table.add_row(*counter.row(fault))
     console = Console(highlight=False, markup=False)
     console.print(table)
     for case in sorted(counter.skipped):

@@ -10,7 +10,7 @@ import resource
 import pytest
 
 from runner.rundir.lock import this_process
-from tests.faults import LEVEL, some, tries
+from tests.faults import level, some, tries
 from tests.faults.conftest import LONG, STOPPED, end, require_same, summary
 
 NO_TORCH = "import sys; sys.modules['torch'] = None"
@@ -18,7 +18,7 @@ NO_TORCH = "import sys; sys.modules['torch'] = None"
 
 @pytest.mark.fault("F9")
 def test_starts_in_the_same_second_get_a_folder_each(command):
-    count = {"suite": 2, "quick": 8, "full": 32}[LEVEL]
+    count = {"suite": 2, "quick": 8, "full": 32}[level()]
     processes = [command.start(f"seed={seed}") for seed in range(count)]
     for process in processes:
         assert process.communicate(timeout=600) is not None
