@@ -162,3 +162,18 @@ def test_rows_of_a_published_table_have_figures_of_the_same_metrics(table):
         recipe_config(f"{table}/{row}") for row in ("adashare", "hard_sharing", "single_task", *OVER_THE_SAME_BLOCKS)
     ]
     assert all(settings.published.keys() == rows[0].published.keys() for settings in rows)
+
+
+POLICY_ROWS = {"random": "random", "random_per_task": "random_per_task"}  # recipe -> policy
+
+
+@pytest.mark.parametrize("row", POLICY_ROWS)
+@pytest.mark.parametrize("table", ["adashare/nyu_2task", "adashare/nyu_small"])
+def test_recipes_of_other_policies_are_adashare_s_retraining_without_figures(table, row):
+    """Nobody knows what the paper's figures of them are."""
+    found, adashare = recipe_config(f"{table}/{row}"), recipe_config(f"{table}/adashare")
+    assert found.choices["method/policy"] == POLICY_ROWS[row]
+    assert found.published is None
+    assert (found.dataset, found.model, found.selection) == (adashare.dataset, adashare.model, adashare.selection)
+    for key in ("retrain_steps", "num_draws", "retrain_evaluations", "batch_size", "decay_steps", "loss_weights"):
+        assert found.method[key] == adashare.method[key], key

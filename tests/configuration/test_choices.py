@@ -42,9 +42,13 @@ REFUSED = [
         "method.policy={temprature: 1}",
         "unknown key 'method.policy.temprature'; did you mean 'method.policy.temperature'?",
     ),
-    ("method.policy=gumbl", "method.policy=gumbl does not exist; choose method.policy=gumbel; did you mean 'gumbel'?"),
-    ("~method.policy", "method.policy is missing; choose method.policy=gumbel"),
-    ("~method/policy", "method.policy is missing; choose method.policy=gumbel"),
+    (
+        "method.policy=gumbl",
+        "method.policy=gumbl does not exist; choose method.policy=gumbel|random|random_per_task; did",
+    ),
+    ("method.policy=gumbl", "did you mean 'gumbel'?"),
+    ("~method.policy", "method.policy is missing; choose method.policy=gumbel|"),
+    ("~method/policy", "method.policy is missing; choose method.policy=gumbel|"),
     ("~method.policy.temperature", "method.policy.temperature is missing; it cannot be deleted"),
     ("method=ke method.policy=gumbel", "method.policy is not a key here; it belongs to method=adashare"),
     (

@@ -87,11 +87,11 @@ def test_a_scaled_recipe_follows_progress():
     whole, half, two = (
         construct_method(node, tiny.setup(tiny.dense, dataset, sizes, scale=scale)) for scale in (1, 20 / 39, 0.01)
     )
-    assert (whole.num_cycles, half.num_cycles, two.num_cycles) == (39, 20, 2)
+    assert tuple(each.search.num_cycles for each in (whole, half, two)) == (39, 20, 2)
     for cycle in (0, 5, 17, 19):
-        assert half._cycle(cycle).closed == whole._cycle(2 * cycle).closed
-        assert half._cycle(cycle).completed == whole._cycle(2 * cycle).completed
-    assert [two._cycle(cycle).closed for cycle in (0, 1)] == [len(two.network.blocks) - 1, 0]
+        assert half.search.cycle(cycle).closed == whole.search.cycle(2 * cycle).closed
+        assert half.search.cycle(cycle).completed == whole.search.cycle(2 * cycle).completed
+    assert [two.search.cycle(cycle).closed for cycle in (0, 1)] == [len(two.network.blocks) - 1, 0]
 
 
 def test_phases_never_shrink_below_two_and_given_ones_not_at_all():
@@ -100,7 +100,7 @@ def test_phases_never_shrink_below_two_and_given_ones_not_at_all():
         setup = tiny.setup(tiny.dense, tiny.Pictures(labels=False), {"train": 16, "train1": 12, "train2": 4})
         setup = dataclasses.replace(setup, scale=0.01, given=given)
         method = construct_method(node, setup)
-        assert (method.num_cycles, len(method.retraining.policies)) == expected
+        assert (method.search.num_cycles, len(method.retraining.policies)) == expected
         assert setup.shrunk["warmup_steps"] == (150, 2)
         assert ("num_cycles" in setup.shrunk) == ("num_cycles" not in given)
         assert "num_draws" not in setup.shrunk

@@ -24,14 +24,17 @@ from runner.training.session import Session
 from runner.training.signals import Interrupted, Stop
 
 METHODS = sorted(files.options("method"))
+POLICIES = [
+    ("adashare", f"method.policy={name}") for name in sorted(files.options("method/policy")) if name != "gumbel"
+]
 CPU = torch.device("cpu")
 BATCH = 4
 
 
-@pytest.fixture(params=METHODS)
+@pytest.fixture(params=[*((name,) for name in METHODS), *POLICIES], ids=" ".join)
 def node(request):
     """A method's settings in its small form."""
-    return small(request.param).method
+    return small(*request.param).method
 
 
 def requirements(node):

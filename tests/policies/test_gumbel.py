@@ -112,7 +112,7 @@ def test_the_default_policy_decides_in_the_default_number_of_steps():
     """
     settings = composed()
     method = settings.method
-    policy = construct(method["policy"], tasks=3, blocks=8)
+    policy = construct(method["policy"], tasks=["a", "b", "c"], blocks=8)
     torch.manual_seed(0)
     worth = 0.1 * torch.tensor(
         [[1.0, -1, 1, 1, -1, -1, 1, -1], [1, -1, 1, -1, 1, -1, -1, 1], [-1, 1, 1, -1, -1, -1, -1, -1]]

@@ -8,7 +8,7 @@ from typing import Any
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
-from runner.configuration import combinations, contents, files, own_tasks, plugins, task_maps
+from runner.configuration import combinations, contents, files, likeness, own_tasks, plugins, task_maps
 from runner.configuration.node import NodeCheck
 from runner.configuration.reading import PARTS
 from runner.configuration.rules import show
@@ -21,7 +21,8 @@ def checked(config: DictConfig, hydra: HydraConf) -> Settings:
     """The composed configuration as settings, every key held against its rule and the groups against each other.
 
     `hydra` says how it was composed: the chosen options, the overrides, the folders that were searched. In the result
-    `dataset.tasks` is filled in with all that the model can predict where it was null, and `selection` with the method's own.
+    `dataset.tasks` is filled in with all that the model can predict where it was null, `selection` with the method's own, and
+    with numbers what is to be as in another run.
     """
     files.search(Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file")
     plain = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key != "hydra"})
@@ -45,6 +46,7 @@ def checked(config: DictConfig, hydra: HydraConf) -> Settings:
     root["choices"] = choices
     combinations.require_fitting(root)
     combinations.choose_tasks(root)
+    likeness.fill_in(root)
     task_maps.require(root)
     require_agreeing_steps(root)
     if root["selection"] is None:

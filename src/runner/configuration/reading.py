@@ -26,6 +26,7 @@ SHAPES: dict[str, tuple[type, ...]] = {  # what a file may say beside its keys
     "_version_": (str, NoneType),
     "_baseline_": (str, NoneType),
     "_neutral_": (dict,),
+    "_like_": (str,),
     "_small_": (dict,),
 }
 NEEDED = {  # what an option cannot do without, as one would write it; some for all, some for a group

@@ -6,7 +6,7 @@ below are those of its code, github.com/sunxm2357/AdaShare.
 Logits have the shape (K tasks, L blocks, 2); column 0 is "execute", column 1 is "skip"; alpha = softmax(logits)[..., 0].
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -15,12 +15,12 @@ from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
 from runner.errors import chosen
-from runner.policies import Policy, Regulariser
+from runner.policies import LearnedPolicy, Regulariser
 
 Initial = Literal["equal", "random", "all_chosen"]
 
 
-class GumbelPolicy(Policy):
+class GumbelPolicy(LearnedPolicy):
     """AdaShare's policy: two logits for every task and block, sampled through the Gumbel softmax.
 
     `initial`, `skip_logit` as in `initial_logits`. `sampling` gives the relaxed weights ("soft") or rounded ones with their
@@ -44,11 +44,11 @@ class GumbelPolicy(Policy):
         sharing_weight: float,
         learning_rate: float,
         weight_decay: float,
-        tasks: int,
+        tasks: Sequence[str],
         blocks: int,
     ) -> None:
         super().__init__()
-        self.logits = nn.Parameter(initial_logits(initial, tasks, blocks, skip_logit))
+        self.logits = nn.Parameter(initial_logits(initial, len(tasks), blocks, skip_logit))
         self._straight_through = chosen("method.policy.sampling", sampling, {"soft": False, "straight_through": True})
         self._temperature, self._temperature_decay = temperature, temperature_decay
         self._sparsity = chosen("method.policy.sparsity", sparsity, SPARSITY)

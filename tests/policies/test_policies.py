@@ -1,0 +1,30 @@
+"""What holds for every file in conf/method/policy: it holds what its class takes, and its draws are what it says they are."""
+
+import pytest
+import torch
+from tests.signatures import assert_settings_fit
+
+from runner.configuration import files
+from runner.configuration.construct import construct, locate
+
+POLICIES = files.options("method/policy")
+TASKS, BLOCKS = ["first", "second"], 6
+
+
+@pytest.fixture(params=sorted(POLICIES))
+def node(request):
+    return POLICIES[request.param]
+
+
+def test_settings_fit_the_signature_that_they_feed(node):
+    assert_settings_fit(node, locate(node["_target_"]), given={"tasks", "blocks"})
+
+
+def test_draws_are_decisions_that_come_up_as_often_as_the_policy_says(node):
+    policy = construct(node, tasks=TASKS, blocks=BLOCKS)
+    torch.manual_seed(0)
+    draws = torch.stack([policy.draw() for _ in range(4000)])
+    assert draws.shape == (4000, len(TASKS), BLOCKS)
+    assert set(draws.unique().tolist()) == {0.0, 1.0}
+    assert policy.probability().shape == (len(TASKS), BLOCKS)
+    torch.testing.assert_close(draws.mean(0), policy.probability().detach(), rtol=0, atol=0.03)  # four deviations
