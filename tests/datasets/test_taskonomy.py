@@ -147,3 +147,14 @@ def test_buildings_that_nobody_divides(tmp_path: Path, make: Make, content: str 
 def test_a_missing_root_says_what_to_put_there(tmp_path: Path, make: Make) -> None:
     with pytest.raises(DataError, match=r"does not exist; put there one of\n.*taskonomy\.json .*\n.*segment_semantic"):
         make(tmp_path / "nowhere")
+
+
+def test_the_paper_judges_by_cross_entropy_and_cosine(tmp_path: Path, make: Make) -> None:
+    root = taskonomy_files.adashare(tmp_path / "root")
+    counted = {name: list(task.higher_is_better) for name, task in make(root, metrics="official").tasks.items()}
+    assert counted == {
+        "segmentation": ["cross_entropy"],
+        "normals": ["cosine"],
+        **{name: ["error"] for name in TASKS[2:]},
+    }
+    assert list(make(root).tasks["segmentation"].higher_is_better) == ["miou", "pixel_accuracy"]

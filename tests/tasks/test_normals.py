@@ -137,3 +137,14 @@ def test_raw_coding_is_that_of_the_official_images(shared):
     numbers = meter.compute()
     assert numbers["mean"] < 0.2
     assert numbers["within_11.25"] == 100
+
+
+def test_cosine_by_hand():
+    """cos 0° = 1, cos 60° = 0.5, cos 90° = 0; the pixel without a label does not count."""
+    task = Normals(judged_by="cosine")
+    meter = task.meter()
+    target = pixels(TOWARDS, TOWARDS, TOWARDS, (0, 0, 0))
+    meter.update(tilted(0, 60, 90, 10), target)
+    assert meter.compute()["cosine"] == pytest.approx(0.5)
+    assert task.higher_is_better == {"cosine": True}
+    assert "cosine" not in Normals().meter().compute()

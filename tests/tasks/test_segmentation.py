@@ -1,4 +1,4 @@
-from math import log
+from math import isnan, log
 
 import numpy as np
 import pytest
@@ -112,3 +112,29 @@ def test_metrics_are_those_of_torchmetrics_and_scikit_learn():
     assert numbers["miou"] == pytest.approx(100 * expected, rel=1e-12)
     expected = sklearn.accuracy_score(label[valid], prediction[valid])
     assert numbers["pixel_accuracy"] == pytest.approx(100 * expected, rel=1e-12)
+
+
+def test_cross_entropy_by_hand_weighs_classes_and_officially_batches():
+    """Scores of ln 3 and 0 give 3/4 and 1/4: -ln 3/4 = 0.28768 where class 0 is true, -ln 1/4 = 1.38629 where class 1 is."""
+    scores = torch.tensor([log(3), 0.0]).view(1, 2, 1, 1)
+    batches = [torch.tensor([[[0, 0, 1, 255]]]), torch.tensor([[[1, 255, 255, 255]]])]
+    weighted = Segmentation(2, weights=(1.0, 3.0), judged_by="cross_entropy")
+    official = Segmentation(2, weights=(1.0, 3.0), judged_by="cross_entropy", metrics="official")
+    values = {}
+    for task in (weighted, official):
+        meter = task.meter()
+        for target in batches:
+            meter.update(scores, target)
+        values[task.metrics] = meter.compute()["cross_entropy"]
+    first = (2 * 0.2876821 + 3 * 1.3862944) / 5  # the weights of 0, 0, 1 add up to 5
+    assert values["standard"] == pytest.approx((2 * 0.2876821 + 6 * 1.3862944) / 8)
+    assert values["official"] == pytest.approx((first + 1.3862944) / 2)  # one picture each
+    assert weighted.higher_is_better == {"cross_entropy": False}
+    assert float(weighted.loss(scores.expand(1, 2, 1, 4), batches[0])) == pytest.approx(first)
+
+
+def test_cross_entropy_of_nothing_is_undefined():
+    for metrics in ("standard", "official"):
+        meter = Segmentation(2, judged_by="cross_entropy", metrics=metrics).meter()
+        meter.update(torch.zeros(1, 2, 1, 1), torch.full((1, 2, 2), 255))
+        assert isnan(meter.compute()["cross_entropy"])

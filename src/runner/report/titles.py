@@ -33,6 +33,8 @@ METRICS: Mapping[str, Title] = {
     "delta_1.25": Title("within factor 1.25", "%", True),
     "delta_1.25_2": Title("within factor 1.25²", "%", True),
     "delta_1.25_3": Title("within factor 1.25³", "%", True),
+    "cross_entropy": Title("cross-entropy", "", False),
+    "cosine": Title("mean cosine", "", True),
     "error": Title("mean error", "", False),
     "top1": Title("accuracy", "%", True),
     "top5": Title("top-5 accuracy", "%", True),

@@ -1,14 +1,14 @@
 """Surface normals: cosine loss, angular errors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from runner.errors import require_word
+from runner.errors import chosen, require_word
 from runner.tasks import Meter, Whole, own
 from runner.tasks.dense import Rules, at_least_float32, brought_down, resize_bilinear, resize_nearest, weighted_mean
 from runner.tasks.metrics import AngleMedian, RunningMean, angles, unit_vectors
@@ -16,8 +16,12 @@ from runner.tasks.targets import DenseTask, Target
 
 Coding = Literal["centred", "raw"]
 WITHIN = (11.25, 22.5, 30)  # degrees
-HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType(
-    {"mean": False, "median": False, **{f"within_{limit}": True for limit in WITHIN}}
+JudgedBy = Literal["angles", "cosine"]
+HIGHER_IS_BETTER: Mapping[JudgedBy, Mapping[str, bool]] = MappingProxyType(
+    {
+        "angles": {"mean": False, "median": False, **{f"within_{limit}": True for limit in WITHIN}},
+        "cosine": {"cosine": True},
+    }
 )
 
 
@@ -33,12 +37,14 @@ class Normals(DenseTask):
 
     coding: Coding = "centred"
     metrics: Rules = "standard"
+    judged_by: JudgedBy = "angles"  # the metrics that count; by the cosine, as for Taskonomy, it is measured too
     channels = 3
-    higher_is_better = HIGHER_IS_BETTER
+    higher_is_better: Mapping[str, bool] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         require_word("coding", self.coding, Coding)
         require_word("metrics", self.metrics, Rules)
+        object.__setattr__(self, "higher_is_better", dict(chosen("judged_by", self.judged_by, HIGHER_IS_BETTER)))
 
     def directions(self, target: Tensor) -> Tensor:
         """Unit vectors that a prediction is compared with, (B, 3, H, W); meaningless where there is no label."""
@@ -84,26 +90,32 @@ class NormalsMeter(Meter):
 
     All of them over all labelled pixels of the split, every pixel the same; the prediction is brought to the label's
     size (`Normals.resolved`); the median is exact to 1e-6 (`AngleMedian`). A prediction of length 0 is 90 degrees off.
+    Of a task that is judged by it also `cosine`, the mean of the angle's.
     """
 
     def __init__(self, task: Normals) -> None:
         self._task = task
-        self._means = RunningMean(1 + len(WITHIN))
+        self._means, self._cosine = RunningMean(1 + len(WITHIN)), RunningMean(1)
         self._median = AngleMedian()
 
     @torch.inference_mode()
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Take in a batch: prediction (B, 3, h, w), target (B, 3, H, W)."""
         predicted = self._task.resolved(prediction, target.shape[-2:])
-        valid = labelled(target)
-        angle = angles(predicted, self._task.directions(target))
+        valid, directions = labelled(target), self._task.directions(target)
+        angle = angles(predicted, directions)
         total = torch.where(valid, angle, 0).sum(dtype=torch.float64)
         within = [((angle <= limit) & valid).sum() for limit in WITHIN]
         self._means.add([total, *within], valid.sum())
         self._median.add(angle, valid)
+        if self._task.judged_by == "cosine":
+            self._cosine.add(
+                [torch.where(valid, (predicted * directions).sum(1), 0).sum(dtype=torch.float64)], valid.sum()
+            )
 
     def compute(self) -> dict[str, float]:
         """Degrees and percentages over everything taken in."""
         mean, *within = self._means.means()
         shares = {f"within_{limit}": 100 * share for limit, share in zip(WITHIN, within, strict=True)}
-        return {"mean": mean, "median": self._median.median(), **shares}
+        judged = {"cosine": self._cosine.means()[0]} if self._task.judged_by == "cosine" else {}
+        return {**judged, "mean": mean, "median": self._median.median(), **shares}

@@ -3,18 +3,30 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from runner.errors import require_word
+from runner.errors import chosen, require_word
 from runner.tasks import Meter, Whole, own
-from runner.tasks.dense import Rules, at_least_float32, brought_down, resize_bilinear, resize_nearest, weighted_mean
+from runner.tasks.dense import (
+    Rules,
+    at_least_float32,
+    brought_down,
+    resize_bilinear,
+    resize_nearest,
+    resized,
+    weighted_mean,
+)
 from runner.tasks.metrics import RunningMean, confusion_matrix, intersection_over_union
 from runner.tasks.targets import DenseTask, Target
 
-HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"miou": True, "pixel_accuracy": True})
+JudgedBy = Literal["overlap", "cross_entropy"]
+HIGHER_IS_BETTER: Mapping[JudgedBy, Mapping[str, bool]] = MappingProxyType(
+    {"overlap": {"miou": True, "pixel_accuracy": True}, "cross_entropy": {"cross_entropy": False}}
+)
 
 
 @dataclass(frozen=True)
@@ -25,12 +37,16 @@ class Segmentation(DenseTask):
     ignore: int = 255  # label of pixels that count neither in the loss nor in the metrics
     weights: tuple[float, ...] = ()  # of the classes in the loss; () = all equal
     metrics: Rules = "standard"
+    judged_by: JudgedBy = (
+        "overlap"  # the metrics that count; by the cross-entropy, as for Taskonomy, it is measured too
+    )
     channels: int = field(init=False, repr=False)
-    higher_is_better = HIGHER_IS_BETTER
+    higher_is_better: Mapping[str, bool] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         require_word("metrics", self.metrics, Rules)
         object.__setattr__(self, "channels", self.classes)
+        object.__setattr__(self, "higher_is_better", dict(chosen("judged_by", self.judged_by, HIGHER_IS_BETTER)))
 
     @property
     def target(self) -> Target:
@@ -43,12 +59,18 @@ class Segmentation(DenseTask):
         With `weights` the mean is weighted by the label's class: sum w_y (-log p_y) / sum w_y.
         """
         label = brought_down(target, prediction.shape[-2:], self.metrics)
+        return weighted_mean(self.losses(prediction, label), self.weight(label, prediction), whole)
+
+    def weight(self, label: Tensor, like: Tensor) -> Tensor:
+        """What every pixel (B, h, w) counts for in the loss, on the device of `like`: that of its class, 0 without a label."""
         valid = label != self.ignore
-        weight = valid
-        if self.weights:
-            weight = prediction.new_tensor(self.weights, dtype=torch.float32)[label.where(valid, 0)] * valid
-        losses = F.cross_entropy(at_least_float32(prediction), label, ignore_index=self.ignore, reduction="none")
-        return weighted_mean(losses, weight, whole)
+        if not self.weights:
+            return valid
+        return like.new_tensor(self.weights, dtype=torch.float32)[label.where(valid, 0)] * valid
+
+    def losses(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """Cross-entropy of every pixel, (B, h, w) float32 at least; 0 where there is no label."""
+        return F.cross_entropy(at_least_float32(prediction), label, ignore_index=self.ignore, reduction="none")
 
     def resolved(self, prediction: Tensor, size: Sequence[int]) -> Tensor:
         """Classes, (B, H, W) int64: of the bilinear scores, or under the official rules the nearest cell's."""
@@ -70,12 +92,15 @@ class SegmentationMeter(Meter):
     Official (the code released with AdaShare): classes without a single right pixel are left out of miou (0 if that
     leaves none); pixel_accuracy is the mean over batches, weighted by their number of images, of the share of right
     pixels among those with label < classes, so that a void of -1 counts as wrong; batches without any are left out.
+
+    Of a task that is judged by it also `cross_entropy`, weighted by class as the loss, of the scores at the label's size:
+    the mean over all valid pixels of the split, officially over batches as pixel_accuracy is.
     """
 
     def __init__(self, task: Segmentation) -> None:
         self._task = task
         self._confusion = torch.zeros(task.classes, task.classes, dtype=torch.int64)
-        self._batch_accuracy = RunningMean(1)
+        self._batch_accuracy, self._cross_entropy = RunningMean(1), RunningMean(1)
 
     @torch.inference_mode()
     def update(self, prediction: Tensor, target: Tensor) -> None:
@@ -87,6 +112,17 @@ class SegmentationMeter(Meter):
             counted = target < self._task.classes
             right = (predicted == target) & counted
             self._batch_accuracy.add_batch([right.sum()], counted.sum(), len(target))
+        if self._task.judged_by == "cross_entropy":
+            self._add_cross_entropy(resized(prediction.float(), target.shape[-2:], self._task.metrics), target)
+
+    def _add_cross_entropy(self, scores: Tensor, target: Tensor) -> None:
+        weight = self._task.weight(target, scores)
+        total, count = (self._task.losses(scores, target) * weight).sum(dtype=torch.float64), weight.sum()
+        if self._task.metrics == "official":
+            valid = (weight > 0).sum()
+            self._cross_entropy.add_batch([total / count.double().clamp(min=1e-12) * valid], valid, len(target))
+        else:
+            self._cross_entropy.add([total], count)
 
     def compute(self) -> dict[str, float]:
         """Percentages over everything taken in."""
@@ -98,4 +134,5 @@ class SegmentationMeter(Meter):
         else:
             miou = float(overlap.nanmean())
             accuracy = float(self._confusion.diagonal().sum().double() / self._confusion.sum())
-        return {"miou": 100 * miou, "pixel_accuracy": 100 * accuracy}
+        judged = {"cross_entropy": self._cross_entropy.means()[0]} if self._task.judged_by == "cross_entropy" else {}
+        return {**judged, "miou": 100 * miou, "pixel_accuracy": 100 * accuracy}

@@ -27,8 +27,9 @@ from runner.datasets.taskonomy.source import (
     Source,
     read,
 )
-from runner.errors import DataError, require_word
+from runner.errors import DataError, chosen, require_word
 from runner.method import Batch
+from runner.tasks import normals, segmentation
 from runner.tasks.normals import Normals
 from runner.tasks.regression import HeatMap
 from runner.tasks.segmentation import Segmentation
@@ -47,6 +48,9 @@ _BRIGHTEST = {"keypoints": 0.005, "edges": 0.08}  # of 65536, above which a heat
 # What targets are before they are coded: the depth of a view that is seen larger has to be divided first.
 _RAW = {"depth": Target("depth", 0.0), "keypoints": Target("heat map", nan), "edges": Target("heat map", nan)}
 Metrics = Literal["standard", "official"]
+# AdaShare's table of Taskonomy has a number for each task: the cross-entropy, the cosine, mean errors.
+_SEGMENTATION_BY: Mapping[str, segmentation.JudgedBy] = {"standard": "overlap", "official": "cross_entropy"}
+_NORMALS_BY: Mapping[str, normals.JudgedBy] = {"standard": "angles", "official": "cosine"}
 
 
 class Taskonomy(Dataset):
@@ -54,7 +58,8 @@ class Taskonomy(Dataset):
 
     `root` holds one of two distributions (see `_open`). Codes are those of AdaShare's dataloaders/taskonomy_dataloader.py:
     depth d, in 1/512 m, as log(1 + d) / log(65536); keypoints and edges x as 2 min(x / 65536 / c, 1) - 1 with c = 0.005 and
-    0.08; they and depth are measured by their mean error. With semseg_prior_factor.npy in `root`, a number for every class,
+    0.08; they and depth are measured by their mean error, and with `metrics` "official" segmentation by its cross-entropy and
+    normals by their cosine, as in AdaShare's table. With semseg_prior_factor.npy in `root`, a number for every class,
     the segmentation's loss weighs classes by it. `resolution` (H, W) is that of all frames; `crop`, `zoom` and `augment` are
     those of `dense.Views`. `scale` has no effect: the set is read, not generated.
     """
@@ -118,9 +123,10 @@ def _part(source: Source, name: str) -> stored.Part:
 def _task(name: str, weights: tuple[float, ...], metrics: Metrics) -> DenseTask:
     match name:
         case "segmentation":
-            return Segmentation(classes=CLASSES, ignore=VOID, weights=weights, metrics=metrics)
+            judged = chosen("dataset.metrics", metrics, _SEGMENTATION_BY)
+            return Segmentation(classes=CLASSES, ignore=VOID, weights=weights, metrics=metrics, judged_by=judged)
         case "normals":
-            return Normals(metrics=metrics)
+            return Normals(metrics=metrics, judged_by=chosen("dataset.metrics", metrics, _NORMALS_BY))
     return HeatMap(metrics=metrics)
 
 
