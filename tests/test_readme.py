@@ -73,7 +73,7 @@ def test_without_naming_the_package_its_code_does_not_run(folder):
 
 def test_its_options_are_in_the_help(folder):
     text = call(folder, "--config-dir", "my_conf", "--help").stdout
-    assert any(line.split()[:1] == ["lottery"] for line in text.splitlines())
+    assert any(line.split()[:1] == ["tickets"] for line in text.splitlines())
 
 
 def test_pictures_of_ones_own_with_dense_labels(tmp_path):

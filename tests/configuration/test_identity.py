@@ -154,10 +154,12 @@ def test_what_is_recorded_has_the_same_identity_and_can_be_read_back():
 PINNED = {  # of every method as it is without a word on the command line; a change makes every earlier run of it another
     "adashare": "de4ca7bf",
     "cross_entropy": "372a7b70",
+    "dsd": "60ab7e76",
     "hard_sharing": "8126b903",
     "ke": "8c21c8c5",
     "label_smoothing": "8dae271b",
     "long": "645d81b1",
+    "lottery": "47d86705",
     "single_task": "f07c4919",
     "slayer": "55ad47b3",
     "slim_scratch": "bfd437e4",

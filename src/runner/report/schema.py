@@ -125,6 +125,12 @@ class Relative(TypedDict):
     undefined: NotRequired[str]  # why there is none, as after a smoke run
 
 
+class Tickets(TypedDict):
+    """Networks without some of their weights, at every point of the series."""
+
+    remaining: list[float]  # share of the weights
+
+
 class Policy(TypedDict):
     """Which tasks execute which blocks, where a method learns or draws that."""
 
@@ -193,6 +199,7 @@ class Summary(TypedDict):
     series: NotRequired[Series]
     policy: NotRequired[Policy]
     magnitudes: NotRequired[Magnitudes]
+    tickets: NotRequired[Tickets]
     spikes: NotRequired[Spikes]
     baseline: Baseline | None
     relative_performance: Relative | None

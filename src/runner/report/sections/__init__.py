@@ -12,11 +12,13 @@ from runner.report.sections.policy import POLICY
 from runner.report.sections.section import Section
 from runner.report.sections.series import SERIES
 from runner.report.sections.spikes import SPIKES
+from runner.report.sections.tickets import TICKETS
 from runner.report.sections.weights import WEIGHTS
 
 SECTIONS: tuple[Section, ...] = (
     WEIGHTS,
     SERIES,
+    TICKETS,
     POLICY,
     MAGNITUDES,
     HIGHEST,
