@@ -132,6 +132,19 @@ def test_a_sweep_ends_with_the_table_and_leaves_it_beside_its_runs(tmp_path, cap
     assert find([tmp_path]).in_words() == "2 finished runs"
 
 
+def test_a_sweep_s_table_has_every_metric_that_counts(tmp_path, capsys):
+    """`loss` is measured and does not count; `rel` counts and was not measured."""
+    network = {"metrics": {"animal": {"top1": True}, "distance": {"rel": False, "abs": False}}}
+    for method in ("alone", "course"):
+        made(tmp_path / method, 50.0, method=method, network=network)
+    closing.show_runs(find([tmp_path]).runs, tmp_path)
+    header = next(tmp_path.glob("sweep-*.csv")).read_text().splitlines()[0]
+    assert "animal/top1" in header
+    assert "distance/abs" in header
+    assert "loss" not in header
+    assert "rel" not in header
+
+
 def test_a_sweep_whose_table_cannot_be_written_has_shown_it(tmp_path, capsys, monkeypatch):
     for method in ("alone", "course"):
         made(tmp_path / method, 50.0, method=method)

@@ -74,6 +74,44 @@ def test_gains_are_filled_in_where_they_have_become_known(tmp_path):
     assert json.loads((tmp_path / "own/summary.json").read_text())["relative_performance"]["run"] == "alone"
 
 
+TWO_TASKS = {"tasks": {"animal": 2, "distance": 1}, "metrics": {"animal": {"top1": True}, "distance": {"abs": False}}}
+
+
+def costs(backbone):
+    return {"whole": {"parameters": 1_000, "macs": 2_000, "backbone_parameters": backbone, "backbone_macs": 3_000_000}}
+
+
+def test_sizes_are_in_backbones_of_the_single_tasks(tmp_path):
+    """Two tasks alone have 400 parameters without heads, 200 each; 250 are 1.25 of one. Of a run elsewhere nothing is known."""
+    gains = {"predictors": {"whole": {"tasks": {}, "mean": 1.0}}}
+    given = {"baseline": {"method": "alone"}, "network": TWO_TASKS}
+    made(tmp_path / "a", 50.0, method="alone", network=TWO_TASKS, costs=costs(400))
+    made(tmp_path / "b", 52.0, costs=costs(250), relative_performance={"run": "a", **gains}, **given)
+    made(tmp_path / "c", 52.0, method="d", costs=costs(250), relative_performance={"run": "gone", **gains}, **given)
+    shown = table(tmp_path)
+    assert shown["backbones"] == ["2", "1.25", ""]
+    assert shown["backbone_macs"] == ["3", "3", "3"]
+
+
+def test_runs_without_heads_have_no_such_column(tmp_path):
+    gains = {"run": "a", "predictors": {"whole": {"tasks": {}, "mean": 1.0}}}
+    made(tmp_path / "a", 50.0, method="alone")
+    made(tmp_path / "b", 52.0, relative_performance=gains, baseline={"method": "alone"})
+    assert not {"backbones", "backbone_macs"} & table(tmp_path).keys()
+
+
+def test_a_baseline_that_differs_and_runs_that_are_refused_are_named(tmp_path):
+    differs = "model net, here mixed over the same blocks"
+    gains = {"run": "a", "predictors": {"whole": {"tasks": {}, "mean": 1.0}}}
+    made(tmp_path / "b", 52.0, relative_performance=gains, baseline={"method": "alone", "differs": differs})
+    missing = {"method": "alone", "run": None, "differs": "", "others": [], "left_out": {}}
+    made(tmp_path / "c", 50.0, seed=1, baseline=missing, relative_performance=None)
+    made(tmp_path / "small", 50.0, seed=1, method="alone", samples=10)
+    remarks = compared(find([tmp_path]).runs).remarks
+    assert f"Δ over a run that differs: {differs}" in remarks
+    assert "not compared: alone (budget 10 samples, here 240)" in remarks
+
+
 def test_metrics_are_chosen_by_their_names_or_by_their_tasks(tmp_path):
     made(tmp_path / "a", 50.0)
     shown = list(table(tmp_path))

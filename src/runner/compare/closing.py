@@ -13,6 +13,7 @@ from runner.compare import files, layout
 from runner.compare.comparison import compared
 from runner.report.finished import Finished
 from runner.report.tables import NARROW, blocks
+from runner.report.words import counted_metrics
 
 
 class Job(NamedTuple):
@@ -38,8 +39,11 @@ def show_jobs(jobs: Iterable[Job], console: Console) -> None:
 
 
 def show_runs(runs: Sequence[Finished], folder: Path) -> None:
-    """Print the comparison of a sweep's runs and write it to `folder`, under a name that the same sweep has again."""
-    comparison = compared(runs)
+    """Print the comparison of a sweep's runs in all metrics that count, as the papers' tables have them.
+
+    It is also written to `folder`, under a name that the same sweep has again.
+    """
+    comparison = compared(runs, chosen=counted_metrics(run.summary for run in runs))
     print("\n".join(layout.lines(comparison, layout.terminal())))
     name = f"sweep-{_digest(runs)}"
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+from runner.compare.backbones import relative_size
 from runner.compare.configurations import Configuration
 from runner.configuration.hints import nearest_word
 from runner.errors import ConfigurationError
@@ -14,6 +15,7 @@ from runner.report.finished import Finished
 from runner.report.words import first_metrics, published, published_figures, spread, task_metrics
 
 DELTA, PARAMETERS, MACS, SECONDS, SAMPLES = "delta", "parameters", "macs", "seconds", "samples"
+BACKBONES, BACKBONE_MACS = "backbones", "backbone_macs"
 Summary = Mapping[str, Any]
 
 
@@ -96,7 +98,10 @@ def columns(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[Column]:
     for task in tasks:
         gain = partial(_gain_of, task)
         found.append(_measured(rows, f"{DELTA}/{task}", f"Δ {task} (%)", gain, True))
-    for key, title in ((PARAMETERS, "parameters (M)"), (MACS, "MACs (M)")):
+    size = relative_size(run for row in rows for run in row.runs)
+    found.append(_measured(rows, BACKBONES, "parameters (backbones)", size, None, _counted))
+    costs = ((PARAMETERS, "parameters (M)"), (BACKBONE_MACS, "backbone MACs (M)"), (MACS, "MACs (M)"))
+    for key, title in costs:
         found.append(_measured(rows, key, title, partial(_cost, key), None, _in_millions))
     found.append(_measured(rows, SAMPLES, "trained on samples", _samples_of, None, whole))
     found.append(_measured(rows, SECONDS, "training (s)", lambda run, _: run.get("seconds"), None, whole))
@@ -171,11 +176,12 @@ def _samples_of(run: Summary, network: str) -> float | None:
 
 
 def _in_millions(mean: float | None, deviation: float | None) -> str:
-    if mean is None:
-        return ""
-    return spread(
-        mean / 1e6, deviation / 1e6 if deviation else None
-    )  # most have no deviation: they are no measurements
+    return _counted(None if mean is None else mean / 1e6, None if deviation is None else deviation / 1e6)
+
+
+def _counted(mean: float | None, deviation: float | None) -> str:
+    """Most have no deviation: they are no measurements."""
+    return spread(mean, deviation or None)
 
 
 def whole(mean: float | None, deviation: float | None) -> str:

@@ -1,5 +1,6 @@
 """Finished runs as one table: configurations as rows, what was measured as columns, the best of each marked."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -110,15 +111,16 @@ def _of_baselines(runs: Sequence[Finished]) -> list[str]:
     if found:
         more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
         lines.append(f"Δ over {', '.join([*found][:NAMED])}{more}")
+    unlike = dict.fromkeys(baseline.get("differs") for baseline, relative in baselines if relative)
+    lines += [f"Δ over a run that differs: {differs}" for differs in unlike if differs]
     several = sum(bool(relative and baseline.get("others")) for baseline, relative in baselines)
     if several:
         lines.append(f"for {several} of the runs others would have done as well; baseline_run=PATH takes another")
-    missing: dict[str, int] = {}
-    for baseline, relative in baselines:
-        if baseline.get("method") and not relative:
-            missing[baseline["method"]] = missing.get(baseline["method"], 0) + 1
+    alone = [baseline for baseline, relative in baselines if baseline.get("method") and not relative]
+    missing = Counter(baseline["method"] for baseline in alone)
     lines += [
         f"no Δ for {count} of the runs: no finished method={method} of their data, model, seed and budget beside them"
         for method, count in missing.items()
     ]
-    return lines
+    refused = {name: differs for baseline in alone for name, differs in baseline.get("left_out", {}).items()}
+    return lines + [f"not compared: {name} ({differs})" for name, differs in [*refused.items()][:NAMED]]

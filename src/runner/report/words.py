@@ -54,6 +54,16 @@ def first_metrics(summary: Mapping[str, Any]) -> dict[str, str]:
     return dict(key.split("/", 1) for key in summary.get("highest", {}))
 
 
+def counted_metrics(summaries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """`<task>/<metric>` of what counts in relative performance and was measured on the test split, of any of the runs."""
+    found: dict[str, None] = {}
+    for summary in summaries:
+        measured, tasks = set(task_metrics(summary)), summary["network"].get("metrics", {})
+        keys = [f"{task}/{metric}" for task, metrics in tasks.items() for metric in metrics]
+        found |= dict.fromkeys(key for key in keys if key in measured)
+    return list(found)
+
+
 def task_metrics(summary: Mapping[str, Any]) -> list[str]:
     """`<task>/<metric>` of all test metrics, in order."""
     keys = [key.split("/", 2) for key in summary["metrics"]]
