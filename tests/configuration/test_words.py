@@ -95,3 +95,7 @@ def test_what_hydra_has_and_is_of_use_is_handed_on():
     assert read(["--info", "searchpath"]).for_hydra() == ["--info", "searchpath"]
     assert read(["--hydra-help"]).for_hydra() == ["--hydra-help"]
     assert read(["-sc", "install=bash"]).for_hydra() == ["--shell-completion", "install=bash"]
+
+
+def test_a_value_that_is_quoted_and_empty_stands_before_other_words():
+    assert list(read(["model.layers=''", "seed=1"]).overrides) == ["++model.layers=''", "seed=1"]

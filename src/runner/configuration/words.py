@@ -49,7 +49,7 @@ def _open(before: str, word: str) -> bool:
     if not equals or not value or paths.names_path(key.lstrip("+")):
         return False
     plain = _QUOTED.sub("", value)
-    inside = plain[0] in "[{" and any(plain.count(left) > plain.count(right) for left, right in ("[]", "{}"))
+    inside = plain[:1] in ("[", "{") and any(plain.count(left) > plain.count(right) for left, right in ("[]", "{}"))
     return inside or ("=" not in word and not word.startswith("-") and (plain.endswith(",") or word.startswith(",")))
 
 
