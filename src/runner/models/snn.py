@@ -79,7 +79,11 @@ class SpikingNetwork(SpikingModel):
             threshold=threshold,
             version=version,
         )
-        form_of(self.neuron)
+        if form_of(self.neuron).of_trains and steps_at_once is not None:
+            raise ConfigurationError(
+                f"model.steps_at_once={steps_at_once} is not allowed with gradient={self.neuron.gradient}, which looks at whole "
+                "trains of spikes; use model.steps_at_once=null"
+            )
         if neunorm is not None and steps_at_once is not None:
             raise ConfigurationError(
                 f"model.neunorm={neunorm} is not allowed with model.steps_at_once={steps_at_once}; use model.steps_at_once=null"
