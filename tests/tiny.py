@@ -10,6 +10,7 @@ from runner.datasets import Dataset
 from runner.method import Batch, Setup
 from runner.models import Heads
 from runner.models.deeplab import DeepLab
+from runner.models.relu import ReluNetwork
 from runner.models.snn import SpikingNetwork
 from runner.spiking.rules import GradientRule
 from runner.tasks.classification import Classification
@@ -53,10 +54,15 @@ def spiking(tasks: Mapping[str, int]) -> nn.Module:
     )
 
 
+def rectified(tasks: Mapping[str, int]) -> nn.Module:
+    return ReluNetwork(layers="2C5-P4-6", tasks=tasks, input_shape=(3, SIDE, SIDE))
+
+
 NETWORKS = {
     frozenset({"blocks", "parts", "dense"}): dense,
     frozenset({"label"}): Labels,
     frozenset({"label", "spiking"}): spiking,
+    frozenset({"label", "rectified"}): rectified,
 }
 
 

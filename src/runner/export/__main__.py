@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
@@ -23,8 +24,16 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--predictor", help="which of the run's networks; by default its main one")
     made.add_argument("--output", type=typed_path, help="folder to write or replace; by default RUN/export/PREDICTOR")
     made.add_argument("--list", action="store_true", help="only say which networks the run has")
-    made.add_argument("--onnx", action="store_true", help="write model.onnx beside it")
-    made.add_argument("--pt2", action="store_true", help="write model.pt2 beside it, a program of torch.export's")
+    formats = {"onnx": "write model.onnx beside it", "pt2": "write model.pt2 beside it, a program of torch.export's"}
+    made.add_argument(
+        "--format",
+        action="append",
+        default=[],
+        choices=get_args(Format),
+        help="write model.FORMAT beside it; nir is for spiking networks. May be given several times",
+    )
+    for name, told_of in formats.items():
+        made.add_argument(f"--{name}", action="append_const", dest="format", const=name, help=told_of)
     made.add_argument("--plugins", nargs="*", default=(), help="packages beside the runner whose classes the run used")
     return made
 
@@ -38,16 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name in run.networks:
                 print(f"{name} (main, exported by default)" if name == run.main else name)
         else:
-            asked: dict[Format, bool] = {"onnx": options.onnx, "pt2": options.pt2}
-            _show(
-                export(
-                    options.run,
-                    options.predictor,
-                    options.output,
-                    options.plugins,
-                    [each for each in asked if asked[each]],
-                )
-            )
+            formats = list(dict.fromkeys(options.format))
+            _show(export(options.run, options.predictor, options.output, options.plugins, formats))
     except (ValueError, OSError) as error:
         return told(error)
     return 0

@@ -1,10 +1,10 @@
-"""Networks in forms that need no `runner`: torch's exported programs and ONNX."""
+"""Networks in forms that need no `runner`: torch's exported programs, ONNX, and NIR for spiking ones."""
 
 import io
 import keyword
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
 from runner.extras import needed
+from runner.interop import nir
 from runner.layers.plain import plain
 
-Format = Literal["onnx", "pt2"]
+Format = Literal["onnx", "pt2", "nir"]
 INPUT, BATCH = "inputs", "batch"  # names of the input and of its dimension that may have any size
 
 
@@ -87,7 +88,20 @@ def to_onnx(program: Program) -> bytes:
     return content
 
 
-WRITERS: Mapping[Format, Callable[[Program], bytes]] = {"onnx": to_onnx, "pt2": to_pt2}
+_OF_PROGRAMS: Mapping[Format, Callable[[Program], bytes]] = {"onnx": to_onnx, "pt2": to_pt2}
+
+
+def in_formats(network: nn.Module, example: Tensor, axis: int, formats: Collection[Format]) -> dict[Format, bytes]:
+    """The files of `network` in each of the formats, for inputs like `example`, whose samples lie along `axis`.
+
+    Raises `ConfigurationError` where a format cannot express it or a package is missing.
+    """
+    traced = [each for each in formats if each in _OF_PROGRAMS]
+    made = program(network, example, axis) if traced else None
+    found = {each: _OF_PROGRAMS[each](made) for each in traced if made is not None}
+    if "nir" in formats:
+        found["nir"] = nir.to_bytes(network, example.shape)
+    return found
 
 
 @contextmanager

@@ -18,7 +18,9 @@ from runner.extras import needed
 from runner.models import Gated
 from runner.models.compiled import compiled, never_executed
 from runner.models.composed import Executed, Separate
+from runner.models.converted import ConvertedNetwork
 from runner.models.deeplab import DeepLab
+from runner.models.relu import ReluNetwork
 from runner.preparation import Picture, Preparation, colours_of
 
 Built = TypeVar("Built", bound=nn.Module)
@@ -135,6 +137,8 @@ def stored(network: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
             return {"form": "compiled", "gates": network.gates.int().tolist()}, kept
         case Executed():
             return {"form": "executed"}, network.state_dict()
+        case ConvertedNetwork():
+            return {"form": "converted", "conversion": network.settings()}, network.state_dict()
     return {"form": None}, network.state_dict()
 
 
@@ -153,6 +157,9 @@ def _network(content: Mapping[str, Any], state: Mapping[str, Tensor], plugins: C
         separate = {name: construct_model(model, {name: channels}, shape, plugins) for name, channels in tasks.items()}
         return _filled(Separate(separate), state)
     network = construct_model(model, tasks, shape, plugins)
+    if kind == "converted":
+        assert isinstance(network, ReluNetwork)
+        return _filled(ConvertedNetwork(network, input_shape=shape, **content["conversion"]), state)
     if kind == "executed":
         assert isinstance(network, Gated)
         return _filled(Executed(network, torch.ones(len(tasks), len(network.blocks))), state)

@@ -85,7 +85,17 @@ predictions = program(torch.zeros({shape}))  # or more along axis {axis}, prepar
 ```
 
 """
-_FORMATS: Mapping[Format, str] = {"onnx": _ONNX, "pt2": _PT2}
+_NIR = """`model.nir` is a graph of spiking neurons, up to the spikes of the output (the extra `nir`); spikingjelly, snntorch and
+others read it:
+
+```python
+import nir
+
+graph = nir.read("{folder}/model.nir")
+```
+
+"""
+_FORMATS: Mapping[Format, str] = {"onnx": _ONNX, "pt2": _PT2, "nir": _NIR}
 _TITLES = {
     ONE_PASS: "this network",
     PASSES: "the same in a pass per task",

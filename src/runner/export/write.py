@@ -3,14 +3,14 @@
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
 from runner.export.compared import ONE_PASS, Costs, compared, cost
-from runner.export.formats import WRITERS, Format, program
+from runner.export.formats import Format, in_formats
 from runner.export.network import DESCRIPTION, WEIGHTS, Exported, for_inference, stored
 from runner.export.readme import described
 from runner.export.run import Run
@@ -40,7 +40,8 @@ def export(
 ) -> Written:
     """Write model.safetensors, config.json and README.md of one of a run's networks, by default of the main predictor's.
 
-    `formats` adds model.onnx ("onnx") and a program of torch.export's, model.pt2 ("pt2").
+    `formats` adds model.onnx ("onnx"), a program of torch.export's, model.pt2 ("pt2"), and a graph of spiking neurons, model.nir
+    ("nir").
 
     `output` is by default export/PREDICTOR in the run's folder. It appears as a whole, in place of an earlier export, or not at
     all. `plugins` are the packages beside the runner whose classes may be used. Raises `DataError` where `run` is no finished
@@ -72,8 +73,8 @@ def export(
 def _in_other_formats(source: Run, network: nn.Module, formats: Collection[Format]) -> dict[str, bytes]:
     if not formats:
         return {}
-    traced = program(network, source.evaluated(), source.summary["network"]["axis"])
-    return {f"model.{each}": WRITERS[each](traced) for each in formats}
+    made = in_formats(network, source.evaluated(), source.summary["network"]["axis"], formats)
+    return {f"model.{each}": content for each, content in made.items()}
 
 
 def contents(source: Run, predictor: str) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def _require_replaceable(folder: Path) -> None:
     """Raise `ConfigurationError` where a folder holds anything that an export would not have written."""
     if not folder.exists():
         return
-    ours = {WEIGHTS, DESCRIPTION, README, *(f"model.{each}" for each in WRITERS)}
+    ours = {WEIGHTS, DESCRIPTION, README, *(f"model.{each}" for each in get_args(Format))}
     found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else [folder.name]
     strangers = [name for name in found if name not in ours]
     if strangers:

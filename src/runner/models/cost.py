@@ -14,6 +14,7 @@ from runner.layers.modes import evaluation
 from runner.method import Inputs, each, first
 from runner.models import Heads
 from runner.models.spiking import Spiking
+from runner.models.spiking_model import SpikingModel
 
 BATCHES = (1, 32)  # samples of the passes that are timed
 BUDGET = 1.0  # seconds of the passes that are timed without being asked for, less one
@@ -68,7 +69,7 @@ def _heads(model: nn.Module) -> list[nn.Module]:
 @torch.no_grad()
 def _macs(model: nn.Module, arguments: tuple[Any, ...]) -> tuple[int, int]:
     """Multiply-accumulates of a whole pass, and those of them that the heads take."""
-    if any(isinstance(module, Spiking) for module in model.modules()):
+    if any(isinstance(module, Spiking | SpikingModel) for module in model.modules()):
         # in float32 they leave out what is zero, unseen by the counter
         model, arguments = deepcopy(model).double(), tuple(argument.double() for argument in arguments)
     heads, in_heads = _heads(model), list[int]()

@@ -125,17 +125,17 @@ class Steps:
 
 
 class Looks:
-    """Takes the steps of a stage that observes: batches without gradients, in the mode that the method is in: training."""
+    """Takes the steps of a stage that observes, or has none: batches without gradients, in the mode of the method: training."""
 
     def __init__(self, stage: Stage, told: Told, autocast: Callable[[], AbstractContextManager]) -> None:
-        assert stage.observe is not None
-        self._stage, self._told, self._autocast, self._observe = stage, told, autocast, stage.observe
+        self._stage, self._told, self._autocast = stage, told, autocast
 
     @torch.no_grad()
     def take(self, step: int, batch: Batch) -> None:
         """Look at one batch."""
+        assert self._stage.observe is not None
         with self._autocast():
-            self._observe(batch)
+            self._stage.observe(batch)
         self._stage.project()
         self._told.on_observed(self._stage, step)
 

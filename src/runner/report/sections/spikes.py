@@ -58,9 +58,20 @@ def _draw(summary: Summary, measured: Measured, figures: Path) -> None:
     plots.activity(shares, SATURATED, figures / "activity.png")
     chance = 100 / len(observed.class_names)
     accuracy = {found["predictor"]: found["accuracy_after_steps"]}
-    plots.latency(accuracy, figures / "latency.png", levels={"chance": chance})
+    plots.latency(accuracy, figures / "latency.png", levels={**_others(summary), "chance": chance})
     confusions = observed.activity.confusion.view(len(observed.class_names), -1).cpu()
     confusion(confusions, observed.class_names, figures / "confusion.png")
+
+
+def _others(summary: Summary) -> dict[str, float]:
+    """The accuracy of every other predictor: a network without spikes needs one pass."""
+    (task, *_) = summary["network"]["tasks"]
+    found = {
+        key.split("/")[1]: value
+        for key, value in summary["metrics"].items()
+        if key.startswith("test/") and key.endswith(f"/{task}/top1")
+    }
+    return {name: value for name, value in found.items() if name != summary["spikes"]["predictor"]}
 
 
 def _heading(observed: Observed, sample: Sample) -> Column:
