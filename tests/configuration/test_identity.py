@@ -153,6 +153,7 @@ def test_what_is_recorded_has_the_same_identity_and_can_be_read_back():
 
 PINNED = {  # of every method as it is without a word on the command line; a change makes every earlier run of it another
     "adashare": "de4ca7bf",
+    "ann2snn": "3ce37f8a",
     "cross_entropy": "372a7b70",
     "dsd": "60ab7e76",
     "hard_sharing": "8126b903",
@@ -161,6 +162,7 @@ PINNED = {  # of every method as it is without a word on the command line; a cha
     "long": "645d81b1",
     "lottery": "47d86705",
     "single_task": "f07c4919",
+    "hm2bp": "5d50f392",
     "slayer": "55ad47b3",
     "slim_scratch": "bfd437e4",
     "stbp": "32068633",
