@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from runner.method import Batch, Objective, Predictor, Stage, StartingWeights
 from runner.models import Gated
 from runner.models.composed import Executed
+from runner.policies.relatedness import relatedness
 
 
 class Retraining(nn.Module):
@@ -73,10 +74,11 @@ class Retraining(nn.Module):
         return Predictor(lambda inputs: network(inputs, gates()), lambda: Executed(network, self.gates))
 
     def learned(self, tasks: Sequence[str], probability: Tensor, costs: Sequence[Mapping[str, int]]) -> dict[str, Any]:
-        """The summary's `policy`: probabilities of executing (K, L), the drawn policies, and what blocks cost."""
+        """The summary's `policy`: probabilities of executing (K, L), how alike they are, the drawn policies, costs of blocks."""
         return {
             "tasks": list(tasks),
             "execute_probability": probability.tolist(),
+            "relatedness": relatedness(probability),
             "draws": self.policies.int().tolist(),
             "blocks": list(costs),
         }

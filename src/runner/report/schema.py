@@ -131,11 +131,19 @@ class Tickets(TypedDict):
     remaining: list[float]  # share of the weights
 
 
+class Relatedness(TypedDict):
+    """How alike the tasks' probabilities of executing are, tasks x tasks; see `runner.policies.relatedness`."""
+
+    cosine: list[list[Number]]
+    correlation: list[list[Number]]
+
+
 class Policy(TypedDict):
     """Which tasks execute which blocks, where a method learns or draws that."""
 
     tasks: list[str]
     execute_probability: list[list[float]]  # tasks x blocks
+    relatedness: NotRequired[Relatedness]  # which older runs lack
     draws: list[list[list[int]]]  # draws x tasks x blocks
     blocks: list[dict[str, int]]  # what each block costs, fields of `runner.policies.block_cost.BlockCost`
 

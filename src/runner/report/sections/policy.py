@@ -1,4 +1,4 @@
-"""Which tasks execute which blocks."""
+"""Which tasks execute which blocks, and how alike they are in it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.report import schema
-from runner.report.sections.section import Section, Summary
+from runner.report.sections.section import Section, Shown, Summary
 
 if TYPE_CHECKING:
     from runner.report.measured import Measured
+
+
+def _show(summary: Summary) -> Shown:
+    """The pair of tasks whose policies are most alike, and the least; of two tasks the one pair."""
+    found: schema.Policy = summary["policy"]
+    if "relatedness" not in found:
+        return
+    cosine, correlation = found["relatedness"]["cosine"], found["relatedness"]["correlation"]
+    pairs = [
+        (value, (one, other))
+        for (one, row) in enumerate(cosine)
+        for other, value in enumerate(row[:one])
+        if value is not None
+    ]
+    if not pairs:
+        return
+    told = {"most alike": max(pairs)[1], "least": min(pairs)[1]} if len(pairs) > 1 else {"alike": pairs[0][1]}
+    words = []
+    for how, (one, other) in told.items():
+        share = correlation[one][other]
+        more = f", correlation {share:.2f}" if share is not None else ""
+        words.append(f"{how} {found['tasks'][other]} and {found['tasks'][one]} (cosine {cosine[one][other]:.2f}{more})")
+    yield f"policies of tasks: {'; '.join(words)}"
 
 
 def _draw(summary: Summary, measured: Measured, figures: Path) -> None:
@@ -20,6 +43,11 @@ def _draw(summary: Summary, measured: Measured, figures: Path) -> None:
     costs = [BlockCost(**cost) for cost in found["blocks"]]
     path = figures / "policy.png"
     policy(found["tasks"], found["execute_probability"], found["draws"], costs, path, _chosen(summary))
+    if "relatedness" in found and len(found["tasks"]) > 1:
+        from runner.report.plots.relatedness import relatedness
+
+        alike = found["relatedness"]
+        relatedness(found["tasks"], alike["cosine"], alike["correlation"], figures / "relatedness.png")
 
 
 def _chosen(summary: Summary) -> int | None:
@@ -30,4 +58,4 @@ def _chosen(summary: Summary) -> int | None:
     return stages.index(stage) if stage in stages and len(stages) == len(summary["policy"]["draws"]) else None
 
 
-POLICY = Section("policy", draw=_draw)
+POLICY = Section("policy", show=_show, draw=_draw)
