@@ -120,6 +120,7 @@ def test_small_cub_recipes_differ_in_nothing_but_the_method_and_share_the_epochs
     total = evolution["generations"] * evolution["epochs"]
     one = {"ke", "cross_entropy", "label_smoothing"}  # these name the epochs of one generation
     spent = {
+        "ban": lambda method: method["generations"] * method["epochs"],
         "lottery": lambda method: method["levels"] * method["epochs"],
         "dsd": lambda method: sum(method[key] for key in ("epochs", "sparse_epochs", "redense_epochs")),
     }

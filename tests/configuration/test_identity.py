@@ -154,6 +154,7 @@ def test_what_is_recorded_has_the_same_identity_and_can_be_read_back():
 PINNED = {  # of every method as it is without a word on the command line; a change makes every earlier run of it another
     "adashare": "de4ca7bf",
     "ann2snn": "3ce37f8a",
+    "ban": "5b697933",
     "cross_entropy": "372a7b70",
     "dsd": "60ab7e76",
     "hard_sharing": "8126b903",

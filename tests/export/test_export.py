@@ -83,6 +83,14 @@ def test_networks_of_their_own_for_each_task(separate, tmp_path):
     assert all(torch.equal(found[task], expected[task]) for task in found)
 
 
+def test_an_ensemble_is_all_of_its_networks(tmp_path):
+    run = finished_run(tmp_path, "ban", "model=mobilenet_v2")
+    export(run.path, "ensemble", tmp_path / "out")
+    net, inputs = load(tmp_path / "out"), images(run)
+    assert len(net.model.members) == 2
+    assert torch.equal(net(inputs)["scene"], predicted(run, "ensemble", inputs)["scene"])
+
+
 def test_the_slim_file_is_smaller(finished, tmp_path):
     for predictor in ("dense", "slim"):
         export(finished.path, predictor, tmp_path / predictor)

@@ -17,7 +17,7 @@ from runner.export.resolve import seen
 from runner.extras import needed
 from runner.models import Gated
 from runner.models.compiled import compiled, never_executed
-from runner.models.composed import Executed, Separate
+from runner.models.composed import Ensemble, Executed, Separate
 from runner.models.converted import ConvertedNetwork
 from runner.models.deeplab import DeepLab
 from runner.models.relu import ReluNetwork
@@ -131,6 +131,8 @@ def stored(network: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
     match network:
         case Separate():
             return {"form": "separate"}, network.state_dict()
+        case Ensemble():
+            return {"form": "ensemble", "members": len(network.members)}, network.state_dict()
         case Executed(network=DeepLab() as whole) if type(whole) is DeepLab:
             unused = never_executed(whole, network.gates)
             kept = {name: value for name, value in whole.state_dict().items() if name not in unused}
@@ -156,6 +158,9 @@ def _network(content: Mapping[str, Any], state: Mapping[str, Tensor], plugins: C
     if kind == "separate":
         separate = {name: construct_model(model, {name: channels}, shape, plugins) for name, channels in tasks.items()}
         return _filled(Separate(separate), state)
+    if kind == "ensemble":
+        members = [construct_model(model, tasks, shape, plugins) for _ in range(content["members"])]
+        return _filled(Ensemble(members), state)
     network = construct_model(model, tasks, shape, plugins)
     if kind == "converted":
         assert isinstance(network, ReluNetwork)

@@ -2,18 +2,23 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import SGD
 
-from runner.method import Batch, Objective, Setup, Stage
+from runner.errors import chosen
+from runner.method import Batch, Inputs, Objective, Setup, Stage, shuffled
+from runner.methods.distillation import divergence, lone_task, paired
 from runner.methods.objectives import penalised, weighted_sum
 from runner.methods.optimizers import forget, prepared
 from runner.methods.schedules import part, warmup_cosine
 from runner.tasks import Task
 from runner.tasks.classification import Classification
 
+Loss = Literal["cross_entropy", "cs_kd"]
+CS_KD_WEIGHT, CS_KD_TEMPERATURE = 3.0, 4.0  # of the partners' predictions, as for fine-grained classes
 MOST_WARMUP = 5  # epochs, where the recipe leaves the warm-up to the number of epochs
 
 
@@ -21,6 +26,7 @@ class Recipe(TypedDict):
     """The settings of conf/method/_epochs.yaml, which such a method takes as `**recipe: Unpack[Recipe]`."""
 
     evaluations: int
+    loss: Loss
     smoothing: float
     learning_rate: float
     momentum: float
@@ -29,7 +35,9 @@ class Recipe(TypedDict):
 
 
 class Training:
-    """How one network is trained by epochs: momentum SGD over every parameter, warm-up and cosine, label smoothing.
+    """How one network is trained by epochs: momentum SGD over every parameter, warm-up and cosine, the loss.
+
+    `order` is that of its samples, which the loss may ask to be pairs.
 
     Weight decay acts on batch norm and biases too, as in KE_model.py, get_optimizer, of the official Knowledge Evolution.
     """
@@ -37,6 +45,8 @@ class Training:
     def __init__(self, setup: Setup, network: nn.Module, recipe: Recipe) -> None:
         self._setup, self._network, self._recipe = setup, network, recipe
         self._tasks = smoothed(setup.tasks, recipe["smoothing"])
+        self._pairs = chosen("method.loss", recipe["loss"], {"cross_entropy": False, "cs_kd": True})
+        self.order = paired(lone_task(setup.tasks)) if self._pairs else shuffled
         rate, momentum, decay = recipe["learning_rate"], recipe["momentum"], recipe["weight_decay"]
         self.optimizer = prepared(SGD(network.parameters(), lr=rate, momentum=momentum, weight_decay=decay, fused=True))
 
@@ -57,12 +67,17 @@ class Training:
         """
         first, total = within or (0, epochs)
         schedule = part(warmup_cosine(total, self._warmup(total)), first / total, (first + epochs) / total)
-        options: dict[str, Any] = {"split": "train", "evaluations": self._recipe["evaluations"], **hooks}
+        options: dict[str, Any] = {
+            "split": "train",
+            "evaluations": self._recipe["evaluations"],
+            "order": self.order,
+            "fixed": loss is None,
+            **hooks,
+        }
         return Stage(
             name=name,
             steps=epochs * self._setup.epoch(options["split"]),
             objective=loss or self.loss,
-            fixed=loss is None,
             schedule=schedule if factor == 1 else lambda progress: factor * schedule(progress),
             **options,
         )
@@ -73,9 +88,26 @@ class Training:
             return min(MOST_WARMUP, epochs // 2)
         return min(self._setup.epochs("warmup_epochs", given), epochs - 1)
 
-    def loss(self, batch: Batch) -> Objective:
-        """The sum of the task losses of the network's predictions, label tasks smoothed, and the network's penalty."""
-        return penalised(weighted_sum(self._tasks, {}, self._network(batch.inputs), batch), self._network)
+    def loss(self, batch: Batch, teacher: Callable[[Inputs], Mapping[str, Tensor]] | None = None) -> Objective:
+        """The sum of the task losses of the network's predictions, label tasks smoothed, and the network's penalty.
+
+        To it come the divergences from a teacher's predictions, and under `cs_kd` from those for the other half of the batch,
+        partners of the same class, at temperature 4 and three times (Yun et al., "Regularizing Class-wise Predictions via
+        Self-knowledge Distillation", CVPR 2020, equation 3).
+        """
+        batch, partners = batch.halves() if self._pairs else (batch, None)
+        predictions = self._network(batch.inputs)
+        objective = penalised(weighted_sum(self._tasks, {}, predictions, batch), self._network)
+        terms = dict[str, Tensor]()
+        if partners is not None:
+            with torch.no_grad():
+                others = self._network(partners.inputs)
+            for task, own in predictions.items():
+                terms[f"cs_kd/{task}"] = CS_KD_WEIGHT * divergence(own, others[task], CS_KD_TEMPERATURE)
+        if teacher is not None:
+            told = teacher(batch.inputs)
+            terms |= {f"distillation/{task}": divergence(own, told[task]) for task, own in predictions.items()}
+        return objective.plus(terms)
 
     def restart(self) -> None:
         """Forget momentum, as a newly made optimizer; a stage's `begin`."""

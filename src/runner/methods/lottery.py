@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from runner.evolution import pruning
-from runner.method import Method, Order, Predictor, Series, Setup, Split, Stage, shuffled
+from runner.method import Method, Order, Predictor, Series, Setup, Stage
 from runner.methods.epochs import Recipe, Training
 from runner.methods.states import Frozen, Named
 
@@ -65,7 +65,7 @@ class Lottery(Method):
             within=(self.rewind, self.epochs),
             begin=partial(self._begin, number),
             project=lambda: self.masks.mask(self.network),
-            order=_back(number * epochs * self.epoch) if self.repeat_order else shuffled,
+            order=_back(self.recipe.order, number * epochs * self.epoch) if self.repeat_order else self.recipe.order,
             evaluate=("ticket",),
         )
 
@@ -89,10 +89,6 @@ class Lottery(Method):
         return {"tickets": {"remaining": self.shares.tolist()}}
 
 
-def _back(batches: int) -> Order:
-    """The order of samples of so many batches before."""
-
-    def order(split: Split, number: int) -> Tensor:
-        return shuffled(split, number - batches)
-
-    return order
+def _back(order: Order, batches: int) -> Order:
+    """An order of samples as it was so many batches before."""
+    return lambda split, number: order(split, number - batches)

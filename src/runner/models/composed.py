@@ -1,5 +1,9 @@
-"""Networks made of networks: several side by side, and one as a policy executes it."""
+"""Networks made of networks: several side by side or of one mind, and one as a policy executes it."""
 
+from collections.abc import Sequence
+from math import log
+
+import torch
 from torch import Tensor, nn
 
 from runner.method import Inputs
@@ -27,3 +31,19 @@ class Executed(nn.Module):
     def forward(self, inputs: Inputs) -> dict[str, Tensor]:
         """Predictions of all tasks: {task: prediction}."""
         return self.network(inputs, self.gates)
+
+
+class Ensemble(nn.Module):
+    """Networks for the same labels -> {task: logarithm of the mean of their probabilities, (B, classes)}."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, inputs: Inputs) -> dict[str, Tensor]:
+        """As above."""
+        found = [member(inputs) for member in self.members]
+        return {
+            task: torch.stack([each[task].log_softmax(1) for each in found]).logsumexp(0) - log(len(found))
+            for task in found[0]
+        }
