@@ -9,6 +9,7 @@ from torch import nn
 from runner.errors import ConfigurationError
 from runner.evolution.channels import trace
 from runner.evolution.hypothesis import kels
+from runner.evolution.slim import extract, load
 
 C = nn.Conv2d
 X = images(side=8)
@@ -117,21 +118,177 @@ def test_the_producer_of_a_grouped_convolution_keeps_its_pattern():
     assert masks["b.weight"].flatten(1).tolist() == [[True, True, False]] * 20  # its output is the prediction
 
 
-REFUSED = {
-    "operation 'add' in the network's own forward joins 8 of 16 channels of 'a' and 'b' with 8 of 16 channels of 'c', and "
-    "not the same ones": (
+TOGETHER = {
+    "a sum with a concatenation keeps the same of either part": (
         lambda n, x: n.end(torch.cat([n.a(x), n.b(x)], 1) + n.c(x)),
         {"a": C(3, 8, 1), "b": C(3, 8, 1), "c": C(3, 16, 1), "end": C(16, 2, 1)},
+        [0, 1, 2, 3, 8, 9, 10, 11],
     ),
-    "joins 2 of 3 channels of 'a' with 3 of 3 channels of the input": (
+    "what is added to the input is kept": (
         lambda n, x: n.end(n.a(x) + x),
         {"a": C(3, 3, 1), "end": C(3, 2, 1)},
+        [0, 1, 2],
     ),
-    "operation 'convolution' in the network's own forward is not an operation that channels can be traced through; its "
-    "operands come from 'end'": (lambda n, x: F.conv2d(n.end(x), torch.ones(2, 4, 1, 1)), {"end": C(3, 4, 1)}),
-    "operation 'native_group_norm' in module 'norm' is not an operation": (
+    "halves that are multiplied with each other": (
+        lambda n, x: n.end(torch.mul(*n.a(x).chunk(2, 1))),
+        {"a": C(3, 8, 1), "end": C(4, 2, 1)},
+        [0, 1],
+    ),
+    "halves cut by half of what is there": (
+        lambda n, x: n.end(torch.cat([(y := n.a(x))[:, : y.shape[1] // 2], n.b(y[:, y.shape[1] // 2 :])], 1)),
+        {"a": C(3, 8, 1), "b": C(4, 4, 1), "end": C(8, 2, 1)},
+        [0, 1, 4, 5],
+    ),
+    "unequal parts keep their shares": (
+        lambda n, x: n.end(torch.cat([part.relu() for part in n.a(x).split([4, 12], 1)], 1)),
+        {"a": C(3, 16, 1), "end": C(16, 2, 1)},
+        [0, 1, 4, 5, 6, 7, 8, 9],
+    ),
+    "a gated unit": (
+        lambda n, x: n.end(F.glu(n.a(x), 1)),
+        {"a": C(3, 8, 1), "end": C(4, 2, 1)},
+        [0, 1],
+    ),
+    "every other channel": (
+        lambda n, x: n.end((y := n.a(x))[:, ::2] * y[:, 1::2]),
+        {"a": C(3, 8, 1), "end": C(4, 2, 1)},
+        [0, 1],
+    ),
+    "shuffled channels": (
+        lambda n, x: n.end(torch.cat([n.a(x), n.b(x)], 1).unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2)),
+        {"a": C(3, 8, 1), "b": C(3, 8, 1), "end": C(16, 2, 1)},
+        [*range(8)],
+    ),
+    "pixels shuffled into channels keep whole blocks": (
+        lambda n, x: n.end(F.pixel_shuffle(n.a(x), 2)),
+        {"a": C(3, 12, 1), "end": C(3, 2, 1)},
+        [0, 1],
+    ),
+    "branches weighed against each other": (
+        lambda n, x: n.end((torch.stack([n.a(x), n.b(x)], 1) * n.c(x).unflatten(1, (2, -1)).softmax(1)).sum(1)),
+        {"a": C(3, 8, 1), "b": C(3, 8, 1), "c": C(3, 16, 1), "end": C(8, 2, 1)},
+        [0, 1, 2, 3],
+    ),
+    "excitation of a grouped convolution": (
+        lambda n, x: n.end((y := n.b(n.a(x))) * n.c(y.mean((2, 3), keepdim=True)).sigmoid()),
+        {"a": C(3, 16, 1), "b": C(16, 16, 1, groups=4), "c": C(16, 16, 1), "end": C(16, 2, 1)},
+        [0, 1, 4, 5, 8, 9, 12, 13],
+    ),
+    "two divisions into groups": (  # by 2 and by 3: every other channel is in each of the groups of either
+        lambda n, x: n.end(n.b(n.a(x)).mean((2, 3)) + n.c(n.a(x)).mean((2, 3))),
+        {"a": C(3, 12, 1), "b": C(12, 12, 1, groups=2), "c": C(12, 12, 1, groups=3), "end": nn.Linear(12, 2)},
+        [0, 2, 4, 6, 8, 10],
+    ),
+    "one mask of a single channel": (
+        lambda n, x: n.end(n.a(x) * n.b(x).sigmoid()),
+        {"a": C(3, 4, 1), "b": C(3, 1, 1), "end": C(4, 2, 1)},
+        [0, 1],
+    ),
+    "a norm of groups of channels": (
         lambda n, x: n.end(n.norm(n.a(x))),
-        {"a": C(3, 4, 1), "norm": nn.GroupNorm(2, 4), "end": C(4, 2, 1)},
+        {"a": C(3, 12, 1), "norm": nn.GroupNorm(4, 12), "end": C(12, 2, 1)},
+        [0, 1, 2, 3, 4, 5],
+    ),
+    "transposed convolutions, grouped and depthwise ones": (
+        lambda n, x: n.end(n.c(n.b(n.a(x)))),
+        {
+            "a": nn.ConvTranspose2d(3, 8, 2, 2),
+            "b": nn.ConvTranspose2d(8, 12, 2, groups=2),
+            "c": nn.ConvTranspose2d(12, 12, 2, groups=12),
+            "end": C(12, 2, 1),
+        },
+        [0, 1, 2, 6, 7, 8],
+    ),
+    "a layer that reads the input and its own outputs keeps them": (
+        lambda n, x: n.end(n.a(n.a(x))),
+        {"a": C(3, 3, 1), "end": C(3, 2, 1)},
+        [0, 1, 2],
+    ),
+    "a layer that runs twice": (
+        lambda n, x: n.end(n.b(n.b(n.a(x)))),
+        {"a": C(3, 8, 1), "b": C(8, 8, 1), "end": C(8, 2, 1)},
+        [0, 1, 2, 3],
+    ),
+}
+
+
+@pytest.mark.parametrize("rate", [0.3, 0.5, 0.8])
+@pytest.mark.parametrize("case", TOGETHER)
+def test_channels_that_meet_are_kept_together_and_the_slim_network_is_the_masked_one(case, rate):
+    forward, layers, expected = TOGETHER[case]
+    torch.manual_seed(0)
+    network = Network(forward, **layers).eval()
+    if rate == 0.5:
+        assert half(network) == expected
+    if case != "unequal parts keep their shares":  # whose numbers stand in the code
+        extract(network, kels(network, X, rate), X)  # compares
+
+
+class Owning(nn.Module):
+    """Parameters of its own on channels: a slope, a scale and a shift, in three shapes, and one for all."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.bend, self.end = C(3, 8, 1), nn.PReLU(8), C(8, 2, 1)
+        self.norm = nn.InstanceNorm2d(8, affine=True)
+        self.scale = nn.Parameter(torch.rand(8))
+        self.shift = nn.Parameter(torch.rand(1, 8, 1, 1))
+        self.whole = nn.Parameter(torch.rand(()))
+        self.register_buffer("mean", torch.rand(8, 1, 1))
+
+    def forward(self, x):
+        return self.end(
+            self.scale[:, None, None] * self.norm(self.bend(self.a(x))) + self.shift * self.whole - self.mean
+        )
+
+
+def test_parameters_of_channels_follow_them():
+    torch.manual_seed(0)
+    network = Owning().eval()
+    slim = extract(network, kels(network, X, 0.5), X)
+    assert (slim.scale.shape, slim.shift.shape, slim.mean.shape) == ((4,), (1, 4, 1, 1), (4, 1, 1))
+    assert (slim.bend.num_parameters, slim.norm.num_features) == (4, 4)
+    assert torch.equal(slim.scale, network.scale[:4])
+    again = Owning()
+    load(again, slim.state_dict())
+    assert torch.equal(again.eval()(X), slim.eval()(X))
+
+
+class Helped(nn.Module):
+    """A second head, which runs in training alone, and a layer that never runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head, self.helper, self.unused = C(3, 8, 1), C(8, 2, 1), C(8, 2, 1), C(5, 5, 1)
+
+    def forward(self, x):
+        x = self.stem(x)
+        return (self.head(x), self.helper(x)) if self.training else self.head(x)
+
+
+def test_heads_that_run_in_training_alone_follow_too():
+    network = Helped()
+    masks = kels(network, X, 0.5)
+    assert masks["helper.weight"].flatten(1).tolist() == [[True] * 4 + [False] * 4] * 2
+    assert bool(masks["unused.weight"].all())
+    slim = extract(network, masks, X)
+    assert [found.shape for found in slim.train()(X)] == [(2, 2, 8, 8)] * 2
+    assert slim.helper.in_channels == 4
+
+
+REFUSED = {
+    "operation 'convolution' in the network's own forward is not an operation that channels can be traced through; its "
+    "operands come from 'a'; method.split=wels needs no whole channels": (
+        lambda n, x: n.end(F.conv2d(n.a(x), torch.ones(4, 4, 1, 1))),
+        {"a": C(3, 4, 1), "end": C(4, 2, 1)},
+    ),
+    "norm 'norm' mixes all channels, as a norm over one group does; method.split=wels needs": (
+        lambda n, x: n.end(n.norm(n.a(x))),
+        {"a": C(3, 4, 1), "norm": nn.GroupNorm(1, 4), "end": C(4, 2, 1)},
+    ),
+    "operation 'native_layer_norm' in module 'norm' is not an operation": (
+        lambda n, x: n.end(n.norm(n.a(x).movedim(1, -1)).movedim(-1, 1)),
+        {"a": C(3, 4, 1), "norm": nn.LayerNorm(4), "end": C(4, 2, 1)},
     ),
     "operation '_softmax' in the network's own forward mixes channels of the fit-hypothesis with other channels": (
         lambda n, x: n.end(n.a(x).softmax(1)),
@@ -153,18 +310,13 @@ REFUSED = {
         lambda n, x: n.end(torch.zeros(2, 4, 8, 8).copy_(n.a(x))),
         {"a": C(3, 4, 1), "end": C(4, 2, 1)},
     ),
-    "layer 'a' runs several times, each on other channels": (
-        lambda n, x: n.end(n.a(n.a(x))),
-        {"a": C(3, 3, 1), "end": C(3, 2, 1)},
-    ),
-    "layer 'a' does not run on the example": (lambda n, x: n.end(x), {"a": C(3, 3, 1), "end": C(3, 2, 1)}),
     "layer 'end' mixes channels of the fit-hypothesis with other channels": (
         lambda n, x: n.end(n.a(x).transpose(1, 3)),
         {"a": C(3, 4, 1), "end": C(8, 2, 1)},
     ),
-    "'c' divides the 12 outputs of 'a' into 3 groups and 'b' into 2": (
-        lambda n, x: n.b(n.a(x)) + n.c(n.a(x)),
-        {"a": C(3, 12, 1), "b": C(12, 12, 1, groups=2), "c": C(12, 12, 1, groups=3)},
+    "the weight of layer 'a' is computed from other parameters": (
+        lambda n, x: n.end(n.a(x)),
+        {"a": nn.utils.parametrizations.weight_norm(C(3, 4, 1)), "end": C(4, 2, 1)},
     ),
 }
 
@@ -180,7 +332,7 @@ def test_tracing_changes_nothing():
     network = nn.Sequential(C(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout(0.5), C(4, 2, 1))
     network[2].eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    trace(network, X, lambda name, layer: torch.ones(len(layer.weight), dtype=torch.bool))
+    trace(network, X)
     assert [module.training for module in network] == [True, True, False, True]
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())

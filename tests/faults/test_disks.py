@@ -45,11 +45,12 @@ def test_disks_without_locks_or_folder_fsync_work_with_a_warning(command):
 def test_an_error_of_the_disk_that_passes_is_tried_again_everywhere(command, name):
     command.inject(
         f"""
-        import errno, os
-        original, calls = os.{name}, []
+        import errno, os, threading
+        from collections import Counter
+        original, calls = os.{name}, Counter()
         def failing_once(*arguments):
-            calls.append(arguments)
-            if len(calls) % 5 == 1:  # what is tried again comes right after
+            calls[threading.get_ident()] += 1
+            if calls[threading.get_ident()] % 5 == 1:  # what a thread tries again comes right after
                 raise OSError(errno.EIO, "Input/output error")
             return original(*arguments)
         os.{name} = failing_once

@@ -31,7 +31,7 @@ def spoiled_take(self, step, batch):
     for hook in hooks:
         hook.remove()
     if now and kind == "parameter":
-        self._parameters[0].data.view(-1)[0] = value
+        self._parameters[0].data[(0,) * self._parameters[0].dim()] = value  # however it lies in memory
 
 def spoiled_evaluation(*arguments, **options):
     found = evaluate(*arguments, **options)

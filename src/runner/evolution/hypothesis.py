@@ -6,8 +6,6 @@ both and are never re-initialised.
 """
 
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
-from math import ceil
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -15,74 +13,44 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call
 
 from runner.errors import ConfigurationError, chosen
-from runner.evolution.channels import groups, layers, multiplier, trace
+from runner.evolution.channels import groups, layers, trace
+from runner.evolution.groups import kept
 from runner.layers.initial import Draw, fan_in, initial_draw, narrow_uniform, zero
-from runner.layers.kinds import Layer
+from runner.layers.kinds import Layer, Transposed
 
 Masks = Mapping[str, Tensor]
-
-
-def kept(split_rate: float, whole: int) -> int:
-    """⌈split_rate · whole⌉ for the rate as written in decimals, so 0.55 of 100 is 55 although 0.55 * 100 > 55."""
-    return ceil(Fraction(str(split_rate)) * whole)
 
 
 def kels(model: nn.Module, example: Any, split_rate: float) -> dict[str, Tensor]:
     """Kernel-level masks: a smaller network of whole channels (section 3.2, "KELS").
 
-    Of every layer the first ⌈s_r·C_out⌉ outputs are fit, and of these the weights that read fit inputs, which follow from
-    tracing `model` on `example` (a tensor or a tuple of arguments). A layer whose output reaches a prediction keeps all
-    outputs; a depthwise convolution keeps the channels it reads; a grouped one, and the layers that it reads, keep the
-    first ⌈s_r·C/groups⌉ channels of every group. Raises ConfigurationError where the channels cannot be traced, or where
-    layers share a weight but not the part of it that is kept.
+    Channels that can only be kept together are a group (`channels.trace` on `example`, a tensor or a tuple of arguments): those
+    that meet element by element, that stand at the same place of parts into which code cuts a dimension or a convolution its
+    groups, or that a norm takes together. Of the groups of a layer the first ⌈s_r·C⌉ are kept, and of the weights those
+    between kept channels. What reaches a prediction is kept. Raises ConfigurationError where the channels cannot be traced.
     """
     _check(model, split_rate)
-    structure = trace(model, example, lambda name, layer: torch.ones(len(layer.weight), dtype=torch.bool))
-    segments = _segments(model, structure.readers)
-
-    def first(name: str, layer: Layer) -> Tensor:
-        outputs = len(layer.weight)
-        if name in structure.last:
-            return torch.ones(outputs, dtype=torch.bool)
-        size = outputs // segments.get(name, 1)
-        return torch.arange(outputs) % size < kept(split_rate, size)
-
-    channels = trace(model, example, first).channels
-    masks, shared = dict[str, Tensor](), dict[Tensor, str]()
+    found = trace(model, example)
+    keep = found.groups.keeping(split_rate, found.makers(model))
+    masks = {}
     for name, layer in layers(model).items():
-        masks[name] = weight_mask(layer, *channels[name])
-        other = shared.setdefault(layer.weight, name)
-        if not torch.equal(masks[name], masks[other]):
-            raise ConfigurationError(
-                f"layers '{other}' and '{name}' share one weight, but kernel-level masks keep another part of it in each; give "
-                "each a weight of its own, or use weight-level masks (split: wels)"
-            )
-    return {f"{name}.weight": mask for name, mask in masks.items()}
+        if name in found.layers:
+            inputs, outputs = found.layers[name]
+            masks[f"{name}.weight"] = weight_mask(layer, keep[inputs], keep[outputs])
+        else:  # it never runs
+            masks[f"{name}.weight"] = torch.ones_like(layer.weight, dtype=torch.bool)
+    return masks
 
 
 def weight_mask(layer: Layer, inputs: Tensor, outputs: Tensor) -> Tensor:
-    """Mask of `layer`'s weight (C_out, C_in/groups, ...): rows of fit `outputs` (C_out,), columns of fit `inputs` (C_in,)."""
-    columns = inputs.view(groups(layer), -1).repeat_interleave(len(outputs) // groups(layer), dim=0)
-    mask = (outputs[:, None] & columns).to(layer.weight.device)
+    """Mask of `layer`'s weight: True between fit `inputs` (C_in,) and fit `outputs` (C_out,) of the same group.
+
+    The weight is (C_out, C_in/groups, ...), of a transposed convolution (C_in, C_out/groups, ...).
+    """
+    rows, columns = (inputs, outputs) if isinstance(layer, Transposed) else (outputs, inputs)
+    columns = columns.view(groups(layer), -1).repeat_interleave(len(rows) // groups(layer), dim=0)
+    mask = (rows[:, None] & columns).to(layer.weight.device)
     return mask.view(*mask.shape, *(1,) * (layer.weight.dim() - 2)).expand_as(layer.weight).contiguous()
-
-
-def _segments(model: nn.Module, readers: Mapping[str, frozenset[str]]) -> dict[str, int]:
-    """Layer -> into how many segments its outputs fall for the grouped convolution that it is or that reads it."""
-    modules, segments, because = layers(model), dict[str, int](), dict[str, str]()
-    for reader, sources in readers.items():
-        for name in sorted({reader, *sources} & modules.keys()):
-            wanted, outputs = groups(modules[reader]), len(modules[name].weight)
-            if multiplier(modules[name]):
-                continue
-            if segments.setdefault(name, wanted) != wanted or outputs % wanted:
-                also = f" and '{because[name]}' into {segments[name]}" if name in because else ""
-                raise ConfigurationError(
-                    f"'{reader}' divides the {outputs} outputs of '{name}' into {wanted} groups{also}; give both the same "
-                    "number of groups, a divisor of the outputs"
-                )
-            because[name] = reader
-    return segments
 
 
 def wels(
@@ -120,6 +88,13 @@ def _check(model: nn.Module, split_rate: float) -> None:
         raise ConfigurationError(
             f"{type(model).__name__} has no convolution or linear layers of torch.nn to split; choose another model"
         )
+    for name, layer in layers(model).items():
+        if not isinstance(layer._parameters.get("weight"), nn.Parameter):
+            raise ConfigurationError(
+                f"the weight of layer '{name}' is computed from other parameters, as by weight norm or another parametrization: "
+                "there are no weights in it to split; choose another model, or make it a parameter of its own "
+                "(torch.nn.utils.parametrize.remove_parametrizations)"
+            )
 
 
 @torch.no_grad()

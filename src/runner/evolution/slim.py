@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from runner.errors import CheckpointError, ConfigurationError
-from runner.evolution.channels import groups, layers, multiplier, trace
+from runner.evolution.channels import WAY_OUT, groups, layers, multiplier, trace
 from runner.evolution.hypothesis import Masks, fit_weights, predict_with, weight_mask
-from runner.layers.kinds import BatchNorm, Convolution, Layer
+from runner.layers.kinds import BatchNorm, Convolution, InstanceNorm, Layer, Norm, Transposed
 from runner.layers.modes import evaluation
 
 TOLERANCE = 1e-2  # of the largest prediction: a channel out of place changes more than that, reduced precision less
@@ -29,21 +29,47 @@ def extract(model: nn.Module, masks: Masks, example: Any) -> nn.Module:
     the copy is compared with the masked network in evaluation mode. Raises ConfigurationError where the masks are not
     made of whole channels or where the network's code does not follow the sizes of its layers.
     """
-    modules = layers(model)
-    channels = trace(model, example, lambda name, layer: masks[f"{name}.weight"].flatten(1).any(dim=1)).channels
+    modules, found = layers(model), trace(model, example)
+    kept = [
+        (found.layers[name].outputs, _fit_outputs(modules[name], masks[f"{name}.weight"]))
+        for name in found.layers
+        if name in modules
+    ]
+    keep = found.groups.kept_with(kept)
     state = model.state_dict()
-    for name, (inputs, outputs) in channels.items():
+    for name, (inputs, outputs) in found.layers.items():
         if name in modules:
-            state[f"{name}.weight"] = _block(name, modules[name], inputs, outputs, masks[f"{name}.weight"])
+            state[f"{name}.weight"] = _block(name, modules[name], keep[inputs], keep[outputs], masks[f"{name}.weight"])
             if f"{name}.bias" in state:
-                state[f"{name}.bias"] = state[f"{name}.bias"][outputs]
+                state[f"{name}.bias"] = state[f"{name}.bias"][keep[outputs]]
         else:
             for key, value in model.get_submodule(name).state_dict(prefix=f"{name}.").items():
-                state[key] = value[..., inputs] if value.dim() else value
+                state[key] = value[..., keep[inputs]] if value.dim() else value
+    for name, channels in found.parameters.items():
+        state[name] = _part(name, state[name], keep[channels])
     slim = deepcopy(model)
     load(slim, state)
     _compare(model, masks, slim, example)
     return slim
+
+
+def _fit_outputs(layer: Layer, mask: Tensor) -> Tensor:
+    """The outputs (C_out,) of which `mask` keeps any weight."""
+    if not isinstance(layer, Transposed):
+        return mask.flatten(1).any(dim=1).cpu()
+    return mask.view(groups(layer), -1, *mask.shape[1:]).flatten(3).any(dim=-1).any(dim=1).flatten().cpu()
+
+
+def _part(name: str, value: Tensor, keep: Tensor) -> Tensor:
+    """What is kept of a parameter of the network's own: some of every dimension."""
+    if not value.dim() or bool(keep.all()):
+        return value
+    for dim in range(value.dim()):
+        kept = keep.any(dim=[d for d in range(keep.dim()) if d != dim]) if keep.dim() > 1 else keep
+        value, keep = (each.index_select(dim, kept.nonzero().flatten().to(each.device)) for each in (value, keep))
+    if not bool(keep.all()):
+        raise ConfigurationError(f"parameter '{name}' would keep no whole channels; {WAY_OUT}")
+    return value
 
 
 def _block(name: str, layer: Layer, inputs: Tensor, outputs: Tensor, mask: Tensor) -> Tensor:
@@ -60,9 +86,10 @@ def _block(name: str, layer: Layer, inputs: Tensor, outputs: Tensor, mask: Tenso
         if int(kept.min()) == 0 or int(kept.min()) != int(kept.max()):
             raise ConfigurationError(
                 f"layer '{name}' would keep {', '.join(map(str, kept.tolist()))} channels in its groups; a slim layer needs "
-                "some, and equally many in each"
+                f"some, and equally many in each; {WAY_OUT}"
             )
-    return layer.weight[mask].view(int(outputs.sum()), -1, *layer.weight.shape[2:])
+    rows = int((inputs if isinstance(layer, Transposed) else outputs).sum())
+    return layer.weight[mask].view(rows, -1, *layer.weight.shape[2:])
 
 
 @torch.no_grad()
@@ -71,23 +98,24 @@ def load(model: nn.Module, state: Mapping[str, Tensor]) -> None:
 
     `model` is the dense architecture, `state` the state dictionary of a network that `extract` made of it. Tensors are
     copied, without gaps, to the dtype, device and order of memory of the model's. Raises CheckpointError where the names
-    differ, or the shape of a tensor that belongs to no convolution, linear layer or batch norm.
+    differ, or where a tensor that belongs to no layer or norm is larger than the model's.
     """
     own = model.state_dict().keys()
     if own != state.keys():
         names = ", ".join(sorted(own ^ state.keys())[:5])
         raise CheckpointError(f"the state belongs to another architecture: only one of the two has {names}")
+    made: dict[Tensor, Tensor] = {}  # what is shared stays shared
     for name, module in model.named_modules():
         prefix = f"{name}." if name else ""
         kept = {leaf: state[prefix + leaf] for leaf in _leaves(module) if prefix + leaf in state}
-        if isinstance(module, (Layer, BatchNorm)):
-            _resize(module, kept)
+        _resize(module, kept)
         for leaf, value in kept.items():
             old = getattr(module, leaf)
-            if not isinstance(module, (Layer, BatchNorm)) and old.shape != value.shape:
+            if not isinstance(module, (Layer, Norm)) and not _fits_into(value, old):
                 raise CheckpointError(f"'{prefix + leaf}' has shape {tuple(value.shape)}, not {tuple(old.shape)}")
             new = value.detach().to(old).clone(memory_format=_memory_format(old))
-            setattr(module, leaf, nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new)
+            new = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
+            setattr(module, leaf, made.setdefault(old, new))
 
 
 def _memory_format(tensor: Tensor) -> torch.memory_format:
@@ -100,17 +128,30 @@ def _leaves(module: nn.Module) -> list[str]:
     return [name for name, _ in own]
 
 
+def _fits_into(value: Tensor, whole: Tensor) -> bool:
+    """Whether a tensor can be part of another's channels."""
+    return value.dim() == whole.dim() and all(a <= b for a, b in zip(value.shape, whole.shape, strict=True))
+
+
 def _resize(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Set the sizes that `module` reports, and a depthwise convolution's groups, to those of `state`."""
-    if isinstance(module, BatchNorm):
+    """Set the sizes that a layer or norm reports, and the groups of a depthwise convolution or a norm, to those of `state`."""
+    if isinstance(module, BatchNorm | InstanceNorm):
         module.num_features = len(next(iter(state.values()))) if state else module.num_features
+    elif isinstance(module, nn.GroupNorm) and state:
+        size = module.num_channels // module.num_groups
+        module.num_channels = len(state["weight"])
+        module.num_groups = module.num_channels // size
+    elif isinstance(module, nn.PReLU):
+        module.num_parameters = len(state["weight"])
     elif isinstance(module, nn.Linear):
         module.out_features, module.in_features = state["weight"].shape
-    elif isinstance(module, Convolution):
-        outputs, inputs = state["weight"].shape[:2]
-        if multiplier(module):
-            module.groups = outputs // multiplier(module)
-        module.out_channels, module.in_channels = outputs, inputs * module.groups
+    elif isinstance(module, Convolution | Transposed):
+        rows, columns = state["weight"].shape[:2]
+        if times := multiplier(module):
+            module.groups = rows if isinstance(module, Transposed) else rows // times
+        columns *= module.groups
+        turned = isinstance(module, Transposed)
+        module.in_channels, module.out_channels = (rows, columns) if turned else (columns, rows)
 
 
 def _compare(model: nn.Module, masks: Masks, slim: nn.Module, example: Any) -> None:
@@ -124,7 +165,7 @@ def _compare(model: nn.Module, masks: Masks, slim: nn.Module, example: Any) -> N
         except (RuntimeError, IndexError, ValueError) as error:
             raise ConfigurationError(
                 f"the slim network cannot run ({error}); the forward functions of the network must take sizes from their "
-                "inputs, such as x.flatten(1), not write out numbers of channels"
+                f"inputs, such as x.flatten(1), not write out numbers of channels; {WAY_OUT}"
             ) from error
     for a, b in zip(expected, found, strict=True):
         if isinstance(a, Tensor) and not (
@@ -133,5 +174,6 @@ def _compare(model: nn.Module, masks: Masks, slim: nn.Module, example: Any) -> N
         ):
             raise ConfigurationError(
                 "the slim network predicts something else than the network with its reset weights zeroed; the forward "
-                "functions of the network must not pick channels by their numbers, nor draw at random in evaluation mode"
+                "functions of the network must not pick channels by their numbers, nor draw at random in evaluation mode; "
+                + WAY_OUT
             )

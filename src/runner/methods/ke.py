@@ -5,6 +5,7 @@ utils/net_utils.py, split_reinitialize, in github.com/ahmdtaha/knowledge_evoluti
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from functools import partial
 from typing import Any, Literal, Unpack
 
@@ -53,6 +54,7 @@ class KnowledgeEvolution(Method):
         masks = self._channel_masks() if self.whole_channels else self._random_masks()
         if self.generations > 1:
             hypothesis.require_reset(masks)
+        self._try(masks)
         self.masks = Named(masks)
         self.register_buffer("magnitudes", torch.zeros(self.generations, len(masks), 2))
         self.optimizers = {"weights": self.recipe.optimizer}
@@ -62,6 +64,17 @@ class KnowledgeEvolution(Method):
 
     def _random_masks(self) -> dict[str, Tensor]:
         return hypothesis.wels(self.network, self.split_rate, _drawn_generator(), self.exact_fraction)
+
+    def _try(self, masks: Mapping[str, Tensor]) -> None:
+        """Do on a copy all that is done to the network after a generation, so that what cannot be is said before the first."""
+        copy = deepcopy(self.network).eval()
+        with torch.no_grad():
+            for part in (hypothesis.fit_weights, hypothesis.reset_weights):
+                hypothesis.predict_with(copy, part(copy, masks), self.example)
+        if self.whole_channels:
+            slim.extract(copy, masks, self.example)
+        if self.generations > 1:
+            hypothesis.reinitialize(copy, masks, torch.Generator(), self.reinitialization)
 
     def stages(self) -> Sequence[Stage]:
         """generation01, generation02, ...: each trains with its own warm-up and cosine, then measures every predictor."""
