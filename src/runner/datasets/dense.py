@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from runner.datasets import geometry
-from runner.errors import ConfigurationError, chosen
+from runner.errors import ConfigurationError, chosen, require_word
 from runner.method import Batch
 from runner.preparation import Channels, Preparation
 from runner.tasks.targets import Target
@@ -59,9 +59,7 @@ class Views:
     ) -> None:
         self.size, self.crop = size, pair(crop) if crop else default_crop(size)
         self.augment, self._zoom = augment, (float(zoom[0]), float(zoom[1]))
-        self._coding = chosen(
-            "dataset.augment", augment, {"standard": IMAGENET, "official": ADASHARE, "none": IMAGENET}
-        )
+        self._coding = chosen("dataset.augment", augment, _CODINGS)
         self.preparation = self._coding.preparation(size)
 
     def batch(
@@ -89,8 +87,14 @@ class Views:
         return {"resolution": list(self.size), "augmentation": self.augment, "crop": crop}
 
 
-def require_sizes(resolution: Sequence[int] | None, crop: Sequence[int] | None, zoom: Sequence[float]) -> None:
-    """Raise `ConfigurationError` unless sizes are pairs of numbers and factors are in order."""
+def require_views(
+    resolution: Sequence[int] | None, crop: Sequence[int] | None, zoom: Sequence[float], augment: Augment
+) -> None:
+    """Raise `ConfigurationError` unless `augment` is one, sizes are pairs of numbers and factors are in order.
+
+    It is what `Views` will be made of, tried before the data are read, which say how large frames are.
+    """
+    require_word("dataset.augment", augment, Augment)
     for key, value in (("resolution", resolution), ("crop", crop)):
         if value is not None and len(value) != 2:
             raise ConfigurationError(f"dataset.{key}={list(value)} has {len(value)} numbers; expected [height, width]")

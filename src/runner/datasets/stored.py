@@ -27,24 +27,30 @@ class Part(NamedTuple):
     smooth: bool = False  # resized bilinearly, as colours are; otherwise by the nearest pixel
 
 
-def stored(part: Part, size: tuple[int, int], *, name: str, version: int, root: Path, cache: Path) -> StoredArray:
-    """The part of every frame at `size` (H, W): (N, H, W) or (N, 3, H, W), decoded if it is not in `cache` yet.
+class Place(NamedTuple):
+    """Whose arrays they are, and where they lie."""
 
-    `name` is the set's and its layout's, `version` that of what is decoded; raise it when the content changes.
-    """
+    name: str  # of the set and its layout
+    version: int  # of what is decoded; raise it when the content changes
+    root: Path  # of the distribution
+    cache: Path
+
+
+def stored(part: Part, size: tuple[int, int], place: Place) -> StoredArray:
+    """The part of every frame at `size` (H, W): (N, H, W) or (N, 3, H, W), decoded if it is not in the cache yet."""
     fingerprint = {
-        "version": version,
-        "name": name,
+        "version": place.version,
+        "name": place.name,
         "part": part.name,
         "size": size,
-        "state": state_of_files(root, part.files),
+        "state": state_of_files(place.root, part.files),
     }
-    place = cache / f"{name}-{size[0]}x{size[1]}-{part.name}-{digest([root.resolve()])[:8]}"
+    whose = f"{place.name}-{size[0]}x{size[1]}-{part.name}-{digest([place.root.resolve()])[:8]}"
 
     def decode(folder: Path) -> None:
         _log.info(
             "decoding %s of %d frames of %s to %d x %d pixels (height, width)",
-            *(part.name, len(part.files), name, *size),
+            *(part.name, len(part.files), place.name, *size),
         )
         shape = (part.channels, *size) if part.channels else size
         kinds = {"rows": (part.dtype, shape)}
@@ -56,7 +62,7 @@ def stored(part: Part, size: tuple[int, int], *, name: str, version: int, root: 
             what=("decoded", "frames"),
         )
 
-    return open_arrays(build_once(place, fingerprint, decode))["rows"]
+    return open_arrays(build_once(place.cache / whose, fingerprint, decode))["rows"]
 
 
 def _row(part: Part, index: int, size: tuple[int, int]) -> np.ndarray:

@@ -16,7 +16,7 @@ from runner.datasets.cityscapes.arrays import LIST, AdaShareArrays, MtanArrays
 from runner.datasets.cityscapes.classes import NAMES
 from runner.datasets.cityscapes.official import DISPARITY, IMAGES, LABELS, OfficialFolders
 from runner.datasets.cityscapes.source import PARTS, Part, Source
-from runner.datasets.dense import Augment, Views, pair, require_sizes
+from runner.datasets.dense import Augment, Views, pair, require_views
 from runner.datasets.frames import VOID
 from runner.datasets.listing import child, home
 from runner.datasets.sources import described
@@ -55,9 +55,8 @@ class Cityscapes(Dataset):
         cache: Path,
         scale: float,
     ) -> None:
-        require_word("dataset.augment", augment, Augment)
         require_word("dataset.classes", classes, Classes)
-        require_sizes(resolution, crop, zoom)
+        require_views(resolution, crop, zoom, augment)
         self._void = chosen("dataset.metrics", metrics, {"standard": VOID, "official": _OFFICIAL_VOID})
         source, folder = _open(root, classes), Path(root).expanduser()
         if "depth" in tasks:
@@ -65,16 +64,9 @@ class Cityscapes(Dataset):
         self.tasks = self._tasks = {name: _task(name, classes, self._void, metrics) for name in tasks}
         size = pair(resolution) if resolution else source.default_size
         self._views = Views(size, crop=crop, zoom=zoom, augment=augment)
-        place: dict[str, Any] = {
-            "name": f"cityscapes-{source.layout}",
-            "version": _VERSION,
-            "root": folder,
-            "cache": cache,
-        }
+        place = stored.Place(f"cityscapes-{source.layout}", _VERSION, folder, cache)
         parts = {part: _part(source, part, classes) for part in PARTS if part == "image" or part in tasks}
-        self._arrays: dict[str, StoredArray] = {
-            name: stored.stored(part, size, **place) for name, part in parts.items()
-        }
+        self._arrays: dict[str, StoredArray] = {name: stored.stored(part, size, place) for name, part in parts.items()}
         self.sources = described(folder, [file for part in parts.values() for file in part.files])
         self.names = [os.path.relpath(source.file("image", index), folder) for index in range(source.count)]
         self.splits = {name: torch.tensor(numbers) for name, numbers in source.splits.items()}

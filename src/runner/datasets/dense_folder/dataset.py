@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from runner.configuration.own_tasks import OwnTask, read
 from runner.datasets import Dataset
 from runner.datasets.arrays import build_once, gather, open_arrays
-from runner.datasets.dense import Views, pair, require_sizes
+from runner.datasets.dense import Views, pair, require_views
 from runner.datasets.dense_folder.frames import LAYOUT, Frames, find
 from runner.datasets.dense_folder.labels import read_label
 from runner.datasets.filling import fill, singly
@@ -22,7 +22,7 @@ from runner.datasets.frames import VOID, resized
 from runner.datasets.listing import Search, child, home
 from runner.datasets.pictures import read_colours
 from runner.datasets.sources import described, digest, existing_root, state_of_files
-from runner.errors import DataError, require_word
+from runner.errors import DataError
 from runner.method import Batch
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
@@ -59,8 +59,7 @@ class DenseFolder(Dataset):
         cache: Path,
         scale: float,
     ) -> None:
-        require_word("dataset.augment", augment, Augment)
-        require_sizes(resolution, crop, zoom)
+        require_views(resolution, crop, zoom, augment)
         folder = home(existing_root(root, LAYOUT), lambda place: child(place, DESCRIPTION))
         described_tasks = read(folder / DESCRIPTION)
         unknown = [task for task in tasks if task not in described_tasks]

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from runner.datasets import Dataset
 from runner.datasets.arrays import gather, open_arrays
-from runner.datasets.dense import Augment, Views, pair, require_sizes
+from runner.datasets.dense import Augment, Views, pair, require_views
 from runner.datasets.listing import child, home
 from runner.datasets.nyu import normals as normal_codes
 from runner.datasets.nyu.adashare import LIST, AdaShareFolder
@@ -53,10 +53,9 @@ class NYU(Dataset):
         cache: Path,
         scale: float,
     ) -> None:
-        require_word("dataset.augment", augment, Augment)
         require_word("dataset.metrics", metrics, Metrics)
         require_word("dataset.normals", normals, NormalCoding)
-        require_sizes(resolution, crop, zoom)
+        require_views(resolution, crop, zoom, augment)
         source = _open(root)
         if derive_normals and not source.whole_view:
             raise ConfigurationError(

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from runner.datasets import Dataset, stored
 from runner.datasets.arrays import gather
-from runner.datasets.dense import Augment, Views, pair, require_sizes
+from runner.datasets.dense import Augment, Views, pair, require_views
 from runner.datasets.frames import VOID, read_numbers
 from runner.datasets.listing import home
 from runner.datasets.sources import described
@@ -77,21 +77,15 @@ class Taskonomy(Dataset):
         cache: Path,
         scale: float,
     ) -> None:
-        require_word("dataset.augment", augment, Augment)
         require_word("dataset.metrics", metrics, Metrics)
-        require_sizes(resolution, crop, zoom)
+        require_views(resolution, crop, zoom, augment)
         folder, source = _open(root)
         weights = _class_weights(folder)
         self.tasks = self._tasks = {name: _task(name, weights, metrics) for name in tasks}
         self._views = Views(pair(resolution), crop=crop, zoom=zoom, augment=augment)
-        place: dict[str, Any] = {
-            "name": f"taskonomy-{source.layout}",
-            "version": _VERSION,
-            "root": folder,
-            "cache": cache,
-        }
+        place = stored.Place(f"taskonomy-{source.layout}", _VERSION, folder, cache)
         parts = {name: _part(source, name) for name in ("image", *tasks)}
-        self._arrays = {name: stored.stored(part, self._views.size, **place) for name, part in parts.items()}
+        self._arrays = {name: stored.stored(part, self._views.size, place) for name, part in parts.items()}
         self.names = [os.path.relpath(path, folder) for path in parts["image"].files]
         self.sources = described(folder, [file for part in parts.values() for file in part.files])
         self.splits = {name: torch.tensor(numbers) for name, numbers in source.splits.items()}
