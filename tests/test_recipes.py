@@ -180,16 +180,41 @@ def test_rows_of_a_published_table_have_figures_of_the_same_metrics(table):
     assert all(settings.published.keys() == rows[0].published.keys() for settings in rows)
 
 
-POLICY_ROWS = {"random": "random", "random_per_task": "random_per_task"}  # recipe -> policy
+POLICY_ROWS = {  # recipe -> policy
+    "random": "random",
+    "random_per_task": "random_per_task",
+    "stochastic_depth": "stochastic_depth",
+    "reinforce": "reinforce",
+    "no_curriculum": "gumbel",
+    "no_sparsity": "gumbel",
+    "no_sharing": "gumbel",
+}
 
 
 @pytest.mark.parametrize("row", POLICY_ROWS)
 @pytest.mark.parametrize("table", ["adashare/nyu_2task", "adashare/nyu_small"])
-def test_recipes_of_other_policies_are_adashare_s_retraining_without_figures(table, row):
+def test_recipes_of_other_policies_are_adashare_s_without_figures(table, row):
     """Nobody knows what the paper's figures of them are."""
     found, adashare = recipe_config(f"{table}/{row}"), recipe_config(f"{table}/adashare")
     assert found.choices["method/policy"] == POLICY_ROWS[row]
     assert found.published is None
     assert (found.dataset, found.model, found.selection) == (adashare.dataset, adashare.model, adashare.selection)
-    for key in ("retrain_steps", "num_draws", "retrain_evaluations", "batch_size", "decay_steps", "loss_weights"):
+    searched = ("num_cycles", "weight_steps", "policy_steps", "search_optimizer", "policy_from", "search_evaluations")
+    for key in (
+        *("retrain_steps", "retrain_evaluations", "batch_size", "decay_steps", "loss_weights"),
+        *(searched if POLICY_ROWS[row] in ("gumbel", "reinforce") else ()),
+    ):
         assert found.method[key] == adashare.method[key], key
+    assert found.method["num_draws"] == (1 if row == "stochastic_depth" else adashare.method["num_draws"])
+
+
+@pytest.mark.parametrize("table", ["adashare/nyu_2task", "adashare/nyu_small"])
+def test_an_ablation_leaves_out_what_it_says(table):
+    def policy(row):
+        return recipe_config(f"{table}/{row}").method["policy"]
+
+    whole = policy("adashare")
+    assert not recipe_config(f"{table}/no_curriculum").method["curriculum"]
+    assert policy("no_curriculum") == whole
+    assert policy("no_sparsity") == {**whole, "sparsity_weight": 0}
+    assert policy("no_sharing") == {**whole, "sharing_weight": 0, "sparsity": "depth_weighted"}

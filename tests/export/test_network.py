@@ -8,12 +8,15 @@ from torch import nn
 
 from runner.errors import ConfigurationError, DataError
 from runner.export import Exported, export, load
+from runner.export.network import stored
 from runner.export.resolve import seen
+from runner.models.composed import Following
 from runner.tasks.classification import Classification
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
 from runner.tasks.record import definition
 from runner.tasks.segmentation import Segmentation
+from tests import tiny
 from tests.export.runs import finished_run, images, without
 
 SIDE = 32
@@ -171,3 +174,9 @@ def test_a_direction_counts_alike_whatever_its_length():
     share = np.array([7, 9]) / 16
     expected = np.stack([1 - share, share, 0 * share], -1)
     np.testing.assert_allclose(other[0, 4:6], expected / np.linalg.norm(expected, axis=-1, keepdims=True), atol=1e-6)
+
+
+def test_a_network_whose_blocks_are_weighed_or_chosen_for_each_picture_is_refused_in_words():
+    network = Following(tiny.dense({"first": 3}), lambda inputs: torch.full((1, 4), 0.5))
+    with pytest.raises(ConfigurationError, match="makes no decision for a block that an export could hold"):
+        stored(network)

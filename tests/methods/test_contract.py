@@ -95,18 +95,22 @@ def test_every_stage_gives_gradients_to_exactly_the_parameters_of_its_optimizer(
     method.train()
     for stage in method.stages():
         parameters = freeze_all_but(method, method.optimizers[stage.optimizer] if stage.objective else None)
-        batch = data.batch(stage.split, 0, stage.order)
+        batch, found = data.batch(stage.split, 0, stage.order), set()
         if stage.objective is None:
             if stage.steps:
                 stage.observe(batch)
             continue
-        objective = stage.objective(batch)
-        assert objective.loss.shape == ()
-        assert torch.isfinite(objective.loss)
-        assert all(torch.isfinite(value).all() and not value.requires_grad for value in objective.scalars.values())
-        objective.loss.backward()
-        found = {id(parameter) for parameter in method.parameters() if parameter.grad is not None}
-        assert found == {id(parameter) for parameter in parameters}, stage.name
+        wanted = {id(parameter) for parameter in parameters}
+        for _ in range(20):  # a step that draws decisions may leave parts of a network out
+            objective = stage.objective(batch)
+            assert objective.loss.shape == ()
+            assert torch.isfinite(objective.loss)
+            assert all(torch.isfinite(value).all() and not value.requires_grad for value in objective.scalars.values())
+            objective.loss.backward()
+            found |= {id(parameter) for parameter in method.parameters() if parameter.grad is not None}
+            if found >= wanted:
+                break
+        assert found == wanted, stage.name
 
 
 def test_every_predictor_gives_every_task_and_changes_nothing(node):

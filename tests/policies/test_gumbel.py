@@ -8,6 +8,7 @@ from tests.compose import composed
 
 from runner.configuration.construct import construct
 from runner.policies import gumbel
+from runner.policies import logits as of_logits
 
 NOISE = torch.tensor([0.3, -0.2])
 ONE = torch.tensor([1.0, 0.0])
@@ -41,7 +42,7 @@ def test_straight_through_rounds_forward_and_keeps_the_relaxed_gradient():
 def test_hard_samples_have_the_probability_of_executing():
     torch.manual_seed(0)
     many = ONE.expand(1, 100_000, 2)
-    assert gumbel.drawn_gates(many).mean().item() == pytest.approx(0.731059, abs=0.01)
+    assert of_logits.drawn_gates(many).mean().item() == pytest.approx(0.731059, abs=0.01)
     noise = gumbel.gumbel_noise(many.shape, torch.device("cpu"))
     hard = gumbel.relaxed_gates(many, noise, 1, straight_through=True)
     assert hard.mean().item() == pytest.approx(0.731059, abs=0.01)
@@ -50,40 +51,40 @@ def test_hard_samples_have_the_probability_of_executing():
 
 @pytest.mark.parametrize("open_blocks", [1, 4, 8])
 def test_official_sparsity_of_equal_logits_is_ln_2_per_task(open_blocks):
-    logits = gumbel.initial_logits("equal", 3, 8)
-    assert gumbel.sparsity_official(logits, open_blocks).item() == pytest.approx(3 * math.log(2), rel=1e-6)
+    logits = of_logits.initial_logits("equal", 3, 8)
+    assert of_logits.sparsity_official(logits, open_blocks).item() == pytest.approx(3 * math.log(2), rel=1e-6)
 
 
 def test_official_sparsity_of_two_to_zero():
     logits = torch.tensor([2.0, 0.0]).expand(1, 8, 2)
-    assert gumbel.sparsity_official(logits, 8).item() == pytest.approx(2.126928, abs=1e-6)
+    assert of_logits.sparsity_official(logits, 8).item() == pytest.approx(2.126928, abs=1e-6)
 
 
-@pytest.mark.parametrize("variant", [gumbel.sparsity_official, gumbel.sparsity_paper])
+@pytest.mark.parametrize("variant", [of_logits.sparsity_official, of_logits.sparsity_paper])
 def test_sparsity_gradients_at_one_half_pull_equally(variant):
-    logits = gumbel.initial_logits("equal", 1, 8).requires_grad_()
+    logits = of_logits.initial_logits("equal", 1, 8).requires_grad_()
     (gradient,) = torch.autograd.grad(variant(logits, 4), logits)
     assert torch.equal(gradient[0, :4], torch.zeros(4, 2))
     torch.testing.assert_close(gradient[0, 4:], torch.tensor([0.125, -0.125]).expand(4, 2))
 
 
 def test_depth_weighted_sparsity():
-    logits = gumbel.initial_logits("equal", 1, 4)
+    logits = of_logits.initial_logits("equal", 1, 4)
     # 2 * mean over the last two of (3/4, 4/4) * ln 2
-    assert gumbel.sparsity_depth_weighted(logits, 2).item() == pytest.approx(2 * 0.875 * math.log(2), rel=1e-6)
+    assert of_logits.sparsity_depth_weighted(logits, 2).item() == pytest.approx(2 * 0.875 * math.log(2), rel=1e-6)
 
 
 def test_sharing_by_hand():
     alphas = torch.tensor([[0.5, 0.5, 0.5, 0.5], [0.5, 0.7, 0.1, 0.5]])
     logits = torch.stack([alphas, torch.zeros_like(alphas)], -1)
-    assert gumbel.sharing_official(logits).item() == pytest.approx(0.5 * 0.2 + 0.75 * 0.4, rel=1e-6)
-    assert gumbel.sharing_paper(alphas).item() == pytest.approx(0.5 * 0.2 + 0.25 * 0.4, rel=1e-6)
+    assert of_logits.sharing_official(logits).item() == pytest.approx(0.5 * 0.2 + 0.75 * 0.4, rel=1e-6)
+    assert of_logits.sharing_paper(alphas).item() == pytest.approx(0.5 * 0.2 + 0.25 * 0.4, rel=1e-6)
 
 
 def test_sharing_of_three_tasks_sums_over_three_pairs():
     a = torch.rand(3, 6)
-    pairs = [gumbel.sharing_paper(a[[i, j]]) for i, j in ((0, 1), (0, 2), (1, 2))]
-    torch.testing.assert_close(gumbel.sharing_paper(a), sum(pairs))
+    pairs = [of_logits.sharing_paper(a[[i, j]]) for i, j in ((0, 1), (0, 2), (1, 2))]
+    torch.testing.assert_close(of_logits.sharing_paper(a), sum(pairs))
 
 
 def pull_together(sharing, tasks, blocks=8):
@@ -99,10 +100,10 @@ def pull_together(sharing, tasks, blocks=8):
 
 @pytest.mark.parametrize("tasks", [2, 3, 5])
 def test_sharing_pulls_a_task_as_hard_as_officially_with_two_tasks(tasks):
-    official = pull_together(gumbel.SHARING["official"], 2)
+    official = pull_together(of_logits.SHARING["official"], 2)
     assert official.sum().item() == pytest.approx(9 / 2)  # 1/8 + 2/8 + ... + 8/8
-    assert pull_together(gumbel.SHARING["paper"], tasks).sum().item() == pytest.approx(9 / 2, rel=1e-6)
-    assert pull_together(gumbel.SHARING["official"], tasks).sum().item() == pytest.approx((tasks - 1) * 9 / 2)
+    assert pull_together(of_logits.SHARING["paper"], tasks).sum().item() == pytest.approx(9 / 2, rel=1e-6)
+    assert pull_together(of_logits.SHARING["official"], tasks).sum().item() == pytest.approx((tasks - 1) * 9 / 2)
 
 
 def test_the_default_policy_decides_in_the_default_number_of_steps():
@@ -133,8 +134,8 @@ def test_the_default_policy_decides_in_the_default_number_of_steps():
 
 
 def test_sharing_of_identical_tasks_is_zero_without_gradient():
-    logits = gumbel.initial_logits("equal", 2, 4).requires_grad_()
-    loss = gumbel.sharing_official(logits)
+    logits = of_logits.initial_logits("equal", 2, 4).requires_grad_()
+    loss = of_logits.sharing_official(logits)
     (gradient,) = torch.autograd.grad(loss, logits)
     assert loss.item() == 0
     assert not gradient.any()
@@ -146,8 +147,8 @@ def test_curriculum_and_temperature():
 
 
 def test_initial_policies():
-    assert torch.equal(gumbel.initial_logits("equal", 2, 3), torch.full((2, 3, 2), 0.5))
-    assert gumbel.initial_logits("random", 2, 3).abs().max() < 0.01
-    chosen = gumbel.initial_logits("all_chosen", 2, 3, -10.0)
+    assert torch.equal(of_logits.initial_logits("equal", 2, 3), torch.full((2, 3, 2), 0.5))
+    assert of_logits.initial_logits("random", 2, 3).abs().max() < 0.01
+    chosen = of_logits.initial_logits("all_chosen", 2, 3, -10.0)
     assert torch.equal(chosen[..., 0], torch.zeros(2, 3))
     assert torch.equal(chosen[..., 1], torch.full((2, 3), -10.0))

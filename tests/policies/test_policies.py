@@ -20,11 +20,19 @@ def test_settings_fit_the_signature_that_they_feed(node):
     assert_settings_fit(node, locate(node["_target_"]), given={"tasks", "blocks"})
 
 
-def test_draws_are_decisions_that_come_up_as_often_as_the_policy_says(node):
-    policy = construct(node, tasks=TASKS, blocks=BLOCKS)
+def test_training_is_given_decisions_that_come_up_as_often_as_the_policy_says(node):
+    policy, inputs = construct(node, tasks=TASKS, blocks=BLOCKS), torch.zeros(2, 3, 8, 8)
     torch.manual_seed(0)
-    draws = torch.stack([policy.draw() for _ in range(4000)])
+    draws = torch.stack([policy.gates(policy.draw(), inputs, training=True) for _ in range(4000)])
     assert draws.shape == (4000, len(TASKS), BLOCKS)
     assert set(draws.unique().tolist()) == {0.0, 1.0}
     assert policy.probability().shape == (len(TASKS), BLOCKS)
     torch.testing.assert_close(draws.mean(0), policy.probability().detach(), rtol=0, atol=0.03)  # four deviations
+
+
+def test_a_draw_that_is_a_decision_is_what_training_and_evaluation_execute(node):
+    policy, inputs = construct(node, tasks=TASKS, blocks=BLOCKS), torch.zeros(2, 3, 8, 8)
+    for training in (True, False) if policy.decided else ():
+        drawn = policy.draw()
+        assert set(drawn.unique().tolist()) <= {0.0, 1.0}
+        assert torch.equal(policy.gates(drawn, inputs, training=training), drawn)

@@ -17,7 +17,7 @@ from runner.export.resolve import seen
 from runner.extras import needed
 from runner.models import Gated
 from runner.models.compiled import compiled, never_executed
-from runner.models.composed import Ensemble, Executed, Separate
+from runner.models.composed import Ensemble, Executed, Following, Separate
 from runner.models.converted import ConvertedNetwork
 from runner.models.deeplab import DeepLab
 from runner.models.relu import ReluNetwork
@@ -141,6 +141,11 @@ def stored(network: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
             return {"form": "executed"}, network.state_dict()
         case ConvertedNetwork():
             return {"form": "converted", "conversion": network.settings()}, network.state_dict()
+        case Following():
+            raise ConfigurationError(
+                "this run's policy makes no decision for a block that an export could hold, it weighs blocks or decides for each "
+                "picture; take a run whose policy does, of method.policy=gumbel"
+            )
     return {"form": None}, network.state_dict()
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from runner.errors import chosen
 from runner.method import Batch, Method, Objective, Predictor, Series, Setup, Stage, first
-from runner.methods.objectives import penalised, weighted_sum
+from runner.methods.objectives import EQUAL, penalised, weighted_sum
 from runner.methods.optimizers import Kind, forget, two_rates
 from runner.methods.retraining import Retraining
 from runner.methods.schedules import step_decay
@@ -110,11 +110,11 @@ class AdaShare(Method):
         retraining = self.retraining.stages(
             self.network,
             lambda: self._learned().draw(),
-            self._task_losses,
+            self._retrained_losses,
             self._restart,
             steps=self.retrain_steps,
             schedule=self.retrain_schedule,
-            fixed=self.weighting.fixed,
+            fixed=self.weighting.fixed and self.policy.decided,
             project=self.weighting.project,
             evaluate=("retrained",),
             evaluations=self.retrain_evaluations,
@@ -123,8 +123,12 @@ class AdaShare(Method):
 
     def _task_losses(self, batch: Batch, gates: Tensor | None, closed: int = 0) -> Objective:
         predictions = self.network(batch.inputs, gates, closed)
-        objective = weighted_sum(self.tasks, self.loss_weights, predictions, batch, self.weighting, self.parameters())
+        weighting = self.weighting if torch.is_grad_enabled() else EQUAL  # a reward has no gradients to combine
+        objective = weighted_sum(self.tasks, self.loss_weights, predictions, batch, weighting, self.parameters())
         return penalised(objective, self.network)
+
+    def _retrained_losses(self, batch: Batch, drawn: Tensor) -> Objective:
+        return self._task_losses(batch, self._learned().gates(drawn, batch.inputs, training=True))
 
     def _learned(self) -> Policy:
         return self.kept if self.from_best else self.policy
@@ -137,7 +141,7 @@ class AdaShare(Method):
 
     def predictors(self) -> Mapping[str, Predictor]:
         """`searched`: a policy drawn afresh for every batch, as the official evaluation does; `retrained`: the current draw."""
-        retrained = {"retrained": self.retraining.predictor(self.network)}
+        retrained = {"retrained": self.retraining.predictor(self.network, self._learned())}
         if self.search is None:
             return retrained
         policy = cache(self.search.policy.on_host)
@@ -147,4 +151,4 @@ class AdaShare(Method):
     def summary(self) -> Mapping[str, Any]:
         """The learned probabilities of executing and every drawn policy, both tasks x blocks, and what blocks cost."""
         costs = [cost._asdict() for cost in block_costs(self.network, self.example)]
-        return {"policy": self.retraining.learned(list(self.tasks), self._learned().probability(), costs)}
+        return {"policy": self.retraining.learned(list(self.tasks), self._learned(), costs)}

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner.method import Batch, Objective, Predictor, Stage, StartingWeights
+from runner.method import Batch, Inputs, Objective, Predictor, Stage, StartingWeights
 from runner.models import Gated
-from runner.models.composed import Executed
+from runner.models.composed import Executed, Following
+from runner.policies import Policy
 from runner.policies.relatedness import relatedness
 
 
@@ -43,7 +44,7 @@ class Retraining(nn.Module):
     ) -> Sequence[Stage]:
         """retrain0, retrain1, ...: each begins with a policy from `draw` (K, L), fresh weights and `restart`.
 
-        `objective` takes a batch and the gates; `options` are the other fields of the stages.
+        `objective` takes a batch and what was drawn; `options` are the other fields of the stages.
         """
 
         @torch.no_grad()
@@ -68,17 +69,23 @@ class Retraining(nn.Module):
 
         return [stage(number) for number in range(len(self.policies))]
 
-    def predictor(self, network: Gated) -> Predictor:
-        """The network as the current policy executes it."""
-        gates = cache(self.gates.cpu)
-        return Predictor(lambda inputs: network(inputs, gates()), lambda: Executed(network, self.gates))
+    def predictor(self, network: Gated, policy: Policy) -> Predictor:
+        """The network as the current draw of `policy` executes it."""
+        drawn = cache(self.gates.cpu)
 
-    def learned(self, tasks: Sequence[str], probability: Tensor, costs: Sequence[Mapping[str, int]]) -> dict[str, Any]:
-        """The summary's `policy`: probabilities of executing (K, L), how alike they are, the drawn policies, costs of blocks."""
+        def gates(inputs: Inputs) -> Tensor:
+            return policy.gates(drawn(), inputs, training=False)
+
+        own = (lambda: Executed(network, self.gates)) if policy.decided else (lambda: Following(network, gates))
+        return Predictor(lambda inputs: network(inputs, gates(inputs)), own)
+
+    def learned(self, tasks: Sequence[str], policy: Policy, costs: Sequence[Mapping[str, int]]) -> dict[str, Any]:
+        """The summary's `policy`: probabilities of executing (K, L), how alike they are, decided draws, costs of blocks."""
+        probability = policy.probability()
         return {
             "tasks": list(tasks),
             "execute_probability": probability.tolist(),
             "relatedness": relatedness(probability),
-            "draws": self.policies.int().tolist(),
+            "draws": self.policies.int().tolist() if policy.decided else [],
             "blocks": list(costs),
         }

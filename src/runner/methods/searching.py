@@ -100,8 +100,13 @@ class Search:
         )
 
     def _policy_objective(self, batch: Batch, cycle: Cycle) -> Objective:
-        objective = self.losses(batch, self.policy.sample(cycle.completed), cycle.closed)
-        for name, term in self.policy.regularisers(len(self.network.blocks) - cycle.closed).items():
+        followed = len(self.network.blocks) - cycle.closed
+
+        def losses(gates: Tensor) -> Objective:
+            return self.losses(batch, gates, cycle.closed)
+
+        objective = self.policy.objective(losses, cycle.completed, followed)
+        for name, term in self.policy.regularisers(followed).items():
             scalars = {**objective.scalars, name: term.value.detach()}
             objective = objective.plus({name: term.weight * term.value})._replace(scalars=scalars)
         return objective

@@ -1,6 +1,6 @@
 """Networks made of networks: several side by side or of one mind, and one as a policy executes it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import log
 
 import torch
@@ -47,3 +47,15 @@ class Ensemble(nn.Module):
             task: torch.stack([each[task].log_softmax(1) for each in found]).logsumexp(0) - log(len(found))
             for task in found[0]
         }
+
+
+class Following(nn.Module):
+    """A gated network whose gates are those that `gates` gives for the inputs."""
+
+    def __init__(self, network: Gated, gates: Callable[[Inputs], Tensor]) -> None:
+        super().__init__()
+        self.network, self.gates = network, gates
+
+    def forward(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Predictions of all tasks: {task: prediction}."""
+        return self.network(inputs, self.gates(inputs))

@@ -65,10 +65,19 @@ def advance(block: nn.Module, groups: list[Group], values: Sequence[float] | Non
         whole = tuple(task for task in executing[index] if values is not None and values[task] == 1)
         if whole:
             advanced.append(Group(whole, executed))
-        for task in executing[index]:
-            if task not in whole:
-                advanced.append(Group((task,), torch.lerp(passed, executed, gates[task])))
+        for tasks in _equal([task for task in executing[index] if task not in whole], values):
+            advanced.append(Group(tasks, torch.lerp(passed, executed, gates[tasks[0]])))
     return advanced
+
+
+def _equal(tasks: Sequence[int], values: Sequence[float] | None) -> list[tuple[int, ...]]:
+    """The tasks in groups of equal values; each alone where there are none to compare."""
+    if values is None:
+        return [(task,) for task in tasks]
+    groups: dict[float, tuple[int, ...]] = {}
+    for task in tasks:
+        groups[values[task]] = (*groups.get(values[task], ()), task)
+    return list(groups.values())
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from runner.method import Inputs, Objective
 
 
 class Regulariser(NamedTuple):
@@ -23,13 +25,19 @@ class Policy(nn.Module, ABC):
     to search: its draws are trained and that is all.
     """
 
+    decided: ClassVar[bool] = True  # by a draw alone for all samples and steps; otherwise it is up to `gates`
+
     @abstractmethod
     def probability(self) -> Tensor:
         """The probability of executing, (K, L)."""
 
     @abstractmethod
     def draw(self) -> Tensor:
-        """A decision for every block, (K, L) of 0 and 1, drawn from the global generator of the CPU."""
+        """What one training is given, (K, L), drawn from the global generator of the CPU: decisions of 0 and 1 if `decided`."""
+
+    def gates(self, drawn: Tensor, inputs: Inputs, *, training: bool) -> Tensor:
+        """Weights of executing (K, L) for a batch of `inputs`, in a training that was given `drawn`."""
+        return drawn
 
 
 class LearnedPolicy(Policy):
@@ -41,7 +49,14 @@ class LearnedPolicy(Policy):
 
     @abstractmethod
     def sample(self, cycle: float) -> Tensor:
-        """Weights of executing while the search is `cycle` cycles old, (K, L) in [0, 1], with the policy's gradient."""
+        """Weights of executing while the search is `cycle` cycles old, (K, L) in [0, 1], with the policy's gradient if any."""
+
+    def objective(self, losses: Callable[[Tensor], Objective], cycle: float, open_blocks: int) -> Objective:
+        """What a step of the policy descends of the tasks' `losses` under gates (K, L); the first blocks' do not count.
+
+        Here the losses of a sample, of which the policy's gradient comes through the gates.
+        """
+        return losses(self.sample(cycle))
 
     @abstractmethod
     def regularisers(self, open_blocks: int) -> Mapping[str, Regulariser]:

@@ -144,7 +144,7 @@ class Policy(TypedDict):
     tasks: list[str]
     execute_probability: list[list[float]]  # tasks x blocks
     relatedness: NotRequired[Relatedness]  # which older runs lack
-    draws: list[list[list[int]]]  # draws x tasks x blocks
+    draws: list[list[list[int]]]  # draws x tasks x blocks; none where a draw is no decision for each block
     blocks: list[dict[str, int]]  # what each block costs, fields of `runner.policies.block_cost.BlockCost`
 
 

@@ -1,0 +1,67 @@
+"""A policy that learns from what its decisions cost, without a gradient through them: AdaShare-RL.
+
+REINFORCE (Williams 1992) with a self-critical baseline (Rennie et al. 2017), the decisions that are most likely; exploration
+as in models/deeplab_resnet.py of github.com/sunxm2357/AdaShare (Sun et al. 2020).
+"""
+
+from collections.abc import Callable, Sequence
+from math import log
+from typing import Unpack
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from runner.method import Objective
+from runner.policies.logits import LogitPolicy, LogitSettings
+
+
+class ReinforcePolicy(LogitPolicy):
+    """Two logits for every task and block, sampled as decisions; with probability `exploration` a task's are fair coins.
+
+    A step descends the expected sum of the tasks' losses under the policy itself: what exploring does to the frequency of a
+    sample is taken out by its weight. The regularisers have a gradient of their own and no part in the reward.
+    """
+
+    def __init__(
+        self, *, exploration: float, tasks: Sequence[str], blocks: int, **settings: Unpack[LogitSettings]
+    ) -> None:
+        super().__init__(settings, tasks, blocks)
+        self._exploration = exploration
+
+    @torch.no_grad()
+    def sample(self, cycle: float) -> Tensor:
+        """Decisions (K, L) of 0 and 1, at any time of the search."""
+        coins = (torch.rand(self.logits.shape[:2]) < 0.5).to(self.logits)
+        exploring = (torch.rand(len(self.logits), 1) < self._exploration).to(self.logits.device)
+        return torch.where(exploring, coins, self.draw())
+
+    def most_likely(self) -> Tensor:
+        """The most likely decision for every block, (K, L) of 0 and 1."""
+        return (self.logits[..., 0] >= self.logits[..., 1]).to(self.logits.dtype)
+
+    def objective(self, losses: Callable[[Tensor], Objective], cycle: float, open_blocks: int) -> Objective:
+        """A surrogate whose gradient is REINFORCE's; reported are the losses of the sample, and of the decisions without it."""
+        with torch.no_grad():
+            gates = self.sample(cycle)
+            sampled, baseline = losses(gates), losses(self.most_likely())
+            advantage = sampled.loss - baseline.loss
+        loss = surrogate(self.logits, gates, advantage, self._exploration, open_blocks)
+        scalars = {**sampled.scalars, "most_likely": baseline.loss}
+        return sampled._replace(loss=loss, scalars=scalars, reported=sampled.loss)
+
+
+def surrogate(logits: Tensor, gates: Tensor, advantage: Tensor, exploration: float, open_blocks: int) -> Tensor:
+    """A scalar whose gradient estimates that of the expected loss, from one sample of `gates` (K, L) and its `advantage`.
+
+    p(u) is the policy's probability of a task's decisions in the last `open_blocks` blocks, which alone depend on it, and
+    q(u) = (1 - exploration) p(u) + exploration / 2^open_blocks that with which they were sampled. The gradient is
+    advantage * prod_k p / q * sum_k grad log p, whose expectation under q is that of loss * grad log p under p for every
+    baseline in the advantage that does not depend on the sample.
+    """
+    chances = F.log_softmax(logits[:, -open_blocks:], -1)
+    taken = torch.where(gates[:, -open_blocks:] == 1, chances[..., 0], chances[..., 1]).sum(1)  # log p, (K,)
+    own = taken.detach()
+    share = torch.tensor(exploration, device=own.device, dtype=own.dtype)
+    sampled = torch.logaddexp((1 - share).log() + own, share.log() - open_blocks * log(2))  # log q
+    return advantage.detach() * (own - sampled).sum().exp() * taken.sum()
