@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from runner.configuration import files
+from runner.report.performance import relative_performance
 from runner.tasks import Task
 from runner.tasks.classification import Classification
 from runner.tasks.depth import Depth
@@ -218,3 +219,26 @@ def test_an_ablation_leaves_out_what_it_says(table):
     assert policy("no_curriculum") == whole
     assert policy("no_sparsity") == {**whole, "sparsity_weight": 0}
     assert policy("no_sharing") == {**whole, "sharing_weight": 0, "sparsity": "depth_weighted"}
+
+
+DELTAS = {
+    "nyu_2task": (-4.6, -0.1, 2.2, 3.1, 5.5, 5.8),
+    "nyu_3task": (1.3, 0.9, -0.9, -5.6, 2.3, 8.5),
+    "cityscapes_2task": (-2.1, 3.1, 1.6, 2.3, 2.9, 2.8),
+    "taskonomy_5task": (-1.0, -1.3, -0.4, 0.2, -2.0, 1.1),
+}
+
+
+@pytest.mark.parametrize("table", DELTAS)
+def test_figures_of_a_table_give_its_relative_performance(table):
+    """The mean gain over the single tasks' row, in percent, as the figures of the tables give it."""
+    rows = ("single_task", "hard_sharing", *OVER_THE_SAME_BLOCKS, "adashare")
+    kinds = OF_TASKONOMY if table.startswith("taskonomy") else KINDS
+    base, *others = ({} for _ in rows)
+    for row, values in zip(rows, (base, *others), strict=True):
+        for key, value in recipe_config(f"adashare/{table}/{row}").published.items():
+            task, metric = key.split("/")
+            values.setdefault(task, {})[metric] = value
+    directions = {task: kinds[task].higher_is_better for task in base}
+    gains = [relative_performance(values, base, directions).mean for values in others]
+    assert [round(gain, 1) for gain in gains] == list(DELTAS[table])
