@@ -112,3 +112,40 @@ def test_a_split_that_keeps_everything_is_refused_before_training(tmp_path):
         ConfigurationError, match="split_rate: this one leaves no weights to re-initialise; choose a smaller"
     ):
         evolved(tmp_path, "method.split_rate=0.9999")
+
+
+def forgetting(cache, *overrides):
+    return evolved(cache, "method.split=later_layers", "model=resnet18", "method.forget_from=layer3", *overrides)
+
+
+@pytest.mark.parametrize("reset_bn", [False, True])
+def test_later_layers_are_forgotten_whole_and_their_norms_where_asked(tmp_path, reset_bn):
+    method = forgetting(tmp_path, f"method.reset_bn={str(reset_bn).lower()}")
+    assert list(method.predictors()) == ["dense"]
+    with torch.no_grad():
+        for value in method.network.state_dict().values():
+            value.copy_(torch.full_like(value, 2))
+    begin(method, 1)
+    for name, value in method.network.state_dict().items():
+        later = name.startswith(("layer3", "layer4", "fc"))
+        if name in method.masks.read():
+            assert bool((value != 2).all()) is later, name
+            assert bool((value == 2).all()) is not later, name
+        else:
+            norm = later and not name.startswith("fc")
+            assert bool((value != 2).all()) is (norm and reset_bn), name
+
+
+@pytest.mark.parametrize("place", ["layer9", "stem"])
+def test_a_place_to_forget_from_that_is_none_is_refused_with_those_there_are(tmp_path, place):
+    with pytest.raises(
+        ConfigurationError, match=rf"method.forget_from={place} is no part of ResNet .*; use one of .*layer4, fc"
+    ):
+        forgetting(tmp_path, f"method.forget_from={place}")
+
+
+def test_forgetting_layers_needs_the_first_of_them(tmp_path):
+    with pytest.raises(
+        ConfigurationError, match=r"method.split=later_layers forgets all layers from one on, and .*null names"
+    ):
+        forgetting(tmp_path, "method.forget_from=null")

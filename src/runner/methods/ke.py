@@ -12,11 +12,15 @@ from typing import Any, Literal, Unpack
 import torch
 from torch import Tensor, nn
 
-from runner.errors import chosen
-from runner.evolution import hypothesis, slim
+from runner.errors import ConfigurationError, chosen
+from runner.evolution import channels, forgetting, hypothesis, slim
 from runner.method import Inputs, Method, Predictor, Series, Setup, Stage, first
 from runner.methods.epochs import Recipe, Training
 from runner.methods.states import Named
+
+_LAYERS = ("dense",)  # what can be measured: without its last layers a network says nothing
+_WEIGHTS = (*_LAYERS, "fit", "reset")
+_SLIM = (*_WEIGHTS, "slim")
 
 
 class KnowledgeEvolution(Method):
@@ -25,7 +29,9 @@ class KnowledgeEvolution(Method):
     Weights of elsewhere are where the first generation begins; what is drawn anew is drawn at random.
 
     Predictors: `dense`; `fit`, its reset weights zeroed; `reset`, its fit weights zeroed; with KELS `slim`, the fit-hypothesis
-    as a network of its own. Masks are buffers; `magnitudes` (generations, layers, 2) holds mean |w| inside and outside them.
+    as a network of its own. `split="later_layers"` resets all layers from `forget_from` on (later-layer forgetting, Zhou et al.
+    2022), without which nothing but `dense` can predict, and with `reset_bn` their batch norms. Masks are buffers; `magnitudes`
+    (generations, layers, 2) holds mean |w| inside and outside them.
     """
 
     series = Series("generation")
@@ -37,10 +43,12 @@ class KnowledgeEvolution(Method):
         setup: Setup,
         generations: int,
         epochs: int,
-        split: Literal["kels", "wels"],
+        split: Literal["kels", "wels", "later_layers"],
         split_rate: float,
         exact_fraction: bool,
         redraw_masks: bool,
+        forget_from: str | None,
+        reset_bn: bool,
         reinitialization: Literal["official", "paper", "zero"],
         **recipe: Unpack[Recipe],
     ) -> None:
@@ -50,8 +58,10 @@ class KnowledgeEvolution(Method):
         self.redraw_masks, self.reinitialization = redraw_masks, reinitialization
         self.recipe = Training(setup, self.network, recipe)
         self.generations, self.epochs = setup.phases("generations", generations), setup.epochs("epochs", epochs)
-        self.whole_channels = chosen("method.split", split, {"kels": True, "wels": False})
-        masks = self._channel_masks() if self.whole_channels else self._random_masks()
+        self.forget_from, self.reset_bn = forget_from, reset_bn
+        self.parts = chosen("method.split", split, {"kels": _SLIM, "wels": _WEIGHTS, "later_layers": _LAYERS})
+        draw = {"kels": self._channel_masks, "wels": self._random_masks, "later_layers": self._layer_masks}
+        masks = draw[split]()
         if self.generations > 1:
             hypothesis.require_reset(masks)
         self._try(masks)
@@ -71,10 +81,18 @@ class KnowledgeEvolution(Method):
         with torch.no_grad():
             for part in (hypothesis.fit_weights, hypothesis.reset_weights):
                 hypothesis.predict_with(copy, part(copy, masks), self.example)
-        if self.whole_channels:
+        if "slim" in self.parts:
             slim.extract(copy, masks, self.example)
         if self.generations > 1:
             hypothesis.reinitialize(copy, masks, torch.Generator(), self.reinitialization)
+
+    def _layer_masks(self) -> dict[str, Tensor]:
+        if self.forget_from is None:
+            raise ConfigurationError(
+                "method.split=later_layers forgets all layers from one on, and method.forget_from=null names none; use the name "
+                f"of a part of the network, as in method.forget_from={list(channels.layers(self.network))[-1]}"
+            )
+        return forgetting.later(self.network, self.forget_from)
 
     def stages(self) -> Sequence[Stage]:
         """generation01, generation02, ...: each trains with its own warm-up and cosine, then measures every predictor."""
@@ -96,6 +114,9 @@ class KnowledgeEvolution(Method):
         if self.redraw_masks:
             self.masks.write(self._random_masks())
         hypothesis.reinitialize(self.network, self.masks.read(), _drawn_generator(), self.reinitialization)
+        if self.reset_bn:
+            assert self.forget_from is not None
+            forgetting.reset_norms(self.network, self.forget_from)
 
     @torch.no_grad()
     def _measure_magnitudes(self, generation: int) -> None:
@@ -103,15 +124,14 @@ class KnowledgeEvolution(Method):
         self.magnitudes[generation].copy_(torch.tensor([found[name] for name in self.masks]))
 
     def predictors(self) -> Mapping[str, Predictor]:
-        """`dense`, `fit`, `reset`, and with KELS `slim`."""
+        """`dense`; `fit` and `reset`, unless whole layers are forgotten; with KELS `slim`."""
         found = {
             "dense": Predictor(self.network, lambda: self.network),
             "fit": Predictor(lambda inputs: self._with(hypothesis.fit_weights, inputs)),
             "reset": Predictor(lambda inputs: self._with(hypothesis.reset_weights, inputs)),
         }
-        if self.whole_channels:
-            found["slim"] = Predictor(_Slim(self.slim), self.slim)
-        return found
+        found["slim"] = Predictor(_Slim(self.slim), self.slim)
+        return {name: found[name] for name in self.parts}
 
     def _with(self, part: Callable[..., dict[str, Tensor]], inputs: Inputs) -> Mapping[str, Tensor]:
         return hypothesis.predict_with(self.network, part(self.network, self.masks.read()), inputs)
