@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from runner.configuration import files
 from runner.configuration.construct import construct_model
 from runner.layers.kinds import BatchNorm
+from runner.models.alexnet import AlexNet
 from runner.models.densenet import DenseNet
 from runner.models.googlenet import GoogLeNet
 from runner.models.mobilenet import MobileNetV2
@@ -22,6 +23,7 @@ NETWORKS = {
     "resnet34": partial(ResNet, depth=34),
     "resnet50": partial(ResNet, depth=50),
     "resnet101": partial(ResNet, depth=101),
+    "alexnet": AlexNet,
     "vgg11_bn": VGG,
     "densenet121": partial(DenseNet, depth=121),
     "densenet169": partial(DenseNet, depth=169),

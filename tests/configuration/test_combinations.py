@@ -10,7 +10,7 @@ from runner.errors import ConfigurationError
 from tests.compose import composed, refused
 from tests.configuration.own import write
 
-NETWORKS = "ann_cifar|ann_fashion|ann_mlp|ann_mnist|"
+NETWORKS = "alexnet|ann_cifar|ann_fashion|ann_mlp|ann_mnist|"
 NETWORKS += "densenet121|densenet169|googlenet|mobilenet_v2|resnet101|resnet18|resnet34|resnet50|vgg11_bn"
 REFUSED = [
     (
@@ -135,6 +135,6 @@ def test_tasks_with_inputs_of_their_own_need_networks_that_take_them():
     )
     assert refused("method=ke", "dataset=domainnet").endswith("; choose method=adashare|hard_sharing|single_task")
     assert refused("method=ke", "model=gated_resnet18", "dataset=cifar10").startswith(
-        "method=ke needs a model that is not gated, as model=gated_resnet18 is; choose model=ann_cifar|"
+        "method=ke needs a model that is not gated, as model=gated_resnet18 is; choose model=alexnet|ann_cifar|"
     )
     assert composed("dataset=domainnet", "model=gated_resnet18").dataset["tasks"][0] == "real"

@@ -17,7 +17,11 @@ from runner.models.deeplab import DeepLab
 LARGE = {"resnet34", "resnet50", "resnet101", "densenet121", "densenet169"}
 CASES = [
     pytest.param(
-        name, stem, marks=[pytest.mark.slow] if name in LARGE or (name, stem) == ("vgg11_bn", "imagenet") else []
+        name,
+        stem,
+        marks=[pytest.mark.slow]
+        if name in LARGE or (name, stem) in (("vgg11_bn", "imagenet"), ("alexnet", "imagenet"))
+        else [],
     )
     for name in NETWORKS
     for stem in ("imagenet", "small")
@@ -51,8 +55,9 @@ def owns_only_its_bytes(model):
 
 @pytest.mark.parametrize(("name", "stem"), CASES)
 def test_slim_is_the_masked_network(name, stem):
-    model = network(name, stem, {"scene": 5, "other": 3})
-    example = images(2, 16 if stem == "small" and name != "vgg11_bn" else 32)
+    side = 64 if (name, stem) == ("alexnet", "imagenet") else 32
+    model = network(name, stem, {"scene": 5, "other": 3}, side)
+    example = images(2, 16 if stem == "small" and name not in ("alexnet", "vgg11_bn") else side)
     for rate in (0.2, 0.5, 0.8):
         masks = kels(model, example, rate)
         slim = extract(model, masks, example)

@@ -14,13 +14,21 @@ PUBLISHED = {  # with 1,000 classes, as torchvision lists them; VGG without the 
     "resnet34": 21797672,
     "resnet50": 25557032,
     "resnet101": 44549160,
+    "alexnet": 61100840,
     "vgg11_bn": 132868840 - 2752,
     "densenet121": 7978856,
     "densenet169": 14149480,
     "googlenet": 6624904,
     "mobilenet_v2": 3504872,
 }
-FEATURES = {"resnet18": 512, "vgg11_bn": 512, "densenet121": 1024, "googlenet": 1024, "mobilenet_v2": 1280}
+FEATURES = {
+    "resnet18": 512,
+    "alexnet": 512,
+    "vgg11_bn": 512,
+    "densenet121": 1024,
+    "googlenet": 1024,
+    "mobilenet_v2": 1280,
+}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -31,11 +39,14 @@ def test_parameters(name):
 
 
 @pytest.mark.parametrize("stem", ["imagenet", "small"])
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg11_bn", "densenet121", "googlenet", "mobilenet_v2"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "resnet50", "alexnet", "vgg11_bn", "densenet121", "googlenet", "mobilenet_v2"]
+)
 def test_predictions(name, stem):
-    model = network(name, stem, {"scene": 5, "other": 3}).eval()
+    side = 64 if (name, stem) == ("alexnet", "imagenet") else 32
+    model = network(name, stem, {"scene": 5, "other": 3}, side).eval()
     with torch.no_grad():
-        found = model(images())
+        found = model(images(side=side))
     assert {task: tuple(logits.shape) for task, logits in found.items()} == {"scene": (2, 5), "other": (2, 3)}
 
 
@@ -85,6 +96,8 @@ def test_first_weights():
     ("name", "stem", "side", "least"),
     [
         ("vgg11_bn", "small", 31, 32),
+        ("alexnet", "small", 30, 31),
+        ("alexnet", "imagenet", 62, 63),
         ("googlenet", "imagenet", 14, 15),
         ("googlenet", "small", 1, 2),
         ("densenet121", "imagenet", 28, 29),
@@ -97,7 +110,7 @@ def test_images_too_small_are_refused(name, stem, side, least):
     assert network(name, stem, side=least).eval()(images(1, least)).shape == (1, 7)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "densenet121", "googlenet", "mobilenet_v2"])
+@pytest.mark.parametrize("name", ["resnet18", "alexnet", "vgg11_bn", "densenet121", "googlenet", "mobilenet_v2"])
 def test_backbone_and_heads(name):
     model = network(name, tasks={"scene": 5, "other": 3})
     assert isinstance(model, Parted)
@@ -113,7 +126,7 @@ def test_backbone_and_heads(name):
     assert len(plain.backbone_parameters()) == len(list(plain.parameters()))
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "densenet121", "googlenet", "mobilenet_v2"])
+@pytest.mark.parametrize("name", ["resnet18", "alexnet", "vgg11_bn", "densenet121", "googlenet", "mobilenet_v2"])
 def test_unknown_stems_are_refused(name):
     with pytest.raises(ConfigurationError, match=r"model.stem=tiny is not allowed; use imagenet or small"):
         network(name, "tiny")

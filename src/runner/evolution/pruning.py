@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from runner.errors import ConfigurationError, chosen
 from runner.evolution.channels import layers
-from runner.evolution.hypothesis import kept
+from runner.evolution.groups import kept
 
 Scope = Literal["global", "layer"]
 

@@ -6,13 +6,14 @@
 | densenet* | `features.denseblock1.denselayer1.norm1`; in its older files `norm.1` | the same; `norm1` |
 | googlenet | `conv1.conv`, `inception3a.branch2.0.conv`; `aux1`, `aux2` | the same; there are none |
 | vgg11_bn | `features.0`, `classifier.0` | the same; `features.0.bias` is taken off `features.1.running_mean` |
+| alexnet | `features.0`, `classifier.1` | the same |
 | mobilenet_v2 | `features.0.0`, `features.18.1` | `features.0`, `features.21` |
 | | `features.2.conv.1.0`, `features.2.conv.3` | `features.4.conv.3`, `features.4.conv.7` |
 | deeplab_* | those of resnet*: `conv1`, `bn1` | `stem.0`, `stem.1` |
 | | `layer2.0.conv2`, `layer2.0.bn2`, `layer2.0.downsample.1` | `blocks.2.body.3`, `blocks.2.body.4`, `blocks.2.shortcut.1` |
 
 timm's ResNets and DenseNets have torchvision's names. The last layer of a network for labels, `fc`, `classifier`, `classifier.6`
-(vgg11_bn) or `classifier.1` (mobilenet_v2), is that of the task where there is one task; for several it has no place. A
+(vgg11_bn, alexnet) or `classifier.1` (mobilenet_v2), is that of the task where there is one task; for several it has no place. A
 convolution's bias before a batch norm shifts the mean that the norm takes off, which is why it can be taken off the running one.
 
 The functions are the same where the shapes are, with two exceptions: DeepLab has stride 8 in place of 32 and dilated
@@ -28,6 +29,7 @@ from typing import NamedTuple
 from torch import nn
 
 from runner.models import Heads
+from runner.models.alexnet import AlexNet
 from runner.models.deeplab import DeepLab
 from runner.models.densenet import DenseNet
 from runner.models.gated_labels import GatedResNet
@@ -111,6 +113,7 @@ _PUBLISHED: dict[type[nn.Module], Published] = {
     ResNet: Published(partial(_labels, last="fc"), _IMAGENET),
     DenseNet: Published(_densenet, _IMAGENET),
     GoogLeNet: Published(partial(_labels, last="fc"), _IMAGENET),
+    AlexNet: Published(partial(_labels, last="classifier.6"), _IMAGENET),
     VGG: Published(partial(_labels, last="classifier.6"), _IMAGENET, _vgg_bias),
     MobileNetV2: Published(_mobilenet, _IMAGENET),
     GatedResNet: Published(_deeplab, _IMAGENET),
