@@ -186,6 +186,7 @@ POLICY_ROWS = {  # recipe -> policy
     "random_per_task": "random_per_task",
     "stochastic_depth": "stochastic_depth",
     "reinforce": "reinforce",
+    "instance": "instance",
     "no_curriculum": "gumbel",
     "no_sparsity": "gumbel",
     "no_sharing": "gumbel",
@@ -203,7 +204,7 @@ def test_recipes_of_other_policies_are_adashare_s_without_figures(table, row):
     searched = ("num_cycles", "weight_steps", "policy_steps", "search_optimizer", "policy_from", "search_evaluations")
     for key in (
         *("retrain_steps", "retrain_evaluations", "batch_size", "decay_steps", "loss_weights"),
-        *(searched if POLICY_ROWS[row] in ("gumbel", "reinforce") else ()),
+        *(searched if POLICY_ROWS[row] in ("gumbel", "reinforce", "instance") else ()),
     ):
         assert found.method[key] == adashare.method[key], key
     assert found.method["num_draws"] == (1 if row == "stochastic_depth" else adashare.method["num_draws"])

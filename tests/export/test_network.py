@@ -11,6 +11,7 @@ from runner.export import Exported, export, load
 from runner.export.network import stored
 from runner.export.resolve import seen
 from runner.models.composed import Following
+from runner.policies.stochastic_depth import StochasticDepthPolicy
 from runner.tasks.classification import Classification
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
@@ -177,6 +178,8 @@ def test_a_direction_counts_alike_whatever_its_length():
 
 
 def test_a_network_whose_blocks_are_weighed_or_chosen_for_each_picture_is_refused_in_words():
-    network = Following(tiny.dense({"first": 3}), lambda inputs: torch.full((1, 4), 0.5))
+    network = Following(
+        tiny.dense({"first": 3}), StochasticDepthPolicy(survival=0.5, tasks=["first"], blocks=4), torch.ones(1, 4)
+    )
     with pytest.raises(ConfigurationError, match="makes no decision for a block that an export could hold"):
         stored(network)

@@ -123,8 +123,8 @@ def test_the_default_policy_decides_in_the_default_number_of_steps():
         opened = gumbel.open_blocks(cycle, method["curriculum_speed"], 8)
         for _ in range(method["policy_steps"]):
             noisy = worth + 0.1 * torch.randn(3, 8)
-            loss = -(noisy * policy.sample(cycle))[:, 8 - opened :].sum()
-            terms = policy.regularisers(opened).values()
+            loss = -(noisy * policy.sample(cycle, torch.empty(0)))[:, 8 - opened :].sum()
+            terms = policy.regularisers(torch.empty(0), opened).values()
             optimizer.zero_grad()
             (loss + sum(term.weight * term.value for term in terms)).backward()
             optimizer.step()

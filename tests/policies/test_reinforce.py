@@ -9,6 +9,7 @@ from runner.method import Objective
 from runner.policies.reinforce import ReinforcePolicy, surrogate
 
 TASKS, BLOCKS = 2, 2
+NONE = torch.empty(0)  # inputs, which decisions do not depend on
 LOGITS = torch.tensor([[[0.3, -0.2], [1.0, 0.1]], [[-0.7, 0.4], [0.2, 0.5]]], dtype=torch.float64)
 ALL = [torch.tensor(bits, dtype=torch.float64).view(TASKS, BLOCKS) for bits in product((0, 1), repeat=TASKS * BLOCKS)]
 WORTH = torch.tensor([[0.5, -1.0], [2.0, 0.25]], dtype=torch.float64)
@@ -69,7 +70,7 @@ def test_samples_come_up_as_often_as_their_weights_take_for_granted():
     with torch.no_grad():
         policy.logits.copy_(LOGITS)
     torch.manual_seed(0)
-    draws = torch.stack([policy.sample(0) for _ in range(8000)]).flatten(1)
+    draws = torch.stack([policy.sample(0, NONE) for _ in range(8000)]).flatten(1)
     for gates in ALL:
         share = (draws == gates.flatten()).all(1).double().mean().item()
         assert share == pytest.approx(sampled(LOGITS, gates, 0.5).item(), abs=0.015)  # four deviations
@@ -82,7 +83,7 @@ def objective(gates):
 def test_closed_blocks_get_no_gradient_and_the_loss_that_is_shown_is_true():
     policy = made()
     torch.manual_seed(0)
-    found = policy.objective(objective, 0, open_blocks=1)
+    found = policy.objective(objective, NONE, 0, open_blocks=1)
     found.loss.backward()
     assert not policy.logits.grad[:, 0].any()
     assert found.reported.item() in [pytest.approx(cost(gates).item()) for gates in ALL]
@@ -96,7 +97,7 @@ def test_it_finds_the_cheapest_decisions():
     torch.manual_seed(0)
     for _ in range(300):
         optimizer.zero_grad()
-        policy.objective(objective, 0, open_blocks=2).loss.backward()
+        policy.objective(objective, NONE, 0, open_blocks=2).loss.backward()
         optimizer.step()
     cheapest = min(ALL, key=cost)
     assert torch.equal(policy.most_likely().double(), cheapest)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from runner.errors import chosen
-from runner.method import Batch, Method, Objective, Predictor, Series, Setup, Stage, first
+from runner.method import Batch, Inputs, Method, Objective, Predictor, Series, Setup, Stage, first
 from runner.methods.objectives import EQUAL, penalised, weighted_sum
 from runner.methods.optimizers import Kind, forget, two_rates
 from runner.methods.retraining import Retraining
@@ -144,8 +144,12 @@ class AdaShare(Method):
         retrained = {"retrained": self.retraining.predictor(self.network, self._learned())}
         if self.search is None:
             return retrained
-        policy = cache(self.search.policy.on_host)
-        return {"searched": Predictor(lambda inputs: self.network(inputs, policy().draw())), **retrained}
+        policy = cache(self.search.policy.standing)
+
+        def searched(inputs: Inputs) -> Mapping[str, Tensor]:
+            return self.network(inputs, policy().gates(policy().draw(), inputs, training=False))
+
+        return {"searched": Predictor(searched), **retrained}
 
     @torch.no_grad()
     def summary(self) -> Mapping[str, Any]:

@@ -73,11 +73,13 @@ class Retraining(nn.Module):
         """The network as the current draw of `policy` executes it."""
         drawn = cache(self.gates.cpu)
 
-        def gates(inputs: Inputs) -> Tensor:
-            return policy.gates(drawn(), inputs, training=False)
+        def predict(inputs: Inputs) -> Mapping[str, Tensor]:
+            return network(inputs, policy.gates(drawn(), inputs, training=False))
 
-        own = (lambda: Executed(network, self.gates)) if policy.decided else (lambda: Following(network, gates))
-        return Predictor(lambda inputs: network(inputs, gates(inputs)), own)
+        def own() -> nn.Module:
+            return Executed(network, self.gates) if policy.decided else Following(network, policy, self.gates)
+
+        return Predictor(predict, own)
 
     def learned(self, tasks: Sequence[str], policy: Policy, costs: Sequence[Mapping[str, int]]) -> dict[str, Any]:
         """The summary's `policy`: probabilities of executing (K, L), how alike they are, decided draws, costs of blocks."""

@@ -67,12 +67,12 @@ class Search:
         return Cycle(number, completed, 0 if speed is None else blocks - open_blocks(completed, speed, blocks))
 
     def _weights(self, cycle: Cycle) -> Stage:
-        policy = cache(self.policy.on_host)  # it stands still
+        policy = cache(self.policy.standing)  # it stands still
         return Stage(
             name=f"search{cycle.number:03}/weights",
             split="train1",
             steps=self.weight_steps,
-            objective=lambda batch: self.losses(batch, policy().sample(cycle.completed), cycle.closed),
+            objective=lambda batch: self.losses(batch, policy().sample(cycle.completed, batch.inputs), cycle.closed),
             optimizer="search",
             project=self.project,
             begin=self.begin,
@@ -105,8 +105,8 @@ class Search:
         def losses(gates: Tensor) -> Objective:
             return self.losses(batch, gates, cycle.closed)
 
-        objective = self.policy.objective(losses, cycle.completed, followed)
-        for name, term in self.policy.regularisers(followed).items():
+        objective = self.policy.objective(losses, batch.inputs, cycle.completed, followed)
+        for name, term in self.policy.regularisers(batch.inputs, followed).items():
             scalars = {**objective.scalars, name: term.value.detach()}
             objective = objective.plus({name: term.weight * term.value})._replace(scalars=scalars)
         return objective

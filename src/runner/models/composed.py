@@ -1,6 +1,6 @@
 """Networks made of networks: several side by side or of one mind, and one as a policy executes it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import log
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from runner.method import Inputs
 from runner.models import Gated
+from runner.policies import Policy
 
 
 class Separate(nn.ModuleDict):
@@ -50,12 +51,15 @@ class Ensemble(nn.Module):
 
 
 class Following(nn.Module):
-    """A gated network whose gates are those that `gates` gives for the inputs."""
+    """A gated network whose gates `policy` gives for the inputs, after what it has `drawn` (K, L) for them; both count."""
 
-    def __init__(self, network: Gated, gates: Callable[[Inputs], Tensor]) -> None:
+    drawn: Tensor
+
+    def __init__(self, network: Gated, policy: Policy, drawn: Tensor) -> None:
         super().__init__()
-        self.network, self.gates = network, gates
+        self.network, self.policy = network, policy
+        self.register_buffer("drawn", drawn.detach().clone())
 
     def forward(self, inputs: Inputs) -> dict[str, Tensor]:
         """Predictions of all tasks: {task: prediction}."""
-        return self.network(inputs, self.gates(inputs))
+        return self.network(inputs, self.policy.gates(self.drawn, inputs, training=False))

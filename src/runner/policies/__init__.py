@@ -36,30 +36,35 @@ class Policy(nn.Module, ABC):
         """What one training is given, (K, L), drawn from the global generator of the CPU: decisions of 0 and 1 if `decided`."""
 
     def gates(self, drawn: Tensor, inputs: Inputs, *, training: bool) -> Tensor:
-        """Weights of executing (K, L) for a batch of `inputs`, in a training that was given `drawn`."""
+        """Weights of executing (K, L), or (N, K, L), for a batch of `inputs`, in a training that was given `drawn`."""
         return drawn
 
 
 class LearnedPolicy(Policy):
     """A policy whose parameters a search trains."""
 
-    def on_host(self) -> "LearnedPolicy":
-        """A copy as it is now, which decides without waiting for a device."""
+    def standing(self) -> "LearnedPolicy":
+        """A copy as it is now, which learns nothing and, where it can, decides on the host without waiting for a device."""
         return copy.deepcopy(self).cpu().requires_grad_(False)
 
     @abstractmethod
-    def sample(self, cycle: float) -> Tensor:
-        """Weights of executing while the search is `cycle` cycles old, (K, L) in [0, 1], with the policy's gradient if any."""
+    def sample(self, cycle: float, inputs: Inputs) -> Tensor:
+        """Weights of executing while the search is `cycle` cycles old, in [0, 1], with the policy's gradient if any.
 
-    def objective(self, losses: Callable[[Tensor], Objective], cycle: float, open_blocks: int) -> Objective:
+        They are (K, L), or (N, K, L) where every sample of `inputs` has its own.
+        """
+
+    def objective(
+        self, losses: Callable[[Tensor], Objective], inputs: Inputs, cycle: float, open_blocks: int
+    ) -> Objective:
         """What a step of the policy descends of the tasks' `losses` under gates (K, L); the first blocks' do not count.
 
         Here the losses of a sample, of which the policy's gradient comes through the gates.
         """
-        return losses(self.sample(cycle))
+        return losses(self.sample(cycle, inputs))
 
     @abstractmethod
-    def regularisers(self, open_blocks: int) -> Mapping[str, Regulariser]:
+    def regularisers(self, inputs: Inputs, open_blocks: int) -> Mapping[str, Regulariser]:
         """What else the policy's objective holds while the last `open_blocks` blocks follow the policy."""
 
     @abstractmethod

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from runner.errors import chosen
+from runner.method import Inputs
 from runner.policies.logits import LogitPolicy, LogitSettings
 
 
@@ -35,7 +36,7 @@ class GumbelPolicy(LogitPolicy):
         self._straight_through = chosen("method.policy.sampling", sampling, {"soft": False, "straight_through": True})
         self._temperature, self._temperature_decay = temperature, temperature_decay
 
-    def sample(self, cycle: float) -> Tensor:
+    def sample(self, cycle: float, inputs: Inputs) -> Tensor:
         """Gumbel-softmax weights of executing, (K, L)."""
         noise = gumbel_noise(self.logits.shape, self.logits.device)
         at = temperature(self._temperature, self._temperature_decay, cycle)

@@ -15,22 +15,28 @@ from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
 from runner.errors import chosen
+from runner.method import Inputs
 from runner.policies import LearnedPolicy, Regulariser
 
 Initial = Literal["equal", "random", "all_chosen"]
 
 
-class LogitSettings(TypedDict):
-    """What is asked of the logits, however they are sampled and trained."""
+class InstanceSettings(TypedDict):
+    """What is asked of logits, wherever they come from."""
 
-    initial: Initial
-    skip_logit: float
     sparsity: Literal["paper", "official", "depth_weighted"]
     sparsity_weight: float
     sharing: Literal["paper", "official"]
     sharing_weight: float
     learning_rate: float
     weight_decay: float
+
+
+class LogitSettings(InstanceSettings):
+    """What is asked of logits that are the parameters themselves."""
+
+    initial: Initial
+    skip_logit: float
 
 
 class LogitPolicy(LearnedPolicy):
@@ -57,7 +63,7 @@ class LogitPolicy(LearnedPolicy):
         """u ~ Bernoulli(alpha), (K, L)."""
         return drawn_gates(self.logits)
 
-    def regularisers(self, open_blocks: int) -> Mapping[str, Regulariser]:
+    def regularisers(self, inputs: Inputs, open_blocks: int) -> Mapping[str, Regulariser]:
         """`sparsity` over the open blocks, `sharing` over all."""
         return {
             "sparsity": Regulariser(self._sparsity(self.logits, open_blocks), self._settings["sparsity_weight"]),

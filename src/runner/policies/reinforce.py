@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from runner.method import Objective
+from runner.method import Inputs, Objective
 from runner.policies.logits import LogitPolicy, LogitSettings
 
 
@@ -30,7 +30,7 @@ class ReinforcePolicy(LogitPolicy):
         self._exploration = exploration
 
     @torch.no_grad()
-    def sample(self, cycle: float) -> Tensor:
+    def sample(self, cycle: float, inputs: Inputs) -> Tensor:
         """Decisions (K, L) of 0 and 1, at any time of the search."""
         coins = (torch.rand(self.logits.shape[:2]) < 0.5).to(self.logits)
         exploring = (torch.rand(len(self.logits), 1) < self._exploration).to(self.logits.device)
@@ -40,10 +40,12 @@ class ReinforcePolicy(LogitPolicy):
         """The most likely decision for every block, (K, L) of 0 and 1."""
         return (self.logits[..., 0] >= self.logits[..., 1]).to(self.logits.dtype)
 
-    def objective(self, losses: Callable[[Tensor], Objective], cycle: float, open_blocks: int) -> Objective:
+    def objective(
+        self, losses: Callable[[Tensor], Objective], inputs: Inputs, cycle: float, open_blocks: int
+    ) -> Objective:
         """A surrogate whose gradient is REINFORCE's; reported are the losses of the sample, and of the decisions without it."""
         with torch.no_grad():
-            gates = self.sample(cycle)
+            gates = self.sample(cycle, inputs)
             sampled, baseline = losses(gates), losses(self.most_likely())
             advantage = sampled.loss - baseline.loss
         loss = surrogate(self.logits, gates, advantage, self._exploration, open_blocks)
