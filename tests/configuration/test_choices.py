@@ -44,7 +44,7 @@ REFUSED = [
     ),
     (
         "method.policy=gumbl",
-        "method.policy=gumbl does not exist; choose method.policy=gumbel|random|random_per_task|",
+        "method.policy=gumbl does not exist; choose method.policy=gumbel|instance|random|",
     ),
     ("method.policy=gumbl", "did you mean 'gumbel'?"),
     ("~method.policy", "method.policy is missing; choose method.policy=gumbel|"),
