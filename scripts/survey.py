@@ -38,8 +38,7 @@ def networks() -> Mapping[str, Callable[[], nn.Module]]:
             options = {"weights_backbone": None} if module else {}
             found[f"torchvision {name}"] = partial(getattr(place, short), weights=None, **options)
     if find_spec("timm"):
-        import timm
-
+        timm = importlib.import_module("timm")
         for name in TIMM.split():
             found[f"timm {name}"] = partial(timm.create_model, name, pretrained=False)
     return found
