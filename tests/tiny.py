@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from runner.datasets import Dataset
 from runner.method import Batch, Setup
 from runner.models import Heads
+from runner.models.competing import CompetingRates, CompetingSpikes
 from runner.models.deeplab import DeepLab
 from runner.models.relu import ReluNetwork
 from runner.models.snn import SpikingNetwork
@@ -58,11 +59,23 @@ def rectified(tasks: Mapping[str, int]) -> nn.Module:
     return ReluNetwork(layers="2C5-P4-6", tasks=tasks, input_shape=(3, SIDE, SIDE))
 
 
+def competing_spikes(tasks: Mapping[str, int]) -> nn.Module:
+    return CompetingSpikes(
+        neurons=5, steps=4, tau_m=4.0, rate=0.5, threshold=10.0, tasks=tasks, input_shape=(3, SIDE, SIDE)
+    )
+
+
+def competing_rates(tasks: Mapping[str, int]) -> nn.Module:
+    return CompetingRates(neurons=5, tasks=tasks, input_shape=(3, SIDE, SIDE))
+
+
 NETWORKS = {
     frozenset({"blocks", "parts", "dense"}): dense,
     frozenset({"label"}): Labels,
     frozenset({"label", "spiking"}): spiking,
     frozenset({"label", "rectified"}): rectified,
+    frozenset({"label", "local", "competing_spikes"}): competing_spikes,
+    frozenset({"label", "local", "competing_rates"}): competing_rates,
 }
 
 

@@ -166,7 +166,9 @@ PINNED = {  # of every method as it is without a word on the command line; a cha
     "hm2bp": "5d50f392",
     "slayer": "55ad47b3",
     "slim_scratch": "bfd437e4",
+    "srdp": "44089c79",
     "stbp": "32068633",
+    "stdp": "e2c085bc",
     "tsslbp": "a5780e58",
 }
 

@@ -73,4 +73,4 @@ def test_options_of_ones_own_inherit_comments(tmp_path):
     assert said["epochs"] == "of each generation; the published runs have 200"
     assert said["momentum"] == "of SGD"
     files.search([])
-    assert hints.owners("method.generations") == ["method=ke"]
+    assert hints.owners("method.generations") == ["method=ban", "method=ke"]
