@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runner.report import schema
 from runner.report.sections.section import Section, Shown, Summary
-from runner.report.words import short
+from runner.report.words import first_metrics, short
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,11 +65,11 @@ def _draw(summary: Summary, measured: Measured, figures: Path) -> None:
 
 def _others(summary: Summary) -> dict[str, float]:
     """The accuracy of every other predictor: a network without spikes needs one pass."""
-    (task, *_) = summary["network"]["tasks"]
+    (task, metric), *_ = first_metrics(summary).items()
     found = {
         key.split("/")[1]: value
         for key, value in summary["metrics"].items()
-        if key.startswith("test/") and key.endswith(f"/{task}/top1")
+        if key.startswith("test/") and key.endswith(f"/{task}/{metric}")
     }
     return {name: value for name, value in found.items() if name != summary["spikes"]["predictor"]}
 
