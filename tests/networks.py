@@ -41,7 +41,17 @@ def node(name: str, *overrides: str) -> dict[str, Any]:
     """The settings of conf/model/`name` as the command composes them."""
     leaves_steps_to_events = files.options("model")[name].get("steps", 1) is None
     dataset = "saccades" if leaves_steps_to_events else "rooms"
-    return composed("method=hard_sharing", f"dataset={dataset}", f"model={name}", *overrides).model
+    return composed(f"method={_method_of(name)}", f"dataset={dataset}", f"model={name}", *overrides).model
+
+
+def _method_of(model: str) -> str:
+    """One that trains it: hard sharing, or whose rules a model that learns by rules of its own is made for."""
+    provided = set(files.options("model")[model]["_provides_"])
+    if "local" not in provided:
+        return "hard_sharing"
+    asked = {name: content.get("_requires_") for name, content in files.options("method").items()}
+    wanted = {name: set(needs["model"]) for name, needs in asked.items() if isinstance(needs, dict)}
+    return next(name for name, words in wanted.items() if "local" in words and provided >= words)
 
 
 def configured(name: str, *overrides: str, tasks: Mapping[str, int], shape: Sequence[int]) -> nn.Module:

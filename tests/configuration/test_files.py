@@ -56,7 +56,7 @@ def test_rules_are_merged_key_by_key_and_lists_replaced():
     content = files.options("method")["slim_scratch"]  # of long, of label_smoothing, of cross_entropy, of _epochs
     assert content["_rules_"]["slim_rate"] == "float in (0, 1)"
     assert content["_rules_"]["momentum"] == "float in [0, 1)"
-    plain = {"model": ["label", "not spiking", "not gated"], "slim_rate": ["not spiking"]}
+    plain = {"model": ["label", "not spiking", "not gated", "not local"], "slim_rate": ["not spiking"]}
     assert content["_requires_"] == {**plain, "dataset": ["label"]}
     assert (content["epochs"], content["smoothing"], content["slim_rate"]) == (50, 0.1, 0.5)
 

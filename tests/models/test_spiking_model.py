@@ -143,7 +143,7 @@ def test_every_spiking_model_shows_its_layers_in_the_order_of_its_traces(name, k
 
 
 def test_no_room_but_that_of_the_models_knows_which_class_a_spiking_network_is():
-    """Beside the import of published weights, which makes TSSL-BP's own layers."""
+    """Beside the exchange of weights and graphs with others, which makes TSSL-BP's own layers."""
     source, own = Path(runner.__file__).parent, {"SpikingNetwork", "Spiking", "SpikingStack"}
     named = {
         path.relative_to(source).as_posix()
@@ -151,5 +151,6 @@ def test_no_room_but_that_of_the_models_knows_which_class_a_spiking_network_is()
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom) and own & {alias.name for alias in node.names}
     }
-    assert {name for name in named if not name.startswith("models/")} == {"interop/tsslbp.py"}
+    exchanged = {"interop/tsslbp.py", "interop/nir/reading.py", "interop/nir/writing.py"}
+    assert {name for name in named if not name.startswith("models/")} == exchanged
     assert "runner.models.snn.SpikingNetwork" in {option.get("_target_") for option in files.options("model").values()}
