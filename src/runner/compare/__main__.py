@@ -9,7 +9,7 @@ from runner.compare import files, layout
 from runner.compare.comparison import compared
 from runner.compare.difference import difference
 from runner.compare.runs import DEPTH, find
-from runner.errors import ConfigurationError, exit_code
+from runner.errors import ConfigurationError, told
 from runner.screen import be_courteous
 
 
@@ -50,11 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _answer(options)
     except (ValueError, OSError) as error:
-        code = exit_code(error)
-        if code is None:
-            raise
-        print(f"runner: {error}", file=sys.stderr)
-        return code
+        return told(error)
     return 0
 
 

@@ -17,7 +17,7 @@ from runner.models import Heads
 from runner.models.relu import ReluNetwork
 from runner.models.snn_layers import Convolution, Linear, Pool
 from runner.models.spiking import Signals, weighed, weight_of
-from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel
+from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel, chained
 from runner.seeds import generator
 from runner.spiking.words import check
 
@@ -157,19 +157,12 @@ class ConvertedNetwork(SpikingModel):
 
     def layers(self) -> list[SpikingLayer]:
         """The hidden layers and the heads, by their names in `named_modules`."""
-        found: list[SpikingLayer] = []
-        source, pooled = None, 1
-        for name, layer in self.hidden.named_children():
-            if isinstance(layer, MeanPool):
-                pooled *= layer.size
-            elif isinstance(layer, IntegratingLayer):
-                found.append(SpikingLayer(f"hidden.{name}", layer.spec, layer.weight, layer.neuron, source, pooled))
-                source, pooled = found[-1].name, layer.pool
-        heads = [
-            SpikingLayer(f"heads.{task}", head.spec, head.weight, head.neuron, source, pooled, task)
-            for task, head in self._outputs()
-        ]
-        return [*found, *heads]
+        hidden = {
+            name: layer.size if isinstance(layer, MeanPool) else layer
+            for name, layer in self.hidden.named_children()
+            if isinstance(layer, MeanPool | IntegratingLayer)
+        }
+        return chained(hidden, dict(self._outputs()))
 
     def psc(self, inputs: Tensor) -> dict[str, Tensor]:
         """The spikes (T, B, classes) of every task's output neurons for images (B, C, H, W)."""
@@ -186,13 +179,8 @@ class ConvertedNetwork(SpikingModel):
         """The states of every layer, by its name in `named_modules`."""
         held: dict[str, Tensor] = {}
         parts = [self._run(inputs, first, held) for first in range(0, self.steps, AT_ONCE)]
-        return {
-            name: LayerTrace(
-                torch.cat([part[name].membrane for part in parts]),
-                *(torch.cat([part[name].spikes for part in parts]),) * 2,
-            )
-            for name in parts[0]
-        }
+        whole = {name: States(*map(torch.cat, zip(*(part[name] for part in parts), strict=True))) for name in parts[0]}
+        return {name: LayerTrace(states.membrane, states.spikes, states.spikes) for name, states in whole.items()}
 
     def wanted(self, train: Sequence[float] | None) -> Tensor:
         """Refused: its weights come from another network."""

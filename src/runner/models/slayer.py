@@ -10,7 +10,7 @@ from runner.models import Heads
 from runner.models.snn import steps_of
 from runner.models.snn_layers import Convolution, Linear, Pool, parse
 from runner.models.spiking import Signals, SumPool, floating, weighed, weight_of
-from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel
+from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel, chained
 from runner.spiking.dynamics import sum_pool
 from runner.spiking.losses import desired_train
 from runner.spiking.slayer import ResponseNeuron, fire, run
@@ -94,19 +94,12 @@ class SlayerNetwork(SpikingModel):
 
     def layers(self) -> list[SpikingLayer]:
         """The hidden layers and the heads, by their names in `named_modules`."""
-        found: list[SpikingLayer] = []
-        source, pooled = None, 1
-        for name, layer in self.hidden.named_children():
-            if isinstance(layer, SumPool):
-                pooled *= layer.size
-            elif isinstance(layer, ResponseLayer):
-                found.append(SpikingLayer(f"hidden.{name}", layer.spec, layer.weight, self.neuron, source, pooled))
-                source, pooled = found[-1].name, layer.pool
-        heads = [
-            SpikingLayer(f"heads.{task}", head.spec, head.weight, self.neuron, source, pooled, task)
-            for task, head in self._outputs()
-        ]
-        return [*found, *heads]
+        hidden = {
+            name: layer.size if isinstance(layer, SumPool) else layer
+            for name, layer in self.hidden.named_children()
+            if isinstance(layer, SumPool | ResponseLayer)
+        }
+        return chained(hidden, dict(self._outputs()))
 
     def psc(self, inputs: Tensor) -> dict[str, Tensor]:
         """The spikes (T, B, classes) of every task's output neurons."""

@@ -12,7 +12,7 @@ from runner.models import Heads
 from runner.models.neunorm import NeuNorm
 from runner.models.snn_layers import Convolution, Linear, Pool, Spec, parse
 from runner.models.spiking import Signals, Spiking, SpikingStack, SumPool, build
-from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel
+from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel, chained
 from runner.models.stretches import Passage, recomputed, without_gradients
 from runner.spiking.dynamics import Neuron, Trace
 from runner.spiking.losses import desired_psc, desired_train, within_reach
@@ -119,15 +119,12 @@ class SpikingNetwork(SpikingModel):
 
     def layers(self) -> list[SpikingLayer]:
         """The hidden layers and the heads, by their names in `named_modules`."""
-        found: list[SpikingLayer] = []
-        source, pooled = None, 1
-        for name, layer in self.hidden.named_children():
-            if isinstance(layer, SumPool):
-                pooled *= layer.size
-            elif isinstance(layer, Spiking):
-                found.append(_view(f"hidden.{name}", layer, source, pooled))
-                source, pooled = found[-1].name, layer.pool
-        return [*found, *(_view(f"heads.{task}", head, source, pooled, task) for task, head in self._outputs())]
+        hidden = {
+            name: layer.size if isinstance(layer, SumPool) else layer
+            for name, layer in self.hidden.named_children()
+            if isinstance(layer, SumPool | Spiking)
+        }
+        return chained(hidden, dict(self._outputs()))
 
     def psc(self, inputs: Tensor) -> dict[str, Tensor]:
         """Postsynaptic currents (T, B, classes) of every task's output neurons; what the losses of TSSL-BP look at."""
@@ -196,10 +193,6 @@ def _with_neunorm(
             height, width = (height + 2 * above - rows + 1) // spec.pool, (width + 2 * left - columns + 1) // spec.pool
             found.append(NeuNorm((channels, height, width), decay))
     return found
-
-
-def _view(name: str, layer: Spiking, source: str | None, pooled: int, task: str | None = None) -> SpikingLayer:
-    return SpikingLayer(name, layer.spec, layer.weight, layer.neuron, source, pooled, task)
 
 
 def _shown(states: Trace, neuron: Neuron) -> LayerTrace:

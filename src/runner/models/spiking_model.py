@@ -33,6 +33,18 @@ class SpikingLayer(NamedTuple):
     task: str | None = None  # that its neurons answer; None: hidden
 
 
+class Weighing(Protocol):
+    """A module of weights, the neurons behind them and the pooling that follows."""
+
+    spec: Convolution | Linear
+    weight: nn.Parameter
+    pool: int
+
+    @property
+    def neuron(self) -> FiringNeuron:
+        """The neurons."""
+
+
 class LayerTrace(NamedTuple):
     """The states of a layer's neurons over time, each (T, B, ...)."""
 
@@ -73,6 +85,28 @@ class SpikingModel(nn.Module, ABC):
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
         """Logits (B, classes) of every task: the output's postsynaptic currents summed over time."""
         return {task: psc.sum(0) for task, psc in self.psc(inputs).items()}
+
+
+def chained(hidden: Mapping[str, Weighing | int], heads: Mapping[str, Weighing]) -> list[SpikingLayer]:
+    """The layers of a chain and of the heads behind it, by their names in `named_modules`.
+
+    `hidden` is what follows each other, a pooling by the side of its windows; `heads` are those of the tasks.
+    """
+    found: list[SpikingLayer] = []
+    source, pooled = None, 1
+    for number, layer in hidden.items():
+        if isinstance(layer, int):
+            pooled *= layer
+            continue
+        found.append(SpikingLayer(f"hidden.{number}", layer.spec, layer.weight, layer.neuron, source, pooled))
+        source, pooled = found[-1].name, layer.pool
+    return [
+        *found,
+        *(
+            SpikingLayer(f"heads.{task}", head.spec, head.weight, head.neuron, source, pooled, task)
+            for task, head in heads.items()
+        ),
+    ]
 
 
 def layer_names(network: SpikingModel) -> dict[str, str]:
