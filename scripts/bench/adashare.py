@@ -32,9 +32,10 @@ class Case(NamedTuple):
     """One row of measurements."""
 
     tasks: int
-    crop: int  # pixels
+    size: tuple[int, int]  # (H, W) of a crop
     kind: str  # warm, w, a or retrain
     open: int  # blocks that follow the policy in w and a steps
+    batch: int = 2
 
 
 def case(name: str) -> Case:
@@ -42,7 +43,7 @@ def case(name: str) -> Case:
     found = re.fullmatch(r"([23])t_(\d+)_(warm|retrain|[wa](?=[1-8]))([1-8]?)", name)
     if not found:
         raise ValueError(name)
-    return Case(int(found[1]), int(found[2]), found[3], int(found[4] or 8))
+    return Case(int(found[1]), (int(found[2]), int(found[2])), found[3], int(found[4] or 8))
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from runner.tasks.segmentation import Segmentation
 from runner.training.loop import freeze_all_but
 from runner.training.steps import Steps
 
-BATCH, BLOCKS, CLASSES = 2, 8, (40, 3, 1)
+BLOCKS, CLASSES = 8, (40, 3, 1)
 WEIGHTS = (1.0, 20.0, 3.0)  # of the tasks' losses (AdaShare's yamls/adashare/nyu_v2_3task.yml)
 POLICIES = (  # two published, one like them (main block of AdaShare's models/deeplab_resnet.py)
     (1, 0, 1, 1, 1, 1, 1, 1),
@@ -39,11 +39,10 @@ Step = Callable[[], object]
 def pixels(case: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Random images (B, 3, H, W), classes (B, H, W), unit normals (B, 3, H, W) and depths (B, 1, H, W)."""
     generator = torch.Generator().manual_seed(1)
-    size = (case.crop, case.crop)
-    images = 50 * torch.randn(BATCH, 3, *size, generator=generator)
-    classes = torch.randint(CLASSES[0], (BATCH, *size), generator=generator)
-    normals = F.normalize(torch.randn(BATCH, 3, *size, generator=generator))
-    return images, classes, normals, 1 + torch.rand(BATCH, 1, *size, generator=generator)
+    images = 50 * torch.randn(case.batch, 3, *case.size, generator=generator)
+    classes = torch.randint(CLASSES[0], (case.batch, *case.size), generator=generator)
+    normals = F.normalize(torch.randn(case.batch, 3, *case.size, generator=generator))
+    return images, classes, normals, 1 + torch.rand(case.batch, 1, *case.size, generator=generator)
 
 
 class _Unobserved:
@@ -63,7 +62,7 @@ def _method(case: Any) -> Method:
 
     def build(names: Sequence[str]) -> nn.Module:
         channels = {name: tasks[name].channels for name in names}
-        return construct_model(files.options("model")["deeplab_resnet18"], channels, (3, case.crop, case.crop))
+        return construct_model(files.options("model")["deeplab_resnet18"], channels, (3, *case.size))
 
     node = {
         **files.options("method")["adashare"],
@@ -74,7 +73,7 @@ def _method(case: Any) -> Method:
         "loss_weights": dict(zip(tasks, WEIGHTS, strict=False)),
     }
     sizes = {"train": 16, "train1": 8, "train2": 8}
-    setup = Setup(build=build, tasks=tasks, sizes=sizes, batch_size=BATCH, example=torch.empty(0))
+    setup = Setup(build=build, tasks=tasks, sizes=sizes, batch_size=case.batch, example=torch.empty(0))
     method = construct_method(node, setup)
     assert isinstance(method, AdaShare)
     method.retraining.gates.copy_(torch.tensor(POLICIES[: case.tasks]))
@@ -106,8 +105,8 @@ def floor(case: Any) -> Step:
     return alone(_step(case, method))
 
 
-def official(case: Any) -> Step:
-    """The step of the checkout that RUNNER_OFFICIAL_ADASHARE names, on the CPU; ImportError where there is none."""
+def official(case: Any, device: str = "cpu") -> Step:
+    """The step of the checkout that RUNNER_OFFICIAL_ADASHARE names, on the CPU too; ImportError where there is none."""
     checkout = os.environ.get("RUNNER_OFFICIAL_ADASHARE")
     if not checkout:
         raise ImportError("RUNNER_OFFICIAL_ADASHARE names no checkout")
@@ -115,15 +114,18 @@ def official(case: Any) -> Step:
     for name in ("cv2", "tensorboardX", "torchvision", "tqdm"):
         if importlib.util.find_spec(name) is None:
             sys.modules[name] = MagicMock(__spec__=ModuleSpec(name, None))
-    identity: Any = lambda self, *args, **kwargs: self  # noqa: E731
-    torch.Tensor.cuda = nn.Module.cuda = identity  # type: ignore[method-assign]
+    if device == "cpu":
+        identity: Any = lambda self, *args, **kwargs: self  # noqa: E731
+        torch.Tensor.cuda = nn.Module.cuda = identity  # type: ignore[method-assign]
     with contextlib.redirect_stdout(io.StringIO()):
         environment = importlib.import_module("envs.blockdrop_env").BlockDropEnv(
             *("/tmp", "/tmp", "benchmark", list(CLASSES[: case.tasks])), is_train=True, opt=_official_options(case)
         )
         environment.define_optimizer(policy_learning=case.kind in "wa")
         environment.define_scheduler(policy_learning=case.kind in "wa")
-    environment.device = torch.device("cpu")
+    environment.device = torch.device(device)
+    for part in environment.networks.values():
+        part.to(device)
     images, classes, normals, depths = pixels(case)
     environment.set_inputs({"img": images, "seg": classes[:, None], "normal": 127 + 127 * normals, "depth": depths})
     return _official_step(case, environment)
@@ -139,7 +141,10 @@ def _official_step(case: Any, environment: Any) -> Step:
     environment.fix_alpha()
     environment.free_w(False)
     if case.kind == "retrain":
-        network.policys = [torch.tensor([[bit, 1 - bit] for bit in policy]) for policy in POLICIES[: case.tasks]]
+        network.policys = [
+            torch.tensor([[bit, 1 - bit] for bit in policy], device=environment.device)
+            for policy in POLICIES[: case.tasks]
+        ]
         return partial(environment.optimize_fix_policy, weights)
     return partial(environment.optimize, weights, case.kind == "w", "update_w", case.open)
 

@@ -2,20 +2,26 @@
 
 Steps are those of the loop on the method's own stages with real batches. Columns: images per second; milliseconds of a step;
 the share of it in which kernels ran (torch's profiler, the same steps again); what making a batch takes alone; the largest
-memory of the device's tensors. Recipes: adashare (NYUv2, 2 tasks, ResNet-18), ke (CUB, ResNet-18, 128 px), tsslbp_cnn and
-tsslbp_mlp (Fashion-MNIST), rooms (the embedded default). Data are looked for in --data.
+memory of the device's tensors. Where RUNNER_OFFICIAL_ADASHARE, RUNNER_OFFICIAL_KE or RUNNER_OFFICIAL_TSSLBP names a checkout,
+the official step on random data of the same size follows, batches not counted. Recipes: adashare (NYUv2, 2 tasks, ResNet-18),
+ke (CUB, ResNet-18, 128 px), tsslbp_cnn and tsslbp_mlp (Fashion-MNIST), rooms (the embedded default). Data are looked for in
+--data.
 
     python scripts/bench/gpu.py --data data --recipes adashare tsslbp_cnn --set precision=tf32
 """
 
 import argparse
 import re
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import gpu_official
 import torch
 from omegaconf import OmegaConf
 from torch.profiler import ProfilerActivity, profile
@@ -83,6 +89,8 @@ def main() -> None:
         )
         for row in rows(checked(config, config.hydra), options.steps, launched=options.launched):
             print(row, flush=True)
+        for kind, step in gpu_official.milliseconds(name, options.steps).items():
+            print(f"official {kind:15} {'':10} {step:10.2f}", flush=True)
 
 
 def rows(settings: Settings, steps: int, *, launched: bool) -> Iterator[Row]:
@@ -102,7 +110,7 @@ def measured(settings: Settings, method: Method, data: Data, stage: Stage, steps
         context = autocast(settings.precision, data.device)
         synchronise(data.device)
         begun = time.perf_counter()
-        train(method, data, Unobserved(), seed=settings.seed, autocast=context)
+        train(method, data, Unobserved(), seed=settings.seed, autocast=context, compiles=settings.compile)
         synchronise(data.device)
         return (time.perf_counter() - begun) / count
 

@@ -105,11 +105,11 @@ def floor(case: Any) -> Step:
     return alone(_step(case, method))
 
 
-def official(case: Any) -> Step:
+def official(case: Any, device: str = "cpu") -> Step:
     """One call of the official training epoch on a loader of one batch, accuracies included."""
-    _import_official()
+    _import_official(device)
     trainer = importlib.import_module("trainers.default_cls")
-    network = _official_network(case)
+    network = _official_network(case).to(device)
     criterion = importlib.import_module("utils.net_utils").LabelSmoothing(smoothing=SMOOTHING)
     optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY)
     loader, config = _OneBatch(case), argparse.Namespace(cs_kd=False, print_freq=10, logger=MagicMock())
@@ -143,8 +143,8 @@ def _official_network(case: Any) -> nn.Module:
     return network
 
 
-def _import_official() -> None:
-    """Make the checkout that RUNNER_OFFICIAL_KE names importable on the CPU; ImportError where there is none."""
+def _import_official(device: str = "cpu") -> None:
+    """Make the checkout that RUNNER_OFFICIAL_KE names importable, on the CPU too; ImportError where there is none."""
     checkout = os.environ.get("RUNNER_OFFICIAL_KE")
     if not checkout:
         raise ImportError("RUNNER_OFFICIAL_KE names no checkout")
@@ -155,8 +155,9 @@ def _import_official() -> None:
     parsed = ModuleType("configs.base_config")  # the original reads the command line when it is imported
     parsed.args = None  # type: ignore[attr-defined]
     sys.modules["configs.base_config"] = parsed
-    identity: Any = lambda self, *args, **kwargs: self  # noqa: E731
-    torch.Tensor.cuda = nn.Module.cuda = identity  # type: ignore[method-assign]
+    if device == "cpu":
+        identity: Any = lambda self, *args, **kwargs: self  # noqa: E731
+        torch.Tensor.cuda = nn.Module.cuda = identity  # type: ignore[method-assign]
 
 
 def official_dense(case: Any) -> Step:

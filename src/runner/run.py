@@ -93,7 +93,15 @@ def train_and_report(
         session.warned.warn(text)
     before = time.monotonic() - begun
     with session.running():
-        train(method, data, session, seed=settings.seed, start=session.start, autocast=session.autocast)
+        train(
+            method,
+            data,
+            session,
+            seed=settings.seed,
+            start=session.start,
+            autocast=session.autocast,
+            compiles=settings.compile,
+        )
     finish(settings, folder, method, data, session, setup.weights, before)
 
 

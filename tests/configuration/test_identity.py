@@ -55,6 +55,7 @@ def test_what_changes_a_result_counts():
         changed(seed=4),
         changed(scale=0.5),
         changed(precision="bfloat16"),
+        changed(compile=True),
         changed(selection="test"),
         changed(given=("epochs",)),
         changed(dataset={**SETTINGS.dataset, "size": 5}),
@@ -63,7 +64,7 @@ def test_what_changes_a_result_counts():
         changed(choices={**SETTINGS.choices, "method/rule": "hard"}),
         changed(plugins={"my_package": "1.0"}),
     ]
-    assert len({digest(settings) for settings in [SETTINGS, *different]}) == 11
+    assert len({digest(settings) for settings in [SETTINGS, *different]}) == 12
 
 
 def test_packages_count_by_name_and_their_versions_are_only_recorded():

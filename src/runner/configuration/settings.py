@@ -9,6 +9,7 @@ from typing import Any, Literal
 from runner.errors import DataError
 
 GROUPS = ("method", "dataset", "model")
+LATER = {"compile": False}  # keys of a run that came later -> the value at which all is as it was before
 TRACKER = "tracker"  # a group of which a run may have no option, and of which nothing depends
 
 
@@ -36,6 +37,7 @@ class Settings:
     dataset: dict[str, Any]
     model: dict[str, Any]
     choices: dict[str, str]  # "method", "dataset", "model" and "method/policy" -> the option's name
+    compile: bool = False
     given: tuple[
         str, ...
     ] = ()  # the method's keys that were given a whole number on the command line; none where scale is 1

@@ -35,8 +35,12 @@ def train(
     seed: int,
     start: Position = BEGINNING,
     autocast: Callable[[], AbstractContextManager],
+    compiles: bool = False,
 ) -> None:
-    """Descend the method's stages in order from `start`, the position of a restored checkpoint or the beginning."""
+    """Descend the method's stages in order from `start`, the position of a restored checkpoint or the beginning.
+
+    Steps whose structure is fixed are compiled where it `compiles`.
+    """
     method.train()
     stages = method.stages()
     for index, stage in enumerate(stages):
@@ -48,7 +52,9 @@ def train(
             stage.begin()
         observer.on_stage_begin(stage)
         freeze_all_but(method, method.optimizers[stage.optimizer] if stage.objective else None)
-        taken = Steps(method, stage, observer, autocast) if stage.objective else Looks(stage, observer, autocast)
+        taken = (
+            Steps(method, stage, observer, autocast, compiles) if stage.objective else Looks(stage, observer, autocast)
+        )
         due, offset = evaluation_steps(stage), batches_before(stages, index)
         with closing(data.stream(stage.split, offset + first, offset + stage.steps, stage.order)) as batches:
             for step in range(first, stage.steps + 1):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from runner.errors import DivergedError
 from runner.method import Batch, Method, Objective, Stage
+from runner.training.compiled import Compiled
 from runner.training.replay import Replay
 
 
@@ -49,9 +50,11 @@ class Steps:
         stage: Stage,
         told: Told,
         autocast: Callable[[], AbstractContextManager],
+        compiles: bool = False,
     ) -> None:
         assert stage.objective is not None
-        self._stage, self._told, self._autocast, self._objective = stage, told, autocast, stage.objective
+        self._stage, self._told, self._autocast = stage, told, autocast
+        self._objective = Compiled(stage) if compiles and stage.fixed else stage.objective
         self._optimizer = method.optimizers[stage.optimizer]
         self._parameters = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
         self._skips = all(group.get("fused") for group in self._optimizer.param_groups)
