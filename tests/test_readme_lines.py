@@ -34,7 +34,8 @@ def lines():
 
 def small(line):
     """What makes a run of a line small; a network made over a backbone has its sizes there."""
-    place = "model.backbone" if "model.backbone=" in line else "model"
+    over_backbone = line not in LAUNCHING and "backbone" in composed(line).model
+    place = "model.backbone" if over_backbone else "model"
     return " ".join([SMALL, *(f"{place}.{size}" for size in SIZES)])
 
 
@@ -42,13 +43,16 @@ def words(line):
     return shlex.split(line, comments=True)
 
 
-def needs_data(line):
-    """Whether a command of the runner reads a data set, by what it composes to, or weights."""
-    if "model.weights=" in line:
-        return True
+def composed(line):
+    """The settings of a command of the runner, of a sweep the first."""
     typed = [word for word in words(line)[3:] if word not in ("-m", "--multirun")]
     first = [word.split(",")[0].replace("*", "adashare") if SWEPT.match(word) else word for word in typed]
-    return "root" in composition.composed(arguments.read(first).overrides).dataset
+    return composition.composed(arguments.read(first).overrides)
+
+
+def needs_data(line):
+    """Whether a command of the runner reads a data set, by what it composes to, or weights."""
+    return "model.weights=" in line or "root" in composed(line).dataset
 
 
 def plugins(line):

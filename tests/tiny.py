@@ -11,7 +11,9 @@ from runner.method import Batch, Setup
 from runner.models import Heads
 from runner.models.competing import CompetingRates, CompetingSpikes
 from runner.models.deeplab import DeepLab
+from runner.models.elastic import Elastic
 from runner.models.relu import ReluNetwork
+from runner.models.residual import Backbone
 from runner.models.snn import SpikingNetwork
 from runner.spiking.rules import GradientRule
 from runner.tasks.classification import Classification
@@ -38,6 +40,11 @@ class Labels(nn.Module):
 def dense(tasks: Mapping[str, int]) -> nn.Module:
     sizes: dict[str, Any] = {"layers": [1, 1, 1, 1], "widths": [2, 2, 4, 4], "head_width": 2, "bottleneck": False}
     return DeepLab(**sizes, dropout=0.2, statistics="per_task", tasks=tasks, input_shape=(3, SIDE, SIDE))
+
+
+def elastic(tasks: Mapping[str, int]) -> nn.Module:
+    sizes = Backbone(layers=[1, 1, 1, 1], widths=[2, 2, 4, 4], head_width=2, bottleneck=False, dropout=0.2)
+    return Elastic(backbone=lambda: sizes, tasks=tasks, input_shape=(3, SIDE, SIDE))
 
 
 def spiking(tasks: Mapping[str, int]) -> nn.Module:
@@ -71,6 +78,7 @@ def competing_rates(tasks: Mapping[str, int]) -> nn.Module:
 
 NETWORKS = {
     frozenset({"blocks", "parts", "dense"}): dense,
+    frozenset({"elastic", "parts", "dense"}): elastic,
     frozenset({"label"}): Labels,
     frozenset({"label", "spiking"}): spiking,
     frozenset({"label", "rectified"}): rectified,

@@ -76,7 +76,8 @@ def test_every_combination_is_one_that_goes_together_or_refused():
         assert (told is None) == fits, (choices, told)
         assert told is None or "; choose " in told
         possible += fits
-    assert 0.2 < possible / len(combinations) < 0.4  # dense and label sets, images and events: most cross a line
+    # dense and label sets, images and events, models for one method alone: most cross a line
+    assert 0.15 < possible / len(combinations) < 0.4
 
 
 def _refusal(root):

@@ -158,6 +158,7 @@ PINNED = {  # of every method as it is without a word on the command line; a cha
     "ban": "5b697933",
     "cross_entropy": "372a7b70",
     "dsd": "60ab7e76",
+    "elastic": "783ca524",
     "hard_sharing": "8126b903",
     "ke": "8c21c8c5",
     "label_smoothing": "8dae271b",

@@ -13,6 +13,7 @@ import torch
 import yaml
 from torch import nn
 
+from runner.errors import ConfigurationError
 from runner.export import export, load
 from runner.export.__main__ import main
 from runner.export.network import for_inference, stored
@@ -89,6 +90,21 @@ def test_an_ensemble_is_all_of_its_networks(tmp_path):
     net, inputs = load(tmp_path / "out"), images(run)
     assert len(net.model.members) == 2
     assert torch.equal(net(inputs)["scene"], predicted(run, "ensemble", inputs)["scene"])
+
+
+def test_an_elastic_network_goes_with_what_it_chose(tmp_path):
+    run = finished_run(tmp_path, "elastic", "method.retrain_steps=4", "method.search_evaluations=1")
+    inputs = images(run)
+    expected, chosen = predicted(run, "retrained", inputs), run.summary()["channels"]["chosen"]
+    model = load(export(run.path, output=tmp_path / "taken").folder).model
+    assert isinstance(model, Executed)
+    assert model.gates.tolist() == chosen
+    with torch.no_grad():
+        assert all(torch.equal(model(inputs)[task], prediction) for task, prediction in expected.items())
+    with pytest.raises(
+        ConfigurationError, match=r"statistics of their own.*the export without --onnx and --pt2 has all"
+    ):
+        export(run.path, output=tmp_path / "onnx", formats=["onnx"])
 
 
 def test_the_slim_file_is_smaller(finished, tmp_path):

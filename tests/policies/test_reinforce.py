@@ -45,7 +45,7 @@ def expected(exploration, baseline):
     total = torch.zeros_like(LOGITS)
     for gates in ALL:
         logits = LOGITS.clone().requires_grad_()
-        surrogate(logits, gates, cost(gates) - baseline, exploration, BLOCKS).backward()
+        surrogate(logits, gates.eq(0).long(), cost(gates) - baseline, exploration, BLOCKS).backward()
         total += sampled(LOGITS, gates, exploration) * logits.grad
     return total
 

@@ -36,12 +36,26 @@ POLICY = {
     "draws": [[[1, 0], [1, 0]]],
     "blocks": [{"body_macs": 5, "shortcut_macs": 0, "body_parameters": 3, "shortcut_parameters": 0}] * 2,
 }
+CHANNELS = {
+    "tasks": ["animal", "distance"],
+    "levels": [1.0, 0.0],
+    "course": [[[[0.5, 0.5]], [[0.5, 0.5]]], [[[0.9, 0.1]], [[0.2, 0.8]]]],
+    "chosen": [[1.0], [0.0]],
+    "costs": [{"macs": 5, "parameters": 3}, {"macs": 2, "parameters": 1}],
+    "parameters_together": 3,
+    "whole": {"macs": 5, "parameters": 3},
+}
 
 
 @pytest.mark.parametrize(
     ("series", "learned"),
-    [(None, {}), (GENERATIONS, {"magnitudes": MAGNITUDES}), (DRAWS, {"policy": POLICY})],
-    ids=["one stage", "generations", "draws"],
+    [
+        (None, {}),
+        (GENERATIONS, {"magnitudes": MAGNITUDES}),
+        (DRAWS, {"policy": POLICY}),
+        (None, {"channels": CHANNELS}),
+    ],
+    ids=["one stage", "generations", "draws", "shares of channels"],
 )
 @pytest.mark.parametrize("selection", ["last", "validation", "test"])
 def test_a_summary_has_the_keys_and_types_of_the_schema(tmp_path, series, learned, selection):

@@ -50,12 +50,17 @@ def program(network: nn.Module, example: Tensor, axis: int = 0) -> Program:
 
     Raises `ConfigurationError` where the network does something that cannot be traced.
     """
-    named, several = _Named(network).eval(), torch.cat([example, example], axis)  # a lone one would be taken for fixed
     try:
+        named, several = (
+            _Named(network).eval(),
+            torch.cat([example, example], axis),
+        )  # a lone one would be taken for fixed
         with torch.no_grad(), _quiet():
             tasks = tuple(named(several))
             sizes = ({axis: torch.export.Dim(BATCH)},)
             return Program(torch.export.export(named, (several,), dynamic_shapes=sizes), tasks, axis)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"this network cannot be exported to other formats: {error}") from error
     except Exception as error:  # torch's own kinds of errors are many, and their texts long
         reason = str(error).partition("\n")[0]
         raise ConfigurationError(

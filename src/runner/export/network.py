@@ -15,7 +15,7 @@ from runner.evolution import slim
 from runner.export.recorded import recorded_tasks, require_known
 from runner.export.resolve import seen
 from runner.extras import needed
-from runner.models import Gated
+from runner.models import Routed
 from runner.models.compiled import compiled, never_executed
 from runner.models.composed import Ensemble, Executed, Following, Separate
 from runner.models.converted import ConvertedNetwork
@@ -171,7 +171,7 @@ def _network(content: Mapping[str, Any], state: Mapping[str, Tensor], plugins: C
         assert isinstance(network, ReluNetwork)
         return _filled(ConvertedNetwork(network, input_shape=shape, **content["conversion"]), state)
     if kind == "executed":
-        assert isinstance(network, Gated)
+        assert isinstance(network, Routed)
         return _filled(Executed(network, torch.ones(len(tasks), len(network.blocks))), state)
     if kind == "compiled":
         assert isinstance(network, DeepLab)

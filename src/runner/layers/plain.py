@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from runner.errors import ConfigurationError
 from runner.layers.dilated import DilatedConv2d
 from runner.layers.dropout import RectifiedDropout
 from runner.layers.im2col import Conv2d
@@ -36,8 +37,11 @@ def _plain(layer: nn.Module, task: int | None) -> nn.Module:
 
 
 def _batch_norm(layer: TaskNorm, task: int | None) -> nn.BatchNorm2d:
-    if task is None:
-        layer.require_one_path()
+    if task is None and not layer.has_one_path():
+        raise ConfigurationError(
+            "its tasks have batch-norm statistics of their own, and take passes of their own; the export without --onnx and "
+            "--pt2 has all of it, and a model with the key statistics can be trained with model.statistics=shared"
+        )
     norm = nn.BatchNorm2d(layer.num_features, eps=layer.eps, device="meta").eval()
     norm.weight, norm.bias, norm.num_batches_tracked = layer.weight, layer.bias, layer.num_batches_tracked
     norm.running_mean, norm.running_var = (values[task or 0].clone() for values in layer.statistics())

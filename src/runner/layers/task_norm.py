@@ -50,10 +50,14 @@ class TaskNorm(nn.BatchNorm2d):
                     old[row].lerp_(new, self.momentum)
         return result
 
+    def has_one_path(self) -> bool:
+        """Whether the statistics of all tasks are the same."""
+        rows = self.statistics()
+        return rows[0].is_meta or all(torch.equal(row, row[:1].expand_as(row)) for row in rows)
+
     def require_one_path(self) -> None:
         """Raise `ConfigurationError` where the tasks of a pass have statistics of their own: there is none that is right."""
-        rows = self.statistics()
-        if not rows[0].is_meta and not all(torch.equal(row, row[:1].expand_as(row)) for row in rows):
+        if not self.has_one_path():
             raise ConfigurationError(
                 "one pass cannot serve tasks that have batch-norm statistics of their own; let the network take one for each "
                 "group that runner.layers.task_norm.alike gives, within for_tasks, or set model.statistics=shared"

@@ -97,7 +97,8 @@ class AdaShare(Method):
                 schedule=step_decay(warmup_steps, every, decay_factor),
                 fixed=self.weighting.fixed,
                 project=self.weighting.project,
-                begin=lambda: forget(self.optimizers["weights"]),  # the search has its own; free the warm-up's memory
+                # the search has an optimizer of its own; free the warm-up's memory
+                begin=lambda cycle: forget(self.optimizers["weights"]),
                 on_best=lambda: self.kept.load_state_dict(self.policy.state_dict()),
             )
             self.optimizers |= {

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.method import Batch, Inputs, Objective, Predictor, Stage, StartingWeights
-from runner.models import Gated
+from runner.models import Routed
 from runner.models.composed import Executed, Following
 from runner.policies import Policy
 from runner.policies.relatedness import relatedness
@@ -36,7 +36,7 @@ class Retraining(nn.Module):
 
     def stages(
         self,
-        network: Gated,
+        network: Routed,
         draw: Callable[[], Tensor],
         objective: Callable[[Batch, Tensor], Objective],
         restart: Callable[[], None],
@@ -69,7 +69,7 @@ class Retraining(nn.Module):
 
         return [stage(number) for number in range(len(self.policies))]
 
-    def predictor(self, network: Gated, policy: Policy) -> Predictor:
+    def predictor(self, network: Routed, policy: Policy) -> Predictor:
         """The network as the current draw of `policy` executes it."""
         drawn = cache(self.gates.cpu)
 

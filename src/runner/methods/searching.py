@@ -5,12 +5,12 @@ train.py and envs/blockdrop_env.py in github.com/sunxm2357/AdaShare (Sun et al. 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from torch import Tensor
 
 from runner.method import Batch, Objective, Stage, nothing
-from runner.models import Gated
+from runner.models import Routed
 from runner.policies import LearnedPolicy
 from runner.policies.gumbel import open_blocks
 
@@ -30,7 +30,7 @@ class Cycle:
 class Search:
     """The stages that train `policy` and, meanwhile, `network`."""
 
-    network: Gated
+    network: Routed
     policy: LearnedPolicy
     losses: Losses
     warmup_steps: int
@@ -43,7 +43,7 @@ class Search:
     schedule: Callable[[float], float]  # of the warm-up
     fixed: bool  # the warm-up's steps do all the same on the device
     project: Callable[[], None]  # after each step of the weights
-    begin: Callable[[], None] = nothing  # before every stage of weight updates
+    begin: Callable[[Cycle], None]  # before every stage of weight updates
     on_best: Callable[[], None] = nothing
 
     def stages(self) -> Sequence[Stage]:
@@ -75,7 +75,7 @@ class Search:
             objective=lambda batch: self.losses(batch, policy().sample(cycle.completed, batch.inputs), cycle.closed),
             optimizer="search",
             project=self.project,
-            begin=self.begin,
+            begin=partial(self.begin, cycle),
             on_best=self.on_best,
             evaluate=("searched",) if cycle.number in self._measured() else (),
         )

@@ -37,15 +37,19 @@ class Parted(nn.Module, ABC):
         return {}
 
 
-class Gated(Parted, ABC):
-    """A network of residual blocks that each task can execute or skip, as AdaShare's search needs it."""
+class Routed(Parted, ABC):
+    """A network of residual blocks of which each task takes a part of its own, told by a number in [0, 1] for each."""
 
     blocks: nn.ModuleList
 
     @abstractmethod
     def forward(self, inputs: Inputs, gates: Tensor | None = None, closed: int = 0) -> dict[str, Tensor]:
-        """Predict every task; see `runner.models.deeplab.DeepLab.forward`."""
+        """Predict every task; `gates` (tasks, blocks) are these numbers, 1 in the first `closed` blocks and without gates."""
 
     @abstractmethod
     def reset_parameters(self) -> None:
         """Draw every weight afresh from torch's global generator."""
+
+
+class Gated(Routed, ABC):
+    """One whose blocks each task can execute or skip, as AdaShare's search needs it; see `runner.models.paths.walk`."""

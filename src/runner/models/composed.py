@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.method import Inputs
-from runner.models import Gated
+from runner.models import Routed
 from runner.policies import Policy
 
 
@@ -20,11 +20,14 @@ class Separate(nn.ModuleDict):
 
 
 class Executed(nn.Module):
-    """A gated network of K tasks and L blocks whose gates are decided: `gates` (K, L), 1 executes a block, 0 skips it."""
+    """A network of K tasks and L blocks whose gates are decided: `gates` (K, L), 1 executes a block, 0 skips it.
+
+    Of an elastic network they are shares of channels.
+    """
 
     gates: Tensor
 
-    def __init__(self, network: Gated, gates: Tensor) -> None:
+    def __init__(self, network: Routed, gates: Tensor) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("gates", gates.detach().clone())
@@ -55,7 +58,7 @@ class Following(nn.Module):
 
     drawn: Tensor
 
-    def __init__(self, network: Gated, policy: Policy, drawn: Tensor) -> None:
+    def __init__(self, network: Routed, policy: Policy, drawn: Tensor) -> None:
         super().__init__()
         self.network, self.policy = network, policy
         self.register_buffer("drawn", drawn.detach().clone())

@@ -72,7 +72,7 @@ def _advance_each(
     parts = [
         (index, tasks)
         for index, group in enumerate(groups)
-        for tasks in ([group.tasks] if columns is None else _equal(group.tasks, columns))
+        for tasks in ([group.tasks] if columns is None else equal(group.tasks, columns))
     ]
     executing = [part for part in parts if columns is None or any(columns[part[1][0]])]
     advanced = [Group(tasks, passed[index]) for index, tasks in parts if (index, tasks) not in executing]
@@ -114,12 +114,12 @@ def advance(block: nn.Module, groups: list[Group], values: Sequence[float] | Non
         whole = tuple(task for task in executing[index] if values is not None and values[task] == 1)
         if whole:
             advanced.append(Group(whole, executed))
-        for tasks in _equal([task for task in executing[index] if task not in whole], values):
+        for tasks in equal([task for task in executing[index] if task not in whole], values):
             advanced.append(Group(tasks, torch.lerp(passed, executed, gates[tasks[0]])))
     return advanced
 
 
-def _equal(tasks: Sequence[int], values: Sequence[Any] | None) -> list[tuple[int, ...]]:
+def equal(tasks: Sequence[int], values: Sequence[Any] | None) -> list[tuple[int, ...]]:
     """The tasks in groups of equal values; each alone where there are none to compare."""
     if values is None:
         return [(task,) for task in tasks]

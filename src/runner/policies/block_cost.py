@@ -7,7 +7,7 @@ passes. Costs are multiply-accumulates (MACs) of convolutions and matrix product
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -34,13 +34,13 @@ class BlockCost(NamedTuple):
 
 def network_costs(model: nn.Module, example: Tensor) -> tuple[Cost, list[BlockCost]]:
     """Cost of the stem and of every block for inputs like `example` (B, C, H, W); nothing is computed on real numbers."""
-    skeleton, x = _skeleton(model), torch.empty_like(example[:1], device="meta")
-    stem = skeleton.get_submodule("stem")
-    stem_cost, x = Cost(_macs(stem, x), _parameters(stem)), stem(x)
+    bones, x = skeleton(model), torch.empty_like(example[:1], device="meta")
+    stem = bones.get_submodule("stem")
+    stem_cost, x = Cost(macs(stem, x), parameters(stem)), stem(x)
     blocks = []
-    for block in skeleton.get_submodule("blocks").children():
+    for block in bones.get_submodule("blocks").children():
         body, shortcut = block.get_submodule("body"), block.get_submodule("shortcut")
-        blocks.append(BlockCost(_macs(body, x), _macs(shortcut, x), _parameters(body), _parameters(shortcut)))
+        blocks.append(BlockCost(macs(body, x), macs(shortcut, x), parameters(body), parameters(shortcut)))
         x = block(x)
     return stem_cost, blocks
 
@@ -68,18 +68,20 @@ def policy_cost(costs: Sequence[BlockCost], stem: Cost, gates: Tensor) -> list[C
     ]
 
 
-def _skeleton(model: nn.Module) -> nn.Module:
+def skeleton(model: nn.Module) -> nn.Module:
     """A copy of `model` for evaluation that has shapes but no memory."""
     tensors = {id(t): torch.empty_like(t, device="meta") for t in chain(model.parameters(), model.buffers())}
     return copy.deepcopy(model, tensors).eval()
 
 
 @torch.no_grad()
-def _macs(module: nn.Module, x: Tensor) -> int:
+def macs(run: Callable[[Tensor], Tensor], x: Tensor) -> int:
+    """Of what `run`, a module or a part of one, does with `x`."""
     with FlopCounterMode(display=False) as counter:
-        module(x)
+        run(x)
     return counter.get_total_flops() // 2
 
 
-def _parameters(module: nn.Module) -> int:
+def parameters(module: nn.Module) -> int:
+    """How many there are."""
     return sum(parameter.numel() for parameter in module.parameters())

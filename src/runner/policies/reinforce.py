@@ -44,26 +44,40 @@ class ReinforcePolicy(LogitPolicy):
         self, losses: Callable[[Tensor], Objective], inputs: Inputs, cycle: float, open_blocks: int
     ) -> Objective:
         """A surrogate whose gradient is REINFORCE's; reported are the losses of the sample, and of the decisions without it."""
-        with torch.no_grad():
-            gates = self.sample(cycle, inputs)
-            sampled, baseline = losses(gates), losses(self.most_likely())
-            advantage = sampled.loss - baseline.loss
-        loss = surrogate(self.logits, gates, advantage, self._exploration, open_blocks)
-        scalars = {**sampled.scalars, "most_likely": baseline.loss}
-        return sampled._replace(loss=loss, scalars=scalars, reported=sampled.loss)
+        gates = self.sample(cycle, inputs)
+        choices = gates.eq(0).long()
+        return self_critical(losses, self.logits, choices, (gates, self.most_likely()), self._exploration, open_blocks)
 
 
-def surrogate(logits: Tensor, gates: Tensor, advantage: Tensor, exploration: float, open_blocks: int) -> Tensor:
-    """A scalar whose gradient estimates that of the expected loss, from one sample of `gates` (K, L) and its `advantage`.
+def self_critical(
+    losses: Callable[[Tensor], Objective],
+    logits: Tensor,
+    choices: Tensor,
+    gates: tuple[Tensor, Tensor],
+    exploration: float,
+    open_blocks: int,
+) -> Objective:
+    """The `surrogate` of `choices`, what is better than the most likely ones being praised; `gates` are those of both."""
+    with torch.no_grad():
+        sampled, baseline = (losses(each) for each in gates)
+        advantage = sampled.loss - baseline.loss
+    loss = surrogate(logits, choices, advantage, exploration, open_blocks)
+    scalars = {**sampled.scalars, "most_likely": baseline.loss}
+    return sampled._replace(loss=loss, scalars=scalars, reported=sampled.loss)
 
-    p(u) is the policy's probability of a task's decisions in the last `open_blocks` blocks, which alone depend on it, and
-    q(u) = (1 - exploration) p(u) + exploration / 2^open_blocks that with which they were sampled. The gradient is
-    advantage * prod_k p / q * sum_k grad log p, whose expectation under q is that of loss * grad log p under p for every
-    baseline in the advantage that does not depend on the sample.
+
+def surrogate(logits: Tensor, choices: Tensor, advantage: Tensor, exploration: float, open_blocks: int) -> Tensor:
+    """A scalar whose gradient estimates that of the expected loss, from one sample of `choices` (K, L) and its `advantage`.
+
+    `choices` are numbers of the C columns of `logits` (K, L, C). p(u) is the policy's probability of a task's choices in the last
+    `open_blocks` blocks, which alone depend on it, and q(u) = (1 - exploration) p(u) + exploration / C^open_blocks that with
+    which they were sampled. The gradient is advantage * prod_k p / q * sum_k grad log p, whose expectation under q is that of
+    loss * grad log p under p for every baseline in the advantage that does not depend on the sample.
     """
     chances = F.log_softmax(logits[:, -open_blocks:], -1)
-    taken = torch.where(gates[:, -open_blocks:] == 1, chances[..., 0], chances[..., 1]).sum(1)  # log p, (K,)
+    taken = chances.gather(-1, choices[:, -open_blocks:, None])[..., 0].sum(1)  # log p, (K,)
     own = taken.detach()
     share = torch.tensor(exploration, device=own.device, dtype=own.dtype)
-    sampled = torch.logaddexp((1 - share).log() + own, share.log() - open_blocks * log(2))  # log q
+    uniform = share.log() - open_blocks * log(logits.shape[-1])
+    sampled = torch.logaddexp((1 - share).log() + own, uniform)  # log q
     return advantage.detach() * (own - sampled).sum().exp() * taken.sum()

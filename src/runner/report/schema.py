@@ -148,6 +148,25 @@ class Policy(TypedDict):
     blocks: list[dict[str, int]]  # what each block costs, fields of `runner.policies.block_cost.BlockCost`
 
 
+class ChannelCost(TypedDict):
+    """Of one task's own pass from the input to its head."""
+
+    macs: int
+    parameters: int
+
+
+class Channels(TypedDict):
+    """Which share of each block's channels every task has, where a method learns that."""
+
+    tasks: list[str]
+    levels: list[float]  # the shares that there are
+    course: list[list[list[list[float]]]]  # cycles + 1 x tasks x blocks x levels: probabilities before each and at last
+    chosen: list[list[float]]  # tasks x blocks: the shares that were trained
+    costs: list[ChannelCost]  # of each task
+    parameters_together: int  # of channels that a task has, without heads; the summary's `costs` count the others, too
+    whole: ChannelCost  # of a task that has all channels
+
+
 class Magnitudes(TypedDict):
     """Mean |w| of parts of every layer's weights, at every point of the method's series."""
 
@@ -206,6 +225,7 @@ class Summary(TypedDict):
     parameters: int  # of the main predictor's network; those that the last stage trains where it is none of its own
     series: NotRequired[Series]
     policy: NotRequired[Policy]
+    channels: NotRequired[Channels]
     magnitudes: NotRequired[Magnitudes]
     tickets: NotRequired[Tickets]
     spikes: NotRequired[Spikes]

@@ -5,6 +5,7 @@ again without torch and matplotlib.
 """
 
 from runner.report.sections.baseline import BASELINE, RELATIVE_PERFORMANCE
+from runner.report.sections.channels import CHANNELS
 from runner.report.sections.cost import BUDGET, COSTS
 from runner.report.sections.highest import HIGHEST
 from runner.report.sections.magnitudes import MAGNITUDES
@@ -20,6 +21,7 @@ SECTIONS: tuple[Section, ...] = (
     SERIES,
     TICKETS,
     POLICY,
+    CHANNELS,
     MAGNITUDES,
     HIGHEST,
     COSTS,
