@@ -97,3 +97,18 @@ def test_autocast_computes_in_bfloat16_and_leaves_float32_gradients(dilation):
     assert_products(
         layer.weight.grad, lambda x, errors: gradient(x, grad_output=errors), factors, 2 * 6 * 7, rounded=True
     )
+
+
+@pytest.mark.parametrize(("size", "dilation"), GEOMETRIES)
+def test_plane_by_plane_it_is_the_same_convolution(size, dilation):
+    x, weight, bias, gradient = tensors(size)
+    layer = DilatedConv2d(3, 4, dilation).double().to(memory_format=torch.channels_last)
+    layer.load_state_dict({"weight": weight, "bias": bias})
+    output = layer._of_planes(x)
+    output.backward(gradient)
+    weight.requires_grad_()
+    expected = F.conv2d(x, weight, bias, padding=dilation, dilation=dilation)
+    expected.backward(gradient)
+    torch.testing.assert_close(output, expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(layer.weight.grad, weight.grad, rtol=1e-12, atol=1e-12)
+    assert output.is_contiguous(memory_format=torch.channels_last)

@@ -20,7 +20,10 @@ from runner.training.session import Session
 from runner.training.signals import Interrupted, Stop
 from runner.training.steps import Steps
 
-pytestmark = pytest.mark.cuda
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype feature:UserWarning"),
+]
 METHODS = sorted(files.options("method"))
 MORE = {"tsslbp": ("method.epochs=3",), "adashare": ("method.retrain_steps=8", "method.warmup_steps=8")}
 
@@ -53,9 +56,9 @@ def cuda(tmp_path_factory):
     set_products("float32", torch.device("cuda"))
 
 
-def launched_one_by_one(method, stage, told, autocast):
+def launched_one_by_one(method, stage, *about):
     """Steps that are never recorded."""
-    return Steps(method, replace(stage, fixed=False), told, autocast)
+    return Steps(method, replace(stage, fixed=False), *about)
 
 
 def descended(settings, data, method):

@@ -125,6 +125,8 @@ class DilatedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, O, H, W)."""
+        if x.is_cuda and not (torch.backends.cudnn.allow_tf32 or torch.is_autocast_enabled("cuda")):
+            return self._of_planes(x)
         if x.device.type != "cpu" or not torch.is_grad_enabled():
             return super().forward(x)
         operands = [x, self.weight, self.bias]
@@ -133,3 +135,13 @@ class DilatedConv2d(nn.Conv2d):
             operands = [None if operand is None else operand.to(dtype) for operand in operands]
         output: Tensor = _Dilated.apply(*operands, self.dilation[0])
         return output
+
+    def _of_planes(self, x: Tensor) -> Tensor:
+        """The same on maps that lie plane by plane, given back channels-last.
+
+        In float32 cuDNN has no good forward pass for wide dilations channels-last: on a H100, 512 -> 1024 channels, 16 maps of
+        30 x 40, d = 6: 293 ms, plane by plane 7; d = 24: 110 and 7. With factors rounded to tf32 it is 1.5 and 0.9.
+        """
+        x, weight = x.contiguous(), self.weight.contiguous()
+        output = F.conv2d(x, weight, self.bias, padding=self.padding, dilation=self.dilation)
+        return output.contiguous(memory_format=torch.channels_last)

@@ -122,7 +122,11 @@ def over_time(current: Tensor, layer: Layer, held: Tensor | None = None) -> Tens
 def factors(like: Tensor, layer: Layer) -> Tensor:
     """The `drive` of a layer's steps as a tensor that multiplies one such as `like`, (T or 1, ...)."""
     assert layer.steps is not None
-    return like.new_tensor(drive(layer.steps, layer.neuron.tau_s, layer.first)).view(-1, *[1] * (like.dim() - 1))
+    values = drive(layer.steps, layer.neuron.tau_s, layer.first)
+    numbers = [
+        like.new_full((), value) for value in values
+    ]  # filled in on the device: a copy of the host's would wait for it
+    return torch.stack(numbers).view(-1, *[1] * (like.dim() - 1))
 
 
 def drive(steps: int, tau_s: float, first: int = 0) -> list[float]:

@@ -1,5 +1,6 @@
 """Steps that are recorded on a GPU once and then replayed: one launch in place of hundreds."""
 
+import gc
 import logging
 import random
 from collections.abc import Callable, Iterator
@@ -62,7 +63,7 @@ class Replay:
         graph = torch.cuda.CUDAGraph()
         try:
             # thread_local: the thread that makes batches may use the device meanwhile
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with _nothing_freed(), torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 result = self._work(own)
         except RuntimeError as error:
             self._cannot(str(error).partition("\n")[0])
@@ -89,6 +90,19 @@ class Replay:
                 group["lr"] = rate
                 if "capturable" in group:
                     group["capturable"] = False
+
+
+@contextmanager
+def _nothing_freed() -> Iterator[None]:
+    """Free what nothing refers to now, and not within: an earlier stage's graph that ended there would end the recording."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _alike(own: Batch, batch: Batch) -> bool:
