@@ -12,8 +12,9 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from runner.datasets import Dataset, crops
-from runner.datasets.arrays import StoredArray, build_once, open_arrays
+from runner.datasets.arrays import build_once
 from runner.datasets.images import Colours, consecutive
+from runner.datasets.photo_store import PhotoStore
 from runner.datasets.pictures import read_colours
 from runner.datasets.sources import described, digest, state_of_files
 from runner.method import Batch
@@ -92,7 +93,7 @@ class LabelledPhotos(Dataset):
         return crops.normalise(self._resampled(samples, views, flips.to(device), device), *IMAGENET)
 
     def _resampled(self, samples: Tensor, views: crops.Views, flips: Tensor, device: torch.device) -> Tensor:
-        pixels = self._store.windows(samples, views.boxes).to(device)
+        pixels = self._store.windows(samples, views.boxes, device)
         start, length = (views.start - views.boxes[:, :2]).to(device), views.length.to(device)
         counts = views.boxes[:, 2:].to(device)
         rows, columns = (
@@ -103,31 +104,9 @@ class LabelledPhotos(Dataset):
         return crops.resample(pixels, rows, columns)
 
 
-class _Store:
-    """Images (height, width, 3) uint8 one after the other in one file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.sides = torch.from_numpy(open_arrays(folder)["sides"].whole().astype(np.int64))  # (N, 2): height, width
-        self._pixels = StoredArray(folder / "pixels.u8", np.uint8)
-        self._starts = (self.sides.prod(1) * 3).cumsum(0) - self.sides.prod(1) * 3
-
-    def windows(self, samples: Tensor, boxes: Tensor) -> Tensor:
-        """The pixels in `boxes` (B, 4) of `samples` (B,), each in the upper left of (B, tallest, widest, 3) uint8."""
-        tallest, widest = boxes[:, 2:].amax(0).tolist()
-        windows = torch.zeros(len(samples), tallest, widest, 3, dtype=torch.uint8)
-        target = windows.numpy()
-        starts, sides = self._starts[samples].tolist(), self.sides[samples].tolist()
-        for number, (top, left, height, width) in enumerate(boxes.tolist()):
-            line = sides[number][1] * 3
-            first = starts[number] + top * line
-            lines = self._pixels.rows(first, first + height * line).reshape(height, -1, 3)
-            target[number, :height, :width] = lines[:, left : left + width]
-        return windows
-
-
-def _open_store(folder: Path, root: Path, paths: Sequence[Path], stored: int) -> _Store:
+def _open_store(folder: Path, root: Path, paths: Sequence[Path], stored: int) -> PhotoStore:
     fingerprint = {"version": 2, "stored": stored, "files": state_of_files(root, paths)}
-    return _Store(build_once(folder, fingerprint, lambda target: _decode_all(paths, stored, target)))
+    return PhotoStore(build_once(folder, fingerprint, lambda target: _decode_all(paths, stored, target)))
 
 
 def _decode_all(paths: Sequence[Path], stored: int, target: Path) -> None:
