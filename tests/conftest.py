@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+PYTHON = (sys.executable, "-W", "ignore")
 SHARED = Path(os.environ.get("RUNNER_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
@@ -32,8 +33,8 @@ def command_cache(tmp_path_factory):
 def runner(tmp_path, command_cache):
     """The command in a process of its own, started in the test's folder; `check` is the exit code that it has to have."""
 
-    def call(*overrides, check=None, cwd=tmp_path, wait=True, **options):
-        command = [sys.executable, "-W", "ignore", "-m", "runner", *overrides, f"cache_dir={command_cache}"]
+    def call(*overrides, check=None, cwd=tmp_path, wait=True, launcher=PYTHON, **options):
+        command = [*launcher, "-m", "runner", *overrides, f"cache_dir={command_cache}"]
         options |= {"cwd": cwd, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         if not wait:
             return subprocess.Popen(command, **options)

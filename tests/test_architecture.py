@@ -7,8 +7,8 @@ import runner
 
 SOURCE = Path(runner.__file__).parent
 FLOORS = [  # from the ground up; a room imports from its own floor's rooms only itself, from every floor below what it likes
-    {"errors", "pulse"},
-    {"seeds", "device", "configuration", "console", "extras", "preparation", "screen"},
+    {"errors", "pulse", "processes"},
+    {"seeds", "device", "exchange", "configuration", "console", "extras", "preparation", "screen"},
     {"layers", "rundir"},
     {"tasks", "trackers"},
     {"method"},

@@ -15,6 +15,7 @@ from runner.models.elastic import Elastic
 from runner.models.relu import ReluNetwork
 from runner.models.residual import Backbone
 from runner.models.snn import SpikingNetwork
+from runner.seeds import drawn
 from runner.spiking.rules import GradientRule
 from runner.tasks.classification import Classification
 from runner.tasks.depth import Depth
@@ -122,7 +123,9 @@ class Pictures(Dataset):
     def batch(self, samples: Tensor, device: torch.device, generator: torch.Generator | None = None) -> Batch:
         images = self.images[samples]
         if generator is not None:
-            images = images + 0.1 * torch.randn(images.shape, generator=generator)
+            shape = images.shape[1:]
+            noise = drawn(lambda count, own: torch.randn(count, *shape, generator=own), len(images), generator)
+            images = images + 0.1 * noise
         return Batch(images, {task: values[samples] for task, values in self.targets.items()})
 
 

@@ -7,7 +7,9 @@ import contextlib
 import hashlib
 import logging
 import os
+import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,13 +26,18 @@ from runner.configuration.check import checked
 from runner.configuration.composition import VERSION_BASE, composed, resolve_run_name
 from runner.configuration.identity import digest, run_name
 from runner.configuration.messages import explain, root_cause
-from runner.errors import BusyError, ConfigurationError, DataError
+from runner.configuration.parts import require_for_all
+from runner.configuration.settings import Settings
+from runner.errors import BusyError, CheckpointError, ConfigurationError, DataError, DivergedError, LostError
+from runner.processes import processes
 from runner.pulse import PULSE
 from runner.rundir.folder import RunFolder
 from runner.rundir.storage import write_atomically
 from runner.training.signals import Interrupted, Stop
 
 log = logging.getLogger("runner")
+FOUND_BY_ALL = (ConfigurationError, CheckpointError, DivergedError)  # where several processes make a run
+LEADER_SECONDS = 2.0  # that the first process has to say it in, before torchrun ends all
 _ended: list[int] = []  # the exit code of a single job that failed
 
 
@@ -55,6 +62,8 @@ def job(config: DictConfig) -> float | None:
         return _job(config, RunFolder(folder))
     except Exception as error:  # kept from Hydra, which would print it in its own way
         _ended.append(report(error))
+        if not processes().leads:
+            return None
         with contextlib.suppress(OSError):
             if isinstance(root_cause(error), (ConfigurationError, DataError)):
                 RunFolder(folder).forget()
@@ -66,6 +75,10 @@ def job(config: DictConfig) -> float | None:
 
 def _job(config: DictConfig, folder: RunFolder) -> float | None:
     settings = checked(config, HydraConfig.get())
+    require_for_all(settings, processes().count)
+    if not processes().leads:
+        _follow(settings, folder)
+        return None
     with folder.locked(), Stop().installed() as stop:
         folder.require_identity(digest(settings))
         if folder.finished():
@@ -89,12 +102,28 @@ def _job(config: DictConfig, folder: RunFolder) -> float | None:
         return folder.told(settings.objective)
 
 
+def _follow(settings: Settings, folder: RunFolder) -> None:
+    """Take part in the run that the first process makes: it holds the folder, and speaks."""
+    logging.disable(logging.WARNING)
+    with Stop().installed() as stop:
+        folder.require_identity(digest(settings))
+        if not folder.finished():
+            from runner.run import run  # imports torch
+
+            run(settings, folder, stop)
+
+
 def main() -> None:
     """Entry point of `python -m runner` and of the console script `runner`."""
     screen.be_courteous()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `exit_code` instead of Hydra's own printing
+    if not processes().alone:  # torch would warn of steps that use every parameter, which nobody knows before
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     resolve_run_name(_name)
-    sys.exit(exit_code(lambda: _answer(sys.argv[1:])))
+    code = exit_code(lambda: _answer(sys.argv[1:]))
+    if code == LostError.code:  # torchrun, too, asks this process to end, which takes it a moment
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _answer(typed: Sequence[str]) -> None:
@@ -116,12 +145,13 @@ def _answer(typed: Sequence[str]) -> None:
 
 
 def exit_code(entry: Callable[[], object]) -> int:
-    """Call `entry` and say how it ended: 0 ok, 1 bug, 2 to 7 as the errors say, 6 disk, 10 sweep with failures, 128 + signal."""
+    """Call `entry` and say how it ended: 0 ok, 1 bug, 2 to 8 as the errors say, 6 disk, 10 sweep with failures, 128 + signal."""
     try:
         entry()
     except Interrupted as stopped:
         sweep.close()
-        print(stopped, file=sys.stderr)
+        if processes().leads:
+            print(stopped, file=sys.stderr)
         return stopped.code
     except KeyboardInterrupt:
         sweep.close()
@@ -136,9 +166,15 @@ def exit_code(entry: Callable[[], object]) -> int:
 
 
 def report(error: Exception) -> int:
-    """Print what a user has to know of an error, a traceback only for our bugs; return its exit code."""
+    """Print what a user has to know of an error, a traceback only for our bugs; return its exit code.
+
+    What all processes of a run find alike the first prints, and gets the time for it: torchrun stops all when one has ended.
+    """
     cause = root_cause(error)
     explanation = explain(cause)
+    if not processes().leads and (explanation or isinstance(cause, FOUND_BY_ALL)):
+        time.sleep(LEADER_SECONDS)
+        return errors.exit_code(cause) or ConfigurationError.code
     if explanation is not None:
         print(f"runner: {explanation}", file=sys.stderr)
         return ConfigurationError.code

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from runner.errors import ConfigurationError, require_word
+from runner.processes import processes
 
 log = logging.getLogger("runner")
 Name = Literal["auto", "cpu", "cuda"]
@@ -26,7 +27,17 @@ def pick_device(name: Name) -> torch.device:
     require_word("device", name, Name)
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError("device=cuda but torch sees no GPU; use device=auto or device=cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    here = processes()
+    if here.local >= torch.cuda.device_count():
+        raise ConfigurationError(
+            f"torchrun started more processes than this machine has GPUs ({torch.cuda.device_count()}); start as many, or "
+            "use device=cpu"
+        )
+    if not here.alone:
+        torch.cuda.set_device(here.local)
+    return torch.device("cuda")
 
 
 def set_products(precision: Precision, device: torch.device) -> None:

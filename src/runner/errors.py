@@ -43,6 +43,12 @@ class BusyError(UserError):
     code = 7
 
 
+class LostError(UserError):
+    """Another process of the run that is no more."""
+
+    code = 8
+
+
 def exit_code(error: BaseException) -> int | None:
     """The exit code of an error that a user can mend: the error's own, 6 for disk and permission; None for a bug of ours."""
     if isinstance(error, UserError):

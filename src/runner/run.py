@@ -1,7 +1,9 @@
 """Settings -> data, model, method -> train -> summary.json; the only place that instantiates."""
 
 import contextlib
+import dataclasses
 import logging
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +18,11 @@ from runner.configuration.objective import Direction, require_towards
 from runner.configuration.settings import Settings
 from runner.datasets.sources import cache_beside
 from runner.device import keep_freed_memory, pick_device, set_products, warn_of_slow_precision
-from runner.errors import CheckpointError
+from runner.errors import CheckpointError, LostError
+from runner.exchange import joined, largest
 from runner.interop.pretrained import starting_weights
 from runner.method import Method, Setup
+from runner.processes import processes
 from runner.report.baseline import require_comparable
 from runner.report.sections.weights import weights_in_words
 from runner.report.series import measured_keys
@@ -41,6 +45,9 @@ def run(settings: Settings, folder: RunFolder, stop: Stop, sought: Direction | N
     A sweeper that compares runs has `sought` more or less of the objective.
     """
     device = prepare(settings)
+    if not processes().leads:
+        follow(settings, folder, device, stop)
+        return
     for leftover in folder.path.glob(".*.tmp"):
         leftover.unlink()
     write_atomically(folder.config, yaml.safe_dump(settings.recorded(), sort_keys=False).encode())
@@ -92,17 +99,44 @@ def train_and_report(
     for text in data.dataset.warnings:
         session.warned.warn(text)
     before = time.monotonic() - begun
-    with session.running():
-        train(
-            method,
-            data,
-            session,
-            seed=settings.seed,
-            start=session.start,
-            autocast=session.autocast,
-            compiles=settings.compile,
-        )
+    descend(method, session)
     finish(settings, folder, method, data, session, setup.weights, before)
+
+
+def follow(settings: Settings, folder: RunFolder, device: torch.device, stop: Stop) -> None:
+    """Take part in a run whose folder another process writes: read it, and leave nothing of one's own.
+
+    What the same program writes there goes into a folder that is deleted at the end.
+    """
+    identity = {"configuration": digest(settings), "torch": str(torch.__version__)}
+    checkpoints = Checkpoints(folder.checkpoints, identity, writes=False)
+    saved = checkpoints.load(device)
+    data, method, _ = assemble(settings, device)
+    if saved is not None:
+        saved = {**saved, "record": None}
+    with tempfile.TemporaryDirectory(prefix="runner-") as own:
+        settings = dataclasses.replace(settings, tracker=None)
+        descend(method, Session(settings, RunFolder(Path(own)), method, data, checkpoints, stop, saved))
+
+
+def descend(method: Method, session: Session) -> None:
+    """The training itself, with all processes of the run."""
+    data, stop, settings = session.data, session.stop, session.settings
+    try:
+        with joined(data.device, stop.at_once()), stop.agreeing(largest), session.running():
+            train(
+                method,
+                data,
+                session,
+                seed=settings.seed,
+                start=session.start,
+                autocast=session.autocast,
+                compiles=settings.compile,
+                over=settings.batch_norm,
+            )
+    except LostError:
+        stop.conclude()
+        raise
 
 
 def require_same_data(settings: Settings, folder: RunFolder) -> None:
@@ -141,6 +175,7 @@ def load_data(settings: Settings, device: torch.device) -> Data:
         scale=settings.scale,
         batch_size=settings.method["batch_size"],
         device=device,
+        here=processes(),
     )
 
 

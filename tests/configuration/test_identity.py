@@ -56,6 +56,7 @@ def test_what_changes_a_result_counts():
         changed(scale=0.5),
         changed(precision="bfloat16"),
         changed(compile=True),
+        changed(batch_norm="per_process"),
         changed(selection="test"),
         changed(given=("epochs",)),
         changed(dataset={**SETTINGS.dataset, "size": 5}),
@@ -64,7 +65,7 @@ def test_what_changes_a_result_counts():
         changed(choices={**SETTINGS.choices, "method/rule": "hard"}),
         changed(plugins={"my_package": "1.0"}),
     ]
-    assert len({digest(settings) for settings in [SETTINGS, *different]}) == 12
+    assert len({digest(settings) for settings in [SETTINGS, *different]}) == 13
 
 
 def test_packages_count_by_name_and_their_versions_are_only_recorded():

@@ -18,6 +18,7 @@ from runner.configuration import files
 from runner.datasets import Dataset
 from runner.errors import ConfigurationError
 from runner.method import Batch, each, first
+from runner.seeds import PartGenerator, generator
 from tests.datasets import layouts
 from tests.signatures import words_of_annotation, words_of_rule
 
@@ -177,6 +178,16 @@ def test_pictures_are_prepared_as_what_is_measured(case: Case) -> None:
     # the whole of a picture as it was measured; photographs are cropped, tests of their own compare them with their files
     whole = dataclasses.replace(preparation, shorter_side=None)
     torch.testing.assert_close(whole(colours), inputs, atol=1e-5, rtol=1e-5)
+
+
+def test_a_process_that_makes_a_part_of_a_batch_makes_what_it_is_in_the_whole(case: Case) -> None:
+    """Pictures of several sizes are resampled in blocks as wide as the widest, which rounds in another order."""
+    samples = case.everything()
+    chosen = torch.arange(len(samples))[1::2]
+    whole = rows(case.data.batch(samples, CPU, generator(0, "part")), chosen)
+    part = case.data.batch(samples[chosen], CPU, PartGenerator(chosen, len(samples), 0, "part"))
+    for one, other in zip(tensors(part), tensors(whole), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5, equal_nan=True)
 
 
 @pytest.mark.parametrize("seed", [None, 1])

@@ -26,11 +26,12 @@ MEANING = {
     "F14": "resumed after a change",
     "F15": "out of memory, a thread that raises",
     "F16": "record torn, a step written twice",
+    "F17": "one of several processes killed or stopped, a run that others go on with",
     "F18": "an error of the disk that passes",
     "F19": "order of the system's calls in a save",
     "F20": "clocks, paths, terminals and disks of all kinds",
 }
-PLACES = ["tests/faults", "tests/datasets/test_faults.py"]
+PLACES = ["tests/faults", "tests/datasets/test_faults.py", "tests/test_several_processes.py"]
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -14,8 +14,9 @@ from runner.datasets.mnist import Mnist
 from runner.datasets.sources import described
 from runner.errors import ConfigurationError
 from runner.method import Batch
+from runner.processes import Processes
 from runner.tasks.classification import Classification
-from runner.training.batches import Data, changed_sources, describe, difference, draw_splits, fingerprint
+from runner.training.batches import Data, changed_sources, describe, difference, draw_splits, fingerprint, part
 
 GIVEN = {"train": torch.arange(1000), "test": torch.arange(1000, 1200)}
 
@@ -226,3 +227,21 @@ def test_every_task_is_measured_by_itself():
     batches = list(domains().evaluation_batches("test", size=6, limit=1))
     assert [list(batch.targets) for batch in batches] == [["many"], ["few"]]
     assert [len(batch.targets[task]) for batch, task in zip(batches, ("many", "few"), strict=True)] == [6, 6]
+
+
+def test_processes_make_equal_parts_of_a_batch_and_whole_pairs():
+    """Samples 0 to 3 of a batch of 4, and their partners 4 to 7."""
+    first, second = (Processes(rank, 2, rank) for rank in range(2))
+    assert [part(4, 4, here).tolist() for here in (first, second)] == [[0, 1], [2, 3]]
+    assert [part(8, 4, here).tolist() for here in (first, second)] == [[0, 1, 4, 5], [2, 3, 6, 7]]
+
+
+def test_a_process_asks_the_dataset_for_its_part_alone():
+    dataset, cpu = Numbers(train=20), torch.device("cpu")
+    whole = Data(dataset, seed=0, selection="last", scale=1.0, batch_size=4, device=cpu)
+    mine = Data(dataset, seed=0, selection="last", scale=1.0, batch_size=4, device=cpu, here=Processes(1, 2, 1))
+    asked = whole.batch("train", 3) and dataset.seen[-1]
+    list(mine.stream("train", 3, 4))
+    assert dataset.seen[-1] == asked[2:]
+    list(mine.stream("train", 3, 4, divided=False))
+    assert dataset.seen[-1] == asked

@@ -170,10 +170,28 @@ def test_going_on_with_other_threads_is_said(tmp_path, caplog):
     with pytest.raises(Interrupted):
         go(first)
     saved = first.checkpoints.load(torch.device("cpu"))
-    assert saved["machine"] == {"threads": torch.get_num_threads(), "device": "cpu"}
+    assert saved["machine"] == {"threads": torch.get_num_threads(), "device": "cpu", "processes": 1}
     with caplog.at_level("WARNING"):
         again(first, {**saved, "machine": {"threads": torch.get_num_threads() + 1, "device": "cpu"}})
     assert f"began with threads={torch.get_num_threads() + 1} and goes on with threads=" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("over", "reason"),
+    [
+        ("whole", "sums are rounded in another order, so results can differ"),
+        ("per_process", "batch norms look at another number of samples, so results can differ"),
+    ],
+)
+def test_going_on_with_other_processes_is_said_and_what_it_means(tmp_path, caplog, over, reason):
+    first = session(tmp_path / "run", batch_norm=over)
+    StopAt(first, 5)
+    with pytest.raises(Interrupted):
+        go(first)
+    saved = first.checkpoints.load(torch.device("cpu"))
+    with caplog.at_level("WARNING"):
+        again(first, {**saved, "machine": {**saved["machine"], "processes": 2}})
+    assert f"began with processes=2 and goes on with processes=1: {reason}" in caplog.text
 
 
 def test_a_checkpoint_that_lacks_what_is_noted_now_goes_on_in_silence(tmp_path, caplog):

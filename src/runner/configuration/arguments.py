@@ -7,7 +7,9 @@ from pathlib import Path
 from runner.configuration import files, task_maps, words
 from runner.configuration.flags import Flags, parse
 from runner.configuration.overrides import spelled
+from runner.configuration.parts import refuse_sweep
 from runner.errors import ConfigurationError
+from runner.processes import processes
 
 _SEVERAL = ",*?"  # what a value has that stands for several options
 
@@ -48,6 +50,8 @@ def read(arguments: Sequence[str]) -> Command:
         if word.startswith(("-", "=")) or not ("=" in word or word.startswith("~")):
             words.refuse(typed, place)
     multirun = flags.multirun or "hydra.mode=MULTIRUN" in typed
+    if multirun:
+        refuse_sweep(processes().count)
     if flags.cfg is None:
         _require_own_folder(typed, multirun)
     swept = multirun and any(_over_options(word) for word in typed)

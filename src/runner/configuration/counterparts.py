@@ -16,7 +16,9 @@ class Counterpart(NamedTuple):
 RESUMES = "a run resumes by itself: type its command again and it goes on from its last checkpoint"
 FOLDER = "hydra.run.dir=PATH is a run's folder, hydra.sweep.dir=PATH that of a sweep's runs"
 RECORD = "every run writes metrics.jsonl, summary.json, run.log and figures/ in its folder"
-ONE_DEVICE = "device=cuda|cpu|auto says where a run computes; it uses one device"
+DEVICES = (
+    "device=cuda|cpu|auto says where a run computes; torchrun --nproc-per-node N -m runner ... is one run on N devices"
+)
 
 COUNTERPARTS = (
     Counterpart("lr base_lr init_lr initial_lr lr0 eta learn_rate max_lr", "method.learning_rate"),
@@ -67,7 +69,7 @@ COUNTERPARTS = (
     Counterpart("task_weights loss_weight lambdas weights_per_task task_loss_weights", "method.loss_weights"),
     Counterpart("temp tau gumbel_temperature init_temp", "method.policy.temperature"),
     Counterpart(
-        "gpu gpus gpu_id gpu_ids cuda accelerator devices no_cuda use_cuda use_gpu num_gpus n_gpu", "device", ONE_DEVICE
+        "gpu gpus gpu_id gpu_ids cuda accelerator devices no_cuda use_cuda use_gpu num_gpus n_gpu", "device", DEVICES
     ),
     Counterpart(
         "num_workers workers n_workers num_threads nthreads n_threads cpus dataloader_num_workers n_jobs", "threads"
@@ -125,7 +127,8 @@ COUNTERPARTS = (
     Counterpart("plugin user_dir packages imports", "plugins"),
     Counterpart("sparsity_lambda sparsity", "method.policy.sparsity_weight method.split_rate"),
     Counterpart("split_ratio keep_rate sr", "method.split_rate"),
-    Counterpart("rank local_rank world_size nodes num_nodes n_nodes distributed ddp sync_batchnorm", "", ONE_DEVICE),
+    Counterpart("rank local_rank world_size nodes num_nodes n_nodes nproc_per_node distributed ddp", "", DEVICES),
+    Counterpart("sync_batchnorm sync_bn syncbn sync_batch_norm", "batch_norm"),
 )
 
 

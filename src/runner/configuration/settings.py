@@ -9,7 +9,8 @@ from typing import Any, Literal
 from runner.errors import DataError
 
 GROUPS = ("method", "dataset", "model")
-LATER = {"compile": False}  # keys of a run that came later -> the value at which all is as it was before
+# keys of a run that came later -> the value at which all is as it was before
+LATER = {"compile": False, "batch_norm": "whole"}
 TRACKER = "tracker"  # a group of which a run may have no option, and of which nothing depends
 
 
@@ -44,6 +45,7 @@ class Settings:
     plugins: dict[str, str] = field(default_factory=dict)  # other people's packages that are used -> version
     neutral: dict[str, Any] = field(default_factory=dict)  # key of this class -> value at which it changes nothing
     objective: str | None = None  # a key of the summary's metrics
+    batch_norm: Literal["whole", "per_process"] = "whole"  # where several processes make parts of a batch
     tracker: dict[str, Any] | None = None  # the values of the chosen option, as those of the groups
     sha256: dict[str, str] = field(
         default_factory=dict

@@ -65,5 +65,6 @@ class Dataset(ABC):
         Where tasks have samples of their own, `samples` are those of one, and inputs and targets are {task: ...} of it.
 
         With a CPU `generator` the batch is augmented, a pure function of the generator's state and of `samples`, the same
-        on every device up to rounding; without one it is the plain, full-size form used in evaluation.
+        on every device up to rounding; without one it is the plain, full-size form used in evaluation. Where several
+        processes each make a part of a batch, what is drawn through `runner.seeds.drawn` is what one process would draw.
         """

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
+from runner.seeds import drawn
+
 SCALE = (0.08, 1.0)  # share of the image's area, Szegedy et al. 2015, "Going deeper with convolutions", section 6
 RATIO = (3 / 4, 4 / 3)  # width over height
 ATTEMPTS = 10  # boxes tried for each image before the largest centred one is taken
@@ -54,9 +56,9 @@ def random_boxes(sides: Tensor, generator: Generator, share: tuple[float, float]
     Area uniform in `share` of the image's, aspect ratio log-uniform in `RATIO`, both sides rounded; the first of ten draws
     that fits is placed uniformly. Where none fits: the largest centred box with an admitted ratio.
     """
-    area = _uniform(len(sides), ATTEMPTS, generator, *share) * sides.prod(1, keepdim=True)
-    ratio = _uniform(len(sides), ATTEMPTS, generator, log(RATIO[0]), log(RATIO[1])).exp()
-    place = torch.rand(len(sides), 2, generator=generator, dtype=torch.float64)
+    area = _between(len(sides), generator, *share) * sides.prod(1, keepdim=True)
+    ratio = _between(len(sides), generator, log(RATIO[0]), log(RATIO[1])).exp()
+    place = uniform(len(sides), 2, generator=generator)
     tried = torch.stack([(area / ratio).sqrt().round(), (area * ratio).sqrt().round()], -1).long()  # (B, attempts, 2)
     fits = ((tried > 0) & (tried <= sides[:, None])).all(-1)
     first = tried[torch.arange(len(tried)), fits.int().argmax(1)]  # argmax is the first of the largest
@@ -74,11 +76,16 @@ def _largest_boxes(heights: Tensor, widths: Tensor) -> Tensor:
 
 def random_flips(count: int, generator: Generator) -> Tensor:
     """Which of `count` images to mirror: (B,) bool, each with probability 1/2."""
-    return torch.rand(count, generator=generator, dtype=torch.float64) < 0.5
+    return uniform(count, generator=generator) < 0.5
 
 
-def _uniform(count: int, attempts: int, generator: Generator, low: float, high: float) -> Tensor:
-    return low + (high - low) * torch.rand(count, attempts, generator=generator, dtype=torch.float64)
+def uniform(count: int, *shape: int, generator: Generator) -> Tensor:
+    """Numbers (count, *shape) float64 from 0 to 1, drawn for the samples of a batch."""
+    return drawn(lambda rows, own: torch.rand(rows, *shape, generator=own, dtype=torch.float64), count, generator)
+
+
+def _between(count: int, generator: Generator, low: float, high: float) -> Tensor:
+    return low + (high - low) * uniform(count, ATTEMPTS, generator=generator)
 
 
 def resampling(start: Tensor, length: Tensor, count: Tensor, size: int, extent: int) -> Tensor:
@@ -106,7 +113,7 @@ def resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 def random_offsets(count: int, padding: int, generator: Generator) -> Tensor:
     """Corners (B, 2) int64 of random crops out of images padded by `padding` on every side."""
-    return torch.randint(0, 2 * padding + 1, (count, 2), generator=generator)
+    return drawn(lambda rows, own: torch.randint(2 * padding + 1, (rows, 2), generator=own), count, generator)
 
 
 def pad_and_crop(images: Tensor, offsets: Tensor, flips: Tensor, padding: int) -> Tensor:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
+from runner.datasets import crops
 from runner.tasks.targets import Kind, Target
 
 _DRAWS = 4  # random numbers per sample, whatever is switched on: scale, mirror, top, left
@@ -39,7 +40,7 @@ def draw_placement(
     smaller than the crop the image is centred, as the official AdaShare loader does. Four numbers a sample are drawn
     from `generator` whatever the settings.
     """
-    uniform = torch.rand(count, _DRAWS, dtype=torch.float64, generator=generator)
+    uniform = crops.uniform(count, _DRAWS, generator=generator)
     factor = scale[0] + uniform[:, 0] * (scale[1] - scale[0])
     top, left = (
         torch.where(free < 0, free.div(2, rounding_mode="trunc"), (uniform[:, column] * (free + 1)).floor()).long()

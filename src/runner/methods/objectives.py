@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from runner.method import Batch, Objective
 from runner.methods.weighting.base import Equal, Weighting
 from runner.models import Parted
+from runner.seeds import alike
 from runner.tasks import Task
 
 EQUAL = Equal()
@@ -30,7 +31,8 @@ def weighted_sum(
         name: tasks[name].loss(prediction, batch.targets[name], batch.whole) for name, prediction in predictions.items()
     }
     terms = [weights.get(name, 1.0) * loss for name, loss in losses.items()]
-    loss, found = weighting(terms, parameters, batch.whole)
+    with alike():
+        loss, found = weighting(terms, parameters, batch.whole)
     scalars = {f"loss/{name}": loss.detach() for name, loss in losses.items()}
     if found is None:
         return Objective(loss, scalars)

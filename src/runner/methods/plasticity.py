@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
+from runner import exchange
 from runner.errors import ConfigurationError
 from runner.method import Batch, Method, Objective, Predictor, Setup, Stage
 from runner.models.competing import Competing, CompetingRates, CompetingSpikes
@@ -73,7 +74,7 @@ class Learning:
 
     def _learn(self, batch: Batch) -> Objective:
         network, changes = self._network, self._changes(batch.shared())
-        weight = self._settings["learning_rate"] * changes.weight
+        weight = self._settings["learning_rate"] * exchange.mean(changes.weight)
         excess = self._settings["homeostasis"] * (changes.answers - changes.answers.mean())
         loss = -(network.weight * weight).sum() - (network.excess * excess).sum()
         change = weight.square().mean().sqrt()
@@ -145,7 +146,7 @@ class SRDP(Method):
         answers = self.network.answers(inputs)
         weight = bcm(self.network.rates(inputs), answers, self.threshold)
         if self.training:
-            self.threshold += self._sliding * (answers.square().mean(0) - self.threshold)
+            self.threshold += self._sliding * (exchange.mean(answers.square().mean(0)) - self.threshold)
         return Changes(weight, (answers > 0).to(answers.dtype).mean(0))
 
     def predictors(self) -> Mapping[str, Predictor]:

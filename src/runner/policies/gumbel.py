@@ -13,6 +13,7 @@ from torch import Tensor
 from runner.errors import chosen
 from runner.method import Inputs
 from runner.policies.logits import LogitPolicy, LogitSettings
+from runner.seeds import alike
 
 
 class GumbelPolicy(LogitPolicy):
@@ -38,7 +39,8 @@ class GumbelPolicy(LogitPolicy):
 
     def sample(self, cycle: float, inputs: Inputs) -> Tensor:
         """Gumbel-softmax weights of executing, (K, L)."""
-        noise = gumbel_noise(self.logits.shape, self.logits.device)
+        with alike():
+            noise = gumbel_noise(self.logits.shape, self.logits.device)
         at = temperature(self._temperature, self._temperature_decay, cycle)
         return relaxed_gates(self.logits, noise, at, straight_through=self._straight_through)
 

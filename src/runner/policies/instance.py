@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from runner import exchange
 from runner.errors import ConfigurationError, chosen
 from runner.layers.modes import evaluation
 from runner.method import Inputs
@@ -68,7 +69,7 @@ class InstancePolicy(LearnedPolicy):
         """Gumbel-softmax weights of executing for every image, (N, K, L)."""
         logits = self.network(images(inputs))
         with torch.no_grad():
-            self.mean.lerp_(execute_probability(logits).mean(0), 0.1)
+            self.mean.lerp_(exchange.mean(execute_probability(logits).mean(0)), 0.1)
         noise = gumbel.gumbel_noise(logits.shape, logits.device)
         return gumbel.relaxed_gates(logits, noise, gumbel.temperature(self._temperature, self._decay, cycle))
 

@@ -12,6 +12,7 @@ from torch.optim import Adam, Optimizer
 from runner.method import Inputs, Objective
 from runner.policies import LearnedPolicy, Regulariser
 from runner.policies.reinforce import self_critical
+from runner.seeds import alike
 
 
 class LevelPolicy(LearnedPolicy):
@@ -58,9 +59,10 @@ class LevelPolicy(LearnedPolicy):
     def _choices(self) -> Tensor:
         """Numbers of levels, (K, L)."""
         chances = self.level_probability().cpu()
-        drawn = torch.multinomial(chances.flatten(0, 1), 1).view(chances.shape[:2])
-        uniform = torch.randint(chances.shape[2], chances.shape[:2])
-        exploring = torch.rand(len(chances), 1) < self._exploration
+        with alike():
+            drawn = torch.multinomial(chances.flatten(0, 1), 1).view(chances.shape[:2])
+            uniform = torch.randint(chances.shape[2], chances.shape[:2])
+            exploring = torch.rand(len(chances), 1) < self._exploration
         return torch.where(exploring, uniform, drawn).to(self.logits.device)
 
     def objective(

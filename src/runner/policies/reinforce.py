@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from runner.method import Inputs, Objective
 from runner.policies.logits import LogitPolicy, LogitSettings
+from runner.seeds import alike
 
 
 class ReinforcePolicy(LogitPolicy):
@@ -32,9 +33,10 @@ class ReinforcePolicy(LogitPolicy):
     @torch.no_grad()
     def sample(self, cycle: float, inputs: Inputs) -> Tensor:
         """Decisions (K, L) of 0 and 1, at any time of the search."""
-        coins = (torch.rand(self.logits.shape[:2]) < 0.5).to(self.logits)
-        exploring = (torch.rand(len(self.logits), 1) < self._exploration).to(self.logits.device)
-        return torch.where(exploring, coins, self.draw())
+        with alike():
+            coins = (torch.rand(self.logits.shape[:2]) < 0.5).to(self.logits)
+            exploring = (torch.rand(len(self.logits), 1) < self._exploration).to(self.logits.device)
+            return torch.where(exploring, coins, self.draw())
 
     def most_likely(self) -> Tensor:
         """The most likely decision for every block, (K, L) of 0 and 1."""

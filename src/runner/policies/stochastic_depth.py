@@ -10,6 +10,7 @@ from torch import Tensor
 
 from runner.method import Inputs
 from runner.policies import Policy
+from runner.seeds import alike
 
 
 class StochasticDepthPolicy(Policy):
@@ -36,4 +37,7 @@ class StochasticDepthPolicy(Policy):
 
     def gates(self, drawn: Tensor, inputs: Inputs, *, training: bool) -> Tensor:
         """(K, L): drawn anew from the global generator of the CPU in training, the probabilities otherwise."""
-        return torch.bernoulli(drawn.cpu()) if training else drawn
+        if not training:
+            return drawn
+        with alike():
+            return torch.bernoulli(drawn.cpu())

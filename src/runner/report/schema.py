@@ -235,7 +235,9 @@ class Summary(TypedDict):
     seconds_in_all: float  # with reading the data, measuring and drawing, of the start that came to the end
     peak_memory_bytes: int
     device: str
-    threads: int
+    threads: int  # of each process
+    processes: int  # that made the run together
+    batch_per_process: int  # samples of a training batch that each of them had
     versions: dict[str, str]
     plugins: dict[str, str | None]  # packages whose classes may be used -> version
     warnings: list[str]  # what the run's log warns of, each once

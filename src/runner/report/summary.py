@@ -73,6 +73,8 @@ def finish(
         "peak_memory_bytes": peak,
         "device": torch.cuda.get_device_name() if data.device.type == "cuda" else platform.processor() or "cpu",
         "threads": torch.get_num_threads(),
+        "processes": data.here.count,
+        "batch_per_process": data.batch_size // data.here.count,
         "versions": {"runner": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
         "plugins": dict(settings.plugins),
         "warnings": list(session.warned.texts),

@@ -35,16 +35,21 @@ class Checkpoints:
 
     The sums of the new and of the old content are on disk before a file is renamed, and a file whose sum is not listed never
     takes the place of one whose sum is. So a crash at any point, and then another, leaves a whole file whose sum is listed.
+    Of several processes that make one run together all read and one `writes`; in the others saving does nothing.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, str]) -> None:
-        self.folder, self.identity = folder, identity
+    def __init__(self, folder: Path, identity: dict[str, str], writes: bool = True) -> None:
+        self.folder, self.identity, self.writes = folder, identity, writes
+        if not writes:
+            return
         folder.mkdir(exist_ok=True)
         for leftover in folder.glob(".*.tmp"):
             leftover.unlink()
 
     def save(self, position: Position, state: dict[str, Any]) -> None:
         """Make `state` (plain values and tensors) the newest checkpoint, keeping the one before."""
+        if not self.writes:
+            return
         content = _dump({"position": asdict(position), "identity": self.identity, **state})
         last, previous = self.folder / "last.pt", self.folder / "previous.pt"
         temporary = write_temporary(last, content)
@@ -61,6 +66,8 @@ class Checkpoints:
 
     def save_best(self, state: dict[str, Any]) -> None:
         """Replace `best.pt`."""
+        if not self.writes:
+            return
         content = _dump({"identity": self.identity, **state})
         temporary = write_temporary(self.folder / "best.pt", content)
         self._write_sums({**self._sums(), "best.pt": hashlib.sha256(content).hexdigest()})

@@ -9,10 +9,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from runner import exchange
 from runner.datasets import Dataset
 from runner.errors import chosen
 from runner.method import Batch, Inputs, Order, Split, each, first, shuffled
-from runner.seeds import generator
+from runner.processes import ALONE, Processes
+from runner.seeds import PartGenerator, generator
 from runner.training.ahead import ahead, pays
 
 Selected = Literal["validation", "test", "last"]  # what selects: a split, or nothing
@@ -25,13 +27,22 @@ class Data:
     """A dataset's splits as one run uses them.
 
     `selection` is "validation", "test" or "last". `scale` caps every split in proportion; training splits keep at least a batch.
-    Where every task has samples of its own, splits are drawn and batches made of each; `splits` holds those of all.
+    Where every task has samples of its own, splits are drawn and batches made of each; `splits` holds those of all. Of the
+    training batches that are divided among processes this one, `here`, has its part.
     """
 
     def __init__(
-        self, dataset: Dataset, *, seed: int, selection: Selected, scale: float, batch_size: int, device: torch.device
+        self,
+        dataset: Dataset,
+        *,
+        seed: int,
+        selection: Selected,
+        scale: float,
+        batch_size: int,
+        device: torch.device,
+        here: Processes = ALONE,
     ) -> None:
-        self.dataset, self.seed, self.batch_size, self.device = dataset, seed, batch_size, device
+        self.dataset, self.seed, self.batch_size, self.device, self.here = dataset, seed, batch_size, device, here
         splits: dict[str, str | None] = {"validation": "validation", "test": "test", "last": None}
         self.selection_split = chosen("selection", selection, splits)
         scale = 1.0 if dataset.scaled else scale
@@ -72,24 +83,32 @@ class Data:
         """Samples in every split, of the task that has fewest: one pass over them is an epoch."""
         return {name: min(len(own[name]) for own in self._drawn.values()) for name in self.splits}
 
-    def batch(self, split: str, number: int, order: Order = shuffled) -> Batch:
-        """Training batch `number` of `split`, of the samples that `order` chooses, augmented.
+    def batch(self, split: str, number: int, order: Order = shuffled, here: Processes = ALONE) -> Batch:
+        """Training batch `number` of `split`, of the samples that `order` chooses, augmented; of it, the part of one process.
 
         Where every task has samples of its own, batch `number` of each of them, in epochs of its own.
         """
-        return _joined([self._batch(split, task, number, order) for task in self._drawn])
+        return _joined([self._batch(split, task, number, order, here) for task in self._drawn])
 
-    def _batch(self, split: str, task: str, number: int, order: Order) -> Batch:
+    def _batch(self, split: str, task: str, number: int, order: Order, here: Processes) -> Batch:
         name = f"{split}/{task}" if task else split
         samples = self._drawn[task][split]
         chosen = order(
             Split(name, samples, self.batch_size, self.seed, lambda label: self.dataset.labels(label)[samples]), number
         )
-        return _channels_last(self.dataset.batch(chosen, self.device, generator(self.seed, "augment", name, number)))
+        purpose = (self.seed, "augment", name, number)
+        if here.alone:
+            return _channels_last(self.dataset.batch(chosen, self.device, generator(*purpose)))
+        rows = part(len(chosen), self.batch_size, here)
+        own = self.dataset.batch(chosen[rows], self.device, PartGenerator(rows, len(chosen), *purpose))
+        return _channels_last(own._replace(whole=exchange.mean))
 
-    def stream(self, split: str, begin: int, end: int, order: Order = shuffled) -> Generator[Batch]:
-        """Training batches `begin` to `end` - 1 of `split`."""
-        yield from self._made(lambda number: self.batch(split, number, order), range(begin, end))
+    def stream(
+        self, split: str, begin: int, end: int, order: Order = shuffled, divided: bool = True
+    ) -> Generator[Batch]:
+        """Training batches `begin` to `end` - 1 of `split`; where they are `divided` among processes, this one's part of each."""
+        here = self.here if divided else ALONE
+        yield from self._made(lambda number: self.batch(split, number, order, here), range(begin, end))
 
     def _made(self, make: Callable[[int], Batch], numbers: range) -> Iterator[Batch]:
         return ahead(make, numbers, self.device) if pays(self.device) else map(make, numbers)
@@ -112,6 +131,16 @@ class Data:
         """The same samples in one batch, for pictures, and their numbers; where tasks have their own, those of the first."""
         own = next(iter(self._drawn.values()))
         return next(self.spread(split, count, count)), _evenly(own[split], count).tolist()
+
+
+def part(count: int, batch_size: int, here: Processes) -> Tensor:
+    """The rows of a batch of `count` samples that one of several processes makes.
+
+    Where an order chooses more than `batch_size`, sample k goes with k + `batch_size`, k + 2 `batch_size`, ...: of a pair of
+    samples a process has both.
+    """
+    size = batch_size // here.count
+    return torch.arange(count).view(-1, here.count, size)[:, here.rank].flatten()
 
 
 def _within(splits: Mapping[str, Tensor], own: Tensor) -> dict[str, Tensor]:

@@ -1,13 +1,14 @@
 """train(): a method's stages in order, with the moments between steps at which an observer may act."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing
 from typing import Protocol
 
 from torch import Tensor
 from torch.optim import Optimizer
 
-from runner.method import Method, Stage
+from runner.layers.batch_norm import Over
+from runner.method import Batch, Method, Stage
 from runner.rundir.checkpoint import BEGINNING, Position
 from runner.seeds import seed_everything
 from runner.training.batches import Data
@@ -36,10 +37,12 @@ def train(
     start: Position = BEGINNING,
     autocast: Callable[[], AbstractContextManager],
     compiles: bool = False,
+    over: Over = "whole",
 ) -> None:
     """Descend the method's stages in order from `start`, the position of a restored checkpoint or the beginning.
 
-    Steps whose structure is fixed are compiled where it `compiles`.
+    Steps whose structure is fixed are compiled where it `compiles`. Where several processes make parts of a batch, batch norms
+    are `over` the whole of it or a process's part.
     """
     method.train()
     stages = method.stages()
@@ -52,11 +55,11 @@ def train(
             stage.begin()
         observer.on_stage_begin(stage)
         freeze_all_but(method, method.optimizers[stage.optimizer] if stage.objective else None)
-        taken = (
-            Steps(method, stage, observer, autocast, compiles) if stage.objective else Looks(stage, observer, autocast)
-        )
+        taken: Steps | Looks = Looks(stage, observer, autocast)
+        if stage.objective:
+            taken = Steps(method, stage, observer, autocast, compiles, data.here, over)
         due, offset = evaluation_steps(stage), batches_before(stages, index)
-        with closing(data.stream(stage.split, offset + first, offset + stage.steps, stage.order)) as batches:
+        with closing(_batches(data, stage, offset + first, offset + stage.steps)) as batches:
             for step in range(first, stage.steps + 1):
                 if step in due and not (step == first and measured):
                     observer.on_position(Position(index, step, False), taken.settle)
@@ -67,6 +70,11 @@ def train(
                     seed_everything(seed, stage.name, step)
                     taken.take(step, next(batches))
             taken.settle()
+
+
+def _batches(data: Data, stage: Stage, begin: int, end: int) -> Generator[Batch]:
+    """What is only looked at, every process looks at as a whole."""
+    return data.stream(stage.split, begin, end, stage.order, divided=stage.objective is not None)
 
 
 def freeze_all_but(method: Method, optimizer: Optimizer | None) -> list[Tensor]:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Task
 from rich.text import Text
 
+from runner.processes import processes
 from runner.pulse import PULSE, SECONDS
 
 log = logging.getLogger("runner")
@@ -35,7 +36,7 @@ class Progress:
     """Shows one run's training; `total` optimizer steps in all."""
 
     def __init__(self, total: int, done: int) -> None:
-        self.console = Console(stderr=True)
+        self.console = Console(stderr=True, quiet=not processes().leads)
         self.total, self.done, self._first = total, done, done
         self._start = self._shown = time.monotonic()
         self._updated = -REFRESH

@@ -87,17 +87,23 @@ class Session:
         for name, value in self._machine().items():
             if before.get(name, value) != value:
                 log.warning(
-                    "this run began with %s=%s and goes on with %s=%s: sums are rounded in another order, so results can "
-                    "differ from an uninterrupted run's",
+                    "this run began with %s=%s and goes on with %s=%s: %s, so results can differ from an uninterrupted run's",
                     name,
                     before[name],
                     name,
                     value,
+                    "batch norms look at another number of samples"
+                    if name == "processes" and self.settings.batch_norm == "per_process"
+                    else "sums are rounded in another order",
                 )
 
     def _machine(self) -> dict[str, Any]:
         """What is no part of a run's identity, yet decides in which order numbers are summed."""
-        return {"threads": torch.get_num_threads(), "device": self.data.device.type}
+        return {
+            "threads": torch.get_num_threads(),
+            "device": self.data.device.type,
+            "processes": self.data.here.count,
+        }
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -150,7 +156,7 @@ class Session:
     def on_position(self, position: Position, settle: Callable[[], None]) -> None:
         """Note the position; save where time has passed; stop where a signal asks."""
         self.position = position
-        if time.monotonic() - self._saved_at > 60 * self.settings.checkpoint_minutes:
+        if self.checkpoints.writes and time.monotonic() - self._saved_at > 60 * self.settings.checkpoint_minutes:
             settle()
             self.save()
         try:

@@ -2,9 +2,10 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 _CODES = {signal.SIGINT: 130, signal.SIGHUP: 129}  # 143 for all others
@@ -24,14 +25,22 @@ class Interrupted(BaseException):
 
 
 class Stop:
-    """Asked between steps, batches and stages: has a signal arrived?"""
+    """Asked between steps, batches and stages: has a signal arrived?
+
+    `agreed` makes of this process's signal, 0 for none, that of all processes of the run.
+    """
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.agreed: Callable[[int], int] = int
+        self._heeded: tuple[signal.Signals, ...] = ()
+        self._concludes = False
         self.deferred = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Note the signal; raise where nothing has to be saved; a second SIGINT ends the process at once."""
+        if self._concludes:
+            return
         if self.number == signal.SIGINT and number == signal.SIGINT:
             os._exit(130)
         self.number = number
@@ -42,11 +51,14 @@ class Stop:
     def installed(self) -> Iterator["Stop"]:
         """Handle SIGINT, SIGTERM, SIGUSR1 and SIGHUP for the length of the block; under nohup SIGHUP stays ignored."""
         deaf = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-        heeded = [number for number in SIGNALS if not (deaf and number == signal.SIGHUP)]
-        before = {number: signal.signal(number, self.handle) for number in heeded}
+        self._heeded = tuple(number for number in SIGNALS if not (deaf and number == signal.SIGHUP))
+        before: dict[signal.Signals, Any] = {number: signal.signal(number, self.handle) for number in self._heeded}
         try:
             yield self
         finally:
+            self._heeded = ()
+            if self._concludes:
+                before[signal.SIGTERM] = signal.SIG_IGN
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -59,7 +71,31 @@ class Stop:
         finally:
             self.deferred = False
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let signals end the process for the length of a block that is deaf to Python, as one that waits for others."""
+        before = {number: signal.signal(number, signal.SIG_DFL) for number in self._heeded}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def conclude(self) -> None:
+        """Heed no signal any more: the process ends in words of its own, as torchrun asks all to when it has lost one."""
+        self._concludes = True
+
+    @contextmanager
+    def agreeing(self, agreed: Callable[[int], int]) -> Iterator[None]:
+        """For the length of the block in which all processes of the run ask at the same moments."""
+        self.agreed = agreed
+        try:
+            yield
+        finally:
+            self.agreed = int
+
     def check(self) -> None:
-        """Raise `Interrupted` if a signal has arrived."""
-        if self.number is not None:
-            raise Interrupted(self.number)
+        """Raise `Interrupted` if a signal has arrived, at any process of the run."""
+        number = self.agreed(self.number or 0)
+        if number:
+            raise Interrupted(number)

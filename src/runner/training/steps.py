@@ -8,10 +8,14 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from runner import exchange
 from runner.errors import DivergedError
+from runner.layers.batch_norm import Over
 from runner.method import Batch, Method, Objective, Stage
+from runner.processes import ALONE, Processes
 from runner.training.compiled import Compiled
 from runner.training.replay import Replay
+from runner.training.replica import replicated
 
 
 class Told(Protocol):
@@ -51,14 +55,17 @@ class Steps:
         told: Told,
         autocast: Callable[[], AbstractContextManager],
         compiles: bool = False,
+        here: Processes = ALONE,
+        over: Over = "whole",
     ) -> None:
         assert stage.objective is not None
         self._stage, self._told, self._autocast = stage, told, autocast
-        self._objective = Compiled(stage) if compiles and stage.fixed else stage.objective
+        compiled = compiles and stage.fixed and here.alone
+        self._objective = Compiled(stage) if compiled else replicated(method, stage.objective, here, over)
         self._optimizer = method.optimizers[stage.optimizer]
         self._parameters = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
         self._skips = all(group.get("fused") for group in self._optimizer.param_groups)
-        replays = stage.fixed and self._skips and self._parameters[0].is_cuda
+        replays = stage.fixed and self._skips and self._parameters[0].is_cuda and here.alone
         self._replay = Replay(self._work, self._optimizer, stage.name) if replays else None
         self._step = 0  # the one at hand
         self._names: tuple[str, ...] = ()  # of its scalars
@@ -92,10 +99,10 @@ class Steps:
         objective.loss.backward()  # type: ignore[no-untyped-call]
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
-        loss, self._names = objective.loss.detach(), tuple(objective.scalars)
-        numbers = _together(objective, loss, norm)
+        self._names = tuple(objective.scalars)
+        numbers = exchange.mean(_together(objective, norm))
         if self._skips:
-            finite = loss.isfinite() & norm.isfinite()
+            finite = numbers[1].isfinite() & numbers[2].isfinite()
             self._optimizer.found_inf = finite.logical_not().float()  # type: ignore[attr-defined]
         else:
             self.settle()
@@ -146,7 +153,8 @@ class Looks:
         """Nothing is on its way."""
 
 
-def _together(objective: Objective, loss: Tensor, norm: Tensor) -> Tensor:
+def _together(objective: Objective, norm: Tensor) -> Tensor:
+    loss = objective.loss.detach()
     shown = loss if objective.reported is None else objective.reported.detach()
     numbers = [shown, loss, norm, *(value.detach() for value in objective.scalars.values())]
     dtype = torch.float32 if all(number.dtype == torch.float32 for number in numbers) else torch.float64
