@@ -24,7 +24,14 @@ from runner.layers.kinds import Convolution, Layer, Norm, Transposed
 from runner.layers.modes import evaluation
 
 INPUT = "the input"
-WAY_OUT = "method.split=wels needs no whole channels"
+
+
+class WholeChannelsError(ConfigurationError):
+    """A network that cannot be cut into whole channels: the `problem`, and a way out for who asked for that."""
+
+    def __init__(self, problem: str, way_out: str = "method.split=wels needs no whole channels") -> None:
+        super().__init__(f"{problem}; {way_out}")
+        self.problem = problem
 
 
 class Channels(NamedTuple):
@@ -82,7 +89,7 @@ def trace(model: nn.Module, example: Any) -> Trace:
     """Run `model` on `example`, a tensor or a tuple of arguments, and follow its channels.
 
     In evaluation mode, and where layers do not run in it, a copy in training mode as well; nothing of the model is changed.
-    Layers whose outputs reach a prediction without a further layer keep them all. Raises ConfigurationError, naming the
+    Layers whose outputs reach a prediction without a further layer keep them all. Raises WholeChannelsError, naming the
     operation and the module, where channels cannot be followed.
     """
     last = _run(model, example, _Tracer(Groups(), None))
@@ -187,7 +194,7 @@ class _Tracer(TorchDispatchMode):
                 self._layer(name, module, args[0], output)
             except UntraceableError as error:
                 kind = "layer" if isinstance(module, Layer) else "norm"
-                raise ConfigurationError(f"{kind} '{name}' {error}; {WAY_OUT}") from None
+                raise WholeChannelsError(f"{kind} '{name}' {error}") from None
 
     def _layer(self, name: str, module: nn.Module, x: Tensor, output: Tensor) -> None:
         dim = x.dim() - 1 if isinstance(module, nn.Linear) else 1
@@ -246,8 +253,8 @@ class _Tracer(TorchDispatchMode):
                 self.values[result] = _Value(channels, sources)
         except UntraceableError as error:
             if sources:
-                told = f"{self._where(func)} {error}; its operands come from {_names(sources)}; {WAY_OUT}"
-                raise ConfigurationError(told) from None
+                told = f"{self._where(func)} {error}; its operands come from {_names(sources)}"
+                raise WholeChannelsError(told) from None
             # of parameters alone: like any tensor of fixed size
         return output
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from runner.errors import CheckpointError, ConfigurationError
-from runner.evolution.channels import WAY_OUT, groups, layers, multiplier, trace
+from runner.evolution.channels import WholeChannelsError, groups, layers, multiplier, trace
 from runner.evolution.hypothesis import Masks, fit_weights, predict_with, weight_mask
 from runner.layers.kinds import BatchNorm, Convolution, InstanceNorm, Layer, Norm, Transposed
 from runner.layers.modes import evaluation
@@ -68,7 +68,7 @@ def _part(name: str, value: Tensor, keep: Tensor) -> Tensor:
         kept = keep.any(dim=[d for d in range(keep.dim()) if d != dim]) if keep.dim() > 1 else keep
         value, keep = (each.index_select(dim, kept.nonzero().flatten().to(each.device)) for each in (value, keep))
     if not bool(keep.all()):
-        raise ConfigurationError(f"parameter '{name}' would keep no whole channels; {WAY_OUT}")
+        raise WholeChannelsError(f"parameter '{name}' would keep no whole channels")
     return value
 
 
@@ -84,9 +84,9 @@ def _block(name: str, layer: Layer, inputs: Tensor, outputs: Tensor, mask: Tenso
     for channels in (inputs, outputs):
         kept = channels.view(parts, -1).sum(dim=1)
         if int(kept.min()) == 0 or int(kept.min()) != int(kept.max()):
-            raise ConfigurationError(
+            raise WholeChannelsError(
                 f"layer '{name}' would keep {', '.join(map(str, kept.tolist()))} channels in its groups; a slim layer needs "
-                f"some, and equally many in each; {WAY_OUT}"
+                "some, and equally many in each"
             )
     rows = int((inputs if isinstance(layer, Transposed) else outputs).sum())
     return layer.weight[mask].view(rows, -1, *layer.weight.shape[2:])
@@ -163,17 +163,16 @@ def _compare(model: nn.Module, masks: Masks, slim: nn.Module, example: Any) -> N
         try:
             found = tree_leaves(slim(*arguments))
         except (RuntimeError, IndexError, ValueError) as error:
-            raise ConfigurationError(
+            raise WholeChannelsError(
                 f"the slim network cannot run ({error}); the forward functions of the network must take sizes from their "
-                f"inputs, such as x.flatten(1), not write out numbers of channels; {WAY_OUT}"
+                "inputs, such as x.flatten(1), not write out numbers of channels"
             ) from error
     for a, b in zip(expected, found, strict=True):
         if isinstance(a, Tensor) and not (
             a.shape == b.shape
             and torch.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE * float(a.abs().max()), equal_nan=True)
         ):
-            raise ConfigurationError(
+            raise WholeChannelsError(
                 "the slim network predicts something else than the network with its reset weights zeroed; the forward "
-                "functions of the network must not pick channels by their numbers, nor draw at random in evaluation mode; "
-                + WAY_OUT
+                "functions of the network must not pick channels by their numbers, nor draw at random in evaluation mode"
             )

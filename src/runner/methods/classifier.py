@@ -7,8 +7,11 @@ Cross-entropy and label smoothing are baselines of Knowledge Evolution (Taha et 
 from collections.abc import Mapping, Sequence
 from typing import Unpack
 
+from torch import Tensor, nn
+
 from runner.errors import ConfigurationError
 from runner.evolution import hypothesis, slim
+from runner.evolution.channels import WholeChannelsError
 from runner.layers.initial import initial_draw, initialize
 from runner.method import Method, Predictor, Setup, Stage, first
 from runner.methods.epochs import Recipe, Training
@@ -29,8 +32,7 @@ class Classifier(Method):
             )
         self.network = setup.network()
         if slim_rate is not None:
-            masks = hypothesis.kels(self.network, first(setup.example), slim_rate)
-            self.network = slim.extract(self.network, masks, first(setup.example))
+            self.network = _slim(self.network, first(setup.example), slim_rate)
             initialize(self.network, initial_draw(self.network))
         self.recipe = Training(setup, self.network, recipe)
         self.epochs = setup.epochs("epochs", epochs)
@@ -43,3 +45,12 @@ class Classifier(Method):
     def predictors(self) -> Mapping[str, Predictor]:
         """`trained`."""
         return {"trained": Predictor(self.network, lambda: self.network)}
+
+
+def _slim(network: nn.Module, example: Tensor, rate: float) -> nn.Module:
+    try:
+        return slim.extract(network, hypothesis.kels(network, example, rate), example)
+    except WholeChannelsError as error:
+        remedy = "choose another model, or method=long, which trains the dense one"
+        way_out = f"method.slim_rate={rate} trains a network of whole channels: {remedy}"
+        raise WholeChannelsError(error.problem, way_out) from None
