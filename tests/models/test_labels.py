@@ -144,4 +144,4 @@ def test_every_network_has_a_configuration(name):
     expected = NETWORKS[name]
     target = getattr(expected, "func", expected)
     assert content["_target_"] == f"{target.__module__}.{target.__name__}"
-    assert settings == {**getattr(expected, "keywords", {}), "stem": "imagenet", "weights": None}
+    assert settings == {**getattr(expected, "keywords", {}), "stem": "imagenet", "head": "linear", "weights": None}

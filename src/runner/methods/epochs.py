@@ -10,6 +10,7 @@ from torch.optim import SGD
 
 from runner.errors import chosen
 from runner.method import Batch, Inputs, Objective, Setup, Stage, shuffled
+from runner.methods.angles import adapted, rescaled
 from runner.methods.distillation import divergence, lone_task, paired
 from runner.methods.objectives import penalised, weighted_sum
 from runner.methods.optimizers import forget, prepared
@@ -17,7 +18,7 @@ from runner.methods.schedules import part, warmup_cosine
 from runner.tasks import Task
 from runner.tasks.classification import Classification
 
-Loss = Literal["cross_entropy", "cs_kd"]
+Loss = Literal["cross_entropy", "cs_kd", "adacos"]
 CS_KD_WEIGHT, CS_KD_TEMPERATURE = 3.0, 4.0  # of the partners' predictions, as for fine-grained classes
 MOST_WARMUP = 5  # epochs, where the recipe leaves the warm-up to the number of epochs
 
@@ -45,7 +46,9 @@ class Training:
     def __init__(self, setup: Setup, network: nn.Module, recipe: Recipe) -> None:
         self._setup, self._network, self._recipe = setup, network, recipe
         self._tasks = smoothed(setup.tasks, recipe["smoothing"])
-        self._pairs = chosen("method.loss", recipe["loss"], {"cross_entropy": False, "cs_kd": True})
+        kinds = {"cross_entropy": (False, False), "cs_kd": (True, False), "adacos": (False, True)}
+        self._pairs, adaptive = chosen("method.loss", recipe["loss"], kinds)
+        self._adapted = adapted(network, setup.tasks) if adaptive else {}
         self.order = paired(lone_task(setup.tasks)) if self._pairs else shuffled
         rate, momentum, decay = recipe["learning_rate"], recipe["momentum"], recipe["weight_decay"]
         self.optimizer = prepared(SGD(network.parameters(), lr=rate, momentum=momentum, weight_decay=decay, fused=True))
@@ -93,10 +96,12 @@ class Training:
 
         To it come the divergences from a teacher's predictions, and under `cs_kd` from those for the other half of the batch,
         partners of the same class, at temperature 4 and three times (Yun et al., "Regularizing Class-wise Predictions via
-        Self-knowledge Distillation", CVPR 2020, equation 3).
+        Self-knowledge Distillation", CVPR 2020, equation 3). Under `adacos` the scale of the cosines first follows the batch.
         """
         batch, partners = batch.halves() if self._pairs else (batch, None)
-        predictions = self._network(batch.inputs)
+        predictions = dict(self._network(batch.inputs))
+        for task, head in self._adapted.items():
+            predictions[task] = rescaled(head, predictions[task], batch.targets[task])
         objective = penalised(weighted_sum(self._tasks, {}, predictions, batch), self._network)
         terms = dict[str, Tensor]()
         if partners is not None:

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from runner.layers.im2col import Conv2d
 from runner.layers.initial import initialize, kaiming_normal
-from runner.models.labels import LabelNetwork, Labels, Stem, Tasks, is_small, label_head, require
+from runner.models.labels import Head, LabelNetwork, Labels, Stem, Tasks, is_small, label_head, require
 
 
 class AlexNet(LabelNetwork):
@@ -16,7 +16,7 @@ class AlexNet(LabelNetwork):
     images below 63 pixels, or 31 with the small stem.
     """
 
-    def __init__(self, *, stem: Stem, tasks: Tasks, input_shape: tuple[int, ...]) -> None:
+    def __init__(self, *, stem: Stem, head: Head = "linear", tasks: Tasks, input_shape: tuple[int, ...]) -> None:
         super().__init__()
         small = is_small(stem)
         require("AlexNet", input_shape, 31 if small else 63)
@@ -33,12 +33,11 @@ class AlexNet(LabelNetwork):
         self.classifier = nn.Sequential(
             *(nn.Dropout(0.5), nn.Linear(256 * side * side, hidden), nn.ReLU(inplace=True)),
             *(nn.Dropout(0.5), nn.Linear(hidden, hidden), nn.ReLU(inplace=True)),
-            label_head(hidden, tasks),
+            label_head(hidden, tasks, head),
         )
         initialize(self, kaiming_normal)
         for layer in self.modules():
-            if isinstance(layer, (Conv2d, nn.Linear)):
-                assert layer.bias is not None
+            if isinstance(layer, (Conv2d, nn.Linear)) and layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor) -> Labels:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from runner.errors import ConfigurationError
 from runner.layers.im2col import Conv2d
 from runner.layers.initial import initialize, kaiming_normal
-from runner.models.labels import LabelNetwork, Labels, Stem, Tasks, is_small, label_head, require
+from runner.models.labels import Head, LabelNetwork, Labels, Stem, Tasks, is_small, label_head, require
 
 BLOCKS: dict[int, tuple[int, int, int, int]] = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32)}
 GROWTH = 32  # channels that every layer adds
@@ -53,7 +53,9 @@ class DenseNet(LabelNetwork):
     below 29 pixels, with the small stem below 8.
     """
 
-    def __init__(self, *, depth: Literal[121, 169], stem: Stem, tasks: Tasks, input_shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, *, depth: Literal[121, 169], stem: Stem, head: Head = "linear", tasks: Tasks, input_shape: tuple[int, ...]
+    ) -> None:
         super().__init__()
         if depth not in BLOCKS:
             raise ConfigurationError(f"model.depth: no network of {depth} layers; choose {', '.join(map(str, BLOCKS))}")
@@ -79,7 +81,7 @@ class DenseNet(LabelNetwork):
         self.features.add_module("norm5", nn.BatchNorm2d(channels))
         self.features.add_module("relu5", nn.ReLU(inplace=True))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = label_head(channels, tasks)
+        self.classifier = label_head(channels, tasks, head)
         initialize(self, kaiming_normal)
 
     def forward(self, images: Tensor) -> Labels:

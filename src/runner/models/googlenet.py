@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from runner.layers.im2col import Conv2d
 from runner.layers.initial import Draw, Initialized, initialize, truncated_normal
-from runner.models.labels import LabelNetwork, Labels, Stem, Tasks, is_small, label_head, require
+from runner.models.labels import Head, LabelNetwork, Labels, Stem, Tasks, is_small, label_head, require
 
 
 class Convolution(nn.Module):
@@ -50,7 +50,7 @@ class GoogLeNet(LabelNetwork, Initialized):
     ConfigurationError for images below 15 (2) pixels.
     """
 
-    def __init__(self, *, stem: Stem, tasks: Tasks, input_shape: tuple[int, ...]) -> None:
+    def __init__(self, *, stem: Stem, head: Head = "linear", tasks: Tasks, input_shape: tuple[int, ...]) -> None:
         super().__init__()
         small = is_small(stem)
         require("GoogLeNet", input_shape, 2 if small else 15)
@@ -72,7 +72,7 @@ class GoogLeNet(LabelNetwork, Initialized):
         self.inception5b = Inception(832, (384, 192, 384, 48, 128, 128))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(0.2)
-        self.fc = label_head(1024, tasks)
+        self.fc = label_head(1024, tasks, head)
         initialize(self, self.initial())
 
     def initial(self) -> Draw:

@@ -1,15 +1,20 @@
 """What the networks that predict labels of images share: their stems' names, their parts and their last layer."""
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import log, sqrt
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from runner.errors import ConfigurationError, chosen
 from runner.models import Heads, Parted
 
 Stem = Literal["imagenet", "small"]
+Head = Literal["linear", "cosine"]
 Tasks = Mapping[str, int] | int
 Labels = dict[str, Tensor] | Tensor
 
@@ -27,14 +32,43 @@ class LabelNetwork(Parted, ABC):
         return [p for module in self.modules() if isinstance(module, Heads) for p in module.parameters()]
 
 
-def label_head(features: int, tasks: Tasks) -> nn.Module:
+class Cosine(nn.Module):
+    """s cos θ of features (B, F) with a direction of each class: (B, classes).
+
+    The scale s is a buffer, √2 log(classes - 1) unless a loss adapts it (Zhang et al., "AdaCos: Adaptively Scaling Cosine Logits
+    for Effectively Learning Deep Face Representations", CVPR 2019, section 3.2). ConfigurationError for fewer than three classes.
+    """
+
+    scale: Tensor
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        if classes < 3:
+            raise ConfigurationError(
+                f"model.head=cosine scales by √2 log(classes - 1), and there are {classes} classes; it needs three: use "
+                "model.head=linear"
+            )
+        self.directions = nn.Linear(features, classes, bias=False)
+        self.register_buffer("scale", torch.tensor(sqrt(2) * log(classes - 1)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """As above."""
+        lengths = self.directions.weight.norm(dim=1).clamp_min(1e-12)
+        scale = self.scale.clone()  # a loss may adapt it before gradients go back
+        return scale * self.directions(F.normalize(features, dim=1)) / lengths
+
+
+def label_head(features: int, tasks: Tasks, head: Head) -> nn.Module:
     """The last layer, from features (B, F), for `tasks` (task -> classes), or for one unnamed task of `tasks` classes.
 
-    Named tasks have a linear layer each, and their logits come by name.
+    `head` is the kind of layer; named tasks have one each, and their logits come by name.
     """
-    if isinstance(tasks, int):
-        return nn.Linear(features, tasks)
-    return Heads({task: nn.Linear(features, classes) for task, classes in tasks.items()})
+    kinds: dict[str, Callable[[int], nn.Module]] = {
+        "linear": partial(nn.Linear, features),
+        "cosine": partial(Cosine, features),
+    }
+    make = chosen("model.head", head, kinds)
+    return make(tasks) if isinstance(tasks, int) else Heads({task: make(classes) for task, classes in tasks.items()})
 
 
 def is_small(stem: Stem) -> bool:

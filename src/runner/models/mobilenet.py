@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from runner.layers.im2col import Conv2d
 from runner.layers.initial import initialize, kaiming_normal
-from runner.models.labels import LabelNetwork, Labels, Stem, Tasks, is_small, label_head
+from runner.models.labels import Head, LabelNetwork, Labels, Stem, Tasks, is_small, label_head
 
 # Table 2 of the paper: expansion factor, output channels, blocks, stride of the first block
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
@@ -42,7 +42,7 @@ class MobileNetV2(LabelNetwork):
     resolution: 8 times smaller). Weights start Kaiming normal.
     """
 
-    def __init__(self, *, stem: Stem, tasks: Tasks, input_shape: tuple[int, ...]) -> None:
+    def __init__(self, *, stem: Stem, head: Head = "linear", tasks: Tasks, input_shape: tuple[int, ...]) -> None:
         super().__init__()
         small = is_small(stem)
         layers = _convolution(input_shape[0], 32, 3, 1 if small else 2)
@@ -55,7 +55,7 @@ class MobileNetV2(LabelNetwork):
         layers += _convolution(channels, 1280, 1)
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Sequential(nn.Dropout(0.2), label_head(1280, tasks))
+        self.classifier = nn.Sequential(nn.Dropout(0.2), label_head(1280, tasks, head))
         initialize(self, kaiming_normal)
 
     def forward(self, images: Tensor) -> Labels:

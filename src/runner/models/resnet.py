@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from runner.errors import ConfigurationError
 from runner.layers.im2col import Conv2d
 from runner.layers.initial import initialize, kaiming_normal
-from runner.models.labels import LabelNetwork, Labels, Stem, Tasks, is_small, label_head
+from runner.models.labels import Head, LabelNetwork, Labels, Stem, Tasks, is_small, label_head
 
 STAGES: dict[int, tuple[int, int, int, int]] = {
     18: (2, 2, 2, 2),
@@ -74,7 +74,13 @@ class ResNet(LabelNetwork):
     """
 
     def __init__(
-        self, *, depth: Literal[18, 34, 50, 101], stem: Stem, tasks: Tasks, input_shape: tuple[int, ...]
+        self,
+        *,
+        depth: Literal[18, 34, 50, 101],
+        stem: Stem,
+        head: Head = "linear",
+        tasks: Tasks,
+        input_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
         if depth not in STAGES:
@@ -91,7 +97,7 @@ class ResNet(LabelNetwork):
         self.layer3 = _stage(block, 128 * block.expansion, 256, blocks[2], 2)
         self.layer4 = _stage(block, 256 * block.expansion, 512, blocks[3], 2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = label_head(512 * block.expansion, tasks)
+        self.fc = label_head(512 * block.expansion, tasks, head)
         initialize(self, kaiming_normal)
 
     def forward(self, images: Tensor) -> Labels:

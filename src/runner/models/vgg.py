@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from runner.layers.im2col import Conv2d
 from runner.layers.initial import initialize, kaiming_normal
-from runner.models.labels import LabelNetwork, Labels, Stem, Tasks, is_small, label_head, require
+from runner.models.labels import Head, LabelNetwork, Labels, Stem, Tasks, is_small, label_head, require
 
 CHANNELS = (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool", 512, 512, "pool")
 
@@ -17,7 +17,7 @@ class VGG(LabelNetwork):
     512 units). Weights start Kaiming normal. ConfigurationError for images below 32 pixels.
     """
 
-    def __init__(self, *, stem: Stem, tasks: Tasks, input_shape: tuple[int, ...]) -> None:
+    def __init__(self, *, stem: Stem, head: Head = "linear", tasks: Tasks, input_shape: tuple[int, ...]) -> None:
         super().__init__()
         require("VGG", input_shape, 32)
         layers: list[nn.Module] = []
@@ -35,7 +35,7 @@ class VGG(LabelNetwork):
         self.classifier = nn.Sequential(
             *(nn.Linear(channels * side * side, hidden), nn.ReLU(inplace=True), nn.Dropout(0.5)),
             *(nn.Linear(hidden, hidden), nn.ReLU(inplace=True), nn.Dropout(0.5)),
-            label_head(hidden, tasks),
+            label_head(hidden, tasks, head),
         )
         initialize(self, kaiming_normal)
 
