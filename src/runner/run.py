@@ -32,6 +32,7 @@ from runner.rundir.folder import RunFolder
 from runner.rundir.storage import write_atomically, write_json
 from runner.seeds import seed_everything
 from runner.training.batches import Data, changed_sources, describe, difference, fingerprint
+from runner.training.features import require_features
 from runner.training.loop import train
 from runner.training.session import Session
 from runner.training.signals import Interrupted, Stop
@@ -87,6 +88,7 @@ def train_and_report(
     checkpoints = Checkpoints(folder.checkpoints, identity)
     saved = checkpoints.load(device)
     data, method, setup = assemble(settings, device)
+    require_features(method, data)
     require_towards(settings.objective, measured_keys(method, data), sought)
     require_data_of(settings, folder, data)
     write_json(folder.path / "splits.json", describe(data))

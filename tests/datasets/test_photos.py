@@ -16,13 +16,15 @@ from runner.datasets.image_folder import ImageFolder
 from runner.datasets.photos import IMAGENET
 from runner.errors import ConfigurationError, DataError
 from runner.preparation import colours_of
+from runner.tasks.classification import Classification
 from tests.datasets.layouts.photo_files import CUB, cub, flowers, folders, photo
 
 CPU = torch.device("cpu")
 
 
 def build(kind: type[Any], root: Path, cache: Path, size: int = 16, stored: int | None = None, **options: Any) -> Any:
-    return kind(root=str(root), size=size, stored=stored, tasks=("class",), cache=cache, scale=1.0, **options)
+    settings = {"size": size, "stored": stored, "retrieval": False, "tasks": ("class",), "scale": 1.0, **options}
+    return kind(root=str(root), cache=cache, **settings)
 
 
 def colours(images: torch.Tensor) -> torch.Tensor:
@@ -330,3 +332,20 @@ def test_real_birds_with_the_reversed_flag(shared: Path, tmp_path: Path) -> None
     labels = dataset.batch(dataset.splits["train"], CPU).targets["class"]
     assert set(torch.bincount(labels).tolist()) <= {29, 30}
     assert dataset.class_names["class"] == ("Black footed Albatross", "Groove billed Ani", "Parakeet Auklet")
+
+
+def test_retrieval_trains_on_the_first_half_of_the_classes_and_is_measured_on_the_other(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    for number, name in enumerate(("ash", "elm", "fir", "oak", "yew")):
+        for split in ("train", "test"):
+            photo(root / split / name / "1.jpg", seed=number)
+    dataset = build(ImageFolder, root, tmp_path / "cache", retrieval=True)
+    assert dataset.tasks["class"] == Classification(2, judged_by="neighbours")
+    labels = {name: dataset.labels("class")[samples].tolist() for name, samples in dataset.splits.items()}
+    assert labels == {"train": [0, 1, 0, 1], "test": [2, 3, 4, 2, 3, 4]}
+    assert dataset.class_names["class"] == ("ash", "elm", "fir", "oak", "yew")
+
+
+def test_retrieval_needs_classes_to_train_on_and_others_to_tell_apart(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"dataset.retrieval=true trains on half .* there are 2; it needs 4"):
+        build(ImageFolder, folders(tmp_path / "photos"), tmp_path / "cache", retrieval=True)

@@ -105,7 +105,8 @@ def report(data: Dataset, found: Mapping[str, Seen]) -> Iterator[str]:
         shapes = ", ".join(seen.shapes)
         yield f"{split}: {seen.count} samples of {shapes}; values {seen.inputs.text('not finite')}"
         for task, counts in seen.classes.items():
-            yield f"  {task}: {_histogram(counts, data.class_names.get(task, ()), data.tasks[task].channels)}"
+            names = data.class_names.get(task, ())
+            yield f"  {task}: {_histogram(counts, names, max(data.tasks[task].channels, len(names)))}"
             if task in seen.ignored and seen.ignored[task].left_out:
                 yield f"  {task}: {_share(seen.ignored[task]):.2g} % of the pixels are ignored"
         for task, values in seen.values.items():

@@ -36,6 +36,7 @@ class Cub200(LabelledPhotos):
         train_flag: Flag,
         size: int,
         stored: int | None,
+        retrieval: bool,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
@@ -45,7 +46,17 @@ class Cub200(LabelledPhotos):
         folder = home(existing_root(root, expected), lambda place: child(place, LISTS[0]))
         splits, classes = _read(folder, train_flag, expected)
         about = {"source": "CUB-200-2011 layout", "training flag": train_flag, "classes": len(classes)}
-        super().__init__("cub200", folder, splits, classes=classes, size=size, stored=stored, cache=cache, about=about)
+        super().__init__(
+            "cub200",
+            folder,
+            splits,
+            classes=classes,
+            size=size,
+            stored=stored,
+            cache=cache,
+            about=about,
+            retrieval=retrieval,
+        )
 
 
 def _read(folder: Path, train_flag: int, expected: str) -> tuple[dict[str, Photos], tuple[str, ...]]:

@@ -27,7 +27,15 @@ class Flowers102(LabelledPhotos):
     """
 
     def __init__(
-        self, *, root: str, size: int, stored: int | None, tasks: tuple[str, ...], cache: Path, scale: float
+        self,
+        *,
+        root: str,
+        size: int,
+        stored: int | None,
+        retrieval: bool,
+        tasks: tuple[str, ...],
+        cache: Path,
+        scale: float,
     ) -> None:
         folder = home(existing_root(root, LAYOUT), lambda place: subfolder(place, "jpg"))
         if not subfolder(folder, "jpg"):
@@ -37,7 +45,15 @@ class Flowers102(LabelledPhotos):
         splits, names = _from_lists(folder, lists) if lists else read_matrices(folder)
         about = {"source": "Oxford Flower-102, split by " + ("lists/*.csv" if by_lists else "setid.mat")}
         super().__init__(
-            "flowers102", folder, splits, classes=names, size=size, stored=stored, cache=cache, about=about
+            "flowers102",
+            folder,
+            splits,
+            classes=names,
+            size=size,
+            stored=stored,
+            cache=cache,
+            about=about,
+            retrieval=retrieval,
         )
 
 

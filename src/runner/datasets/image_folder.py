@@ -26,7 +26,15 @@ class ImageFolder(LabelledPhotos):
     """
 
     def __init__(
-        self, *, root: str, size: int, stored: int | None, tasks: tuple[str, ...], cache: Path, scale: float
+        self,
+        *,
+        root: str,
+        size: int,
+        stored: int | None,
+        retrieval: bool,
+        tasks: tuple[str, ...],
+        cache: Path,
+        scale: float,
     ) -> None:
         folder = home(existing_root(root, LAYOUT), lambda place: len(_split_folders(place)) > 1)
         search, found = Search(folder), _split_folders(folder)
@@ -43,7 +51,15 @@ class ImageFolder(LabelledPhotos):
         if passed := search.say():
             about["passed over"] = passed
         super().__init__(
-            "image_folder", folder, splits, classes=classes, size=size, stored=stored, cache=cache, about=about
+            "image_folder",
+            folder,
+            splits,
+            classes=classes,
+            size=size,
+            stored=stored,
+            cache=cache,
+            about=about,
+            retrieval=retrieval,
         )
 
 

@@ -17,12 +17,14 @@ from runner.datasets.images import Colours, consecutive
 from runner.datasets.photo_store import PhotoStore
 from runner.datasets.pictures import read_colours
 from runner.datasets.sources import described, digest, state_of_files
+from runner.errors import ConfigurationError
 from runner.method import Batch
 from runner.preparation import Preparation
 from runner.tasks.classification import Classification
 
 IMAGENET = Colours((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 EVALUATION_RESIZE = 256 / 224  # shorter side before the centre crop, over the crop's side
+LEAST_CLASSES = 4  # of retrieval: two to train on, two to tell apart
 _BLOCK = 256  # images decoded between two writes
 
 
@@ -44,6 +46,8 @@ class LabelledPhotos(Dataset):
     The cache keeps each image whole and in its own proportions. One whose shorter side is over `stored` pixels (default:
     twice the resize of the evaluation) is reduced to that; none is enlarged. So boxes of the random crop are the same
     part of the photograph as without the cache, and at the default 7 of 8 of them still hold at least `size` pixels a side.
+
+    For `retrieval` all photographs of the first half of the classes are the training split, those of the others the test split.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class LabelledPhotos(Dataset):
         cache: Path,
         about: Mapping[str, Any],
         area: tuple[float, float] = crops.SCALE,
+        retrieval: bool = False,
     ) -> None:
         self._size, self._area = size, area
         self._stored = stored or 2 * round(size * EVALUATION_RESIZE)
@@ -68,9 +73,12 @@ class LabelledPhotos(Dataset):
         self.sources = described(root, paths)
         self.names = [os.path.relpath(path, root) for path in paths]
         self.classes = {"class": torch.tensor([label for split in splits.values() for label in split.labels])}
-        self.tasks = {"class": Classification(classes=len(classes))}
+        self.tasks = {"class": _task(len(classes), retrieval)}
         self.class_names: Mapping[str, tuple[str, ...]] = {"class": classes}
         self.splits = consecutive({split: len(photos.labels) for split, photos in splits.items()})
+        if retrieval:
+            trained = self.classes["class"] < self.tasks["class"].channels
+            self.splits = {"train": trained.nonzero()[:, 0], "test": (~trained).nonzero()[:, 0]}
         self.preparation = Preparation(
             size=(size, size), mean=IMAGENET.mean, std=IMAGENET.std, shorter_side=round(size * EVALUATION_RESIZE)
         )
@@ -102,6 +110,17 @@ class LabelledPhotos(Dataset):
         )
         columns = torch.where(flips[:, None, None], columns.flip(1), columns)
         return crops.resample(pixels, rows, columns)
+
+
+def _task(classes: int, retrieval: bool) -> Classification:
+    if not retrieval:
+        return Classification(classes=classes)
+    if classes < LEAST_CLASSES:
+        raise ConfigurationError(
+            f"dataset.retrieval=true trains on half of the classes and retrieves among the others, and there are {classes}; it "
+            f"needs {LEAST_CLASSES}: use dataset.retrieval=false"
+        )
+    return Classification(classes=classes // 2, judged_by="neighbours")
 
 
 def _open_store(folder: Path, root: Path, paths: Sequence[Path], stored: int) -> PhotoStore:

@@ -75,19 +75,24 @@ def observed(
 
 @torch.no_grad()
 def pictures(method: Method, predictor: str, data: Data, autocast: Autocast) -> Pictures | None:
-    """Test images or events with their predictions; nothing where the inputs are neither."""
+    """Test images or events with their predictions; nothing where the inputs are neither, or no prediction is judged."""
     batch, samples = data.shown("test", SHOWN_IMAGES)
-    if first(batch.inputs).dim() != 4 + batch.axis:
+    tasks = {name: task for name, task in data.dataset.tasks.items() if task.meter().reads == "predictions"}
+    if not tasks or first(batch.inputs).dim() != 4 + batch.axis:
         return None
     method.eval()
     with autocast():
         predicted = method.predictors()[predictor].predict(batch.inputs)
-    images, tasks = still(batch), data.dataset.tasks
+    images = still(batch)
     numbered = {name: tuple(map(str, range(task.channels))) for name, task in tasks.items()}
     return Pictures(
         images.cpu(),
-        {name: value.cpu() for name, value in batch.targets.items()},
-        {name: tasks[name].resolved(value.float(), images.shape[-2:]).cpu() for name, value in predicted.items()},
+        {name: value.cpu() for name, value in batch.targets.items() if name in tasks},
+        {
+            name: tasks[name].resolved(value.float(), images.shape[-2:]).cpu()
+            for name, value in predicted.items()
+            if name in tasks
+        },
         tasks,
         {**numbered, **data.dataset.class_names},
         samples,

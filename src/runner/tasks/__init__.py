@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -14,11 +15,16 @@ def own(count: Tensor) -> Tensor:
 
 
 class Meter(ABC):
-    """Accumulates one task's metrics over the batches of a split."""
+    """Accumulates one task's metrics over the batches of a split.
+
+    `reads` says of what: of predictions, or of the features of which a network's heads make them.
+    """
+
+    reads: ClassVar[Literal["predictions", "features"]] = "predictions"
 
     @abstractmethod
     def update(self, prediction: Tensor, target: Tensor) -> None:
-        """Take in one batch; `prediction` as the network gives it, `target` as the dataset does."""
+        """Take in one batch; `prediction` as the network gives it (or features), `target` as the dataset does."""
 
     @abstractmethod
     def compute(self) -> dict[str, float]:

@@ -3,32 +3,41 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from runner.errors import chosen
 from runner.tasks import Meter, Task, Whole, own
 from runner.tasks.dense import at_least_float32
 from runner.tasks.metrics import RunningMean, label_ranks
+from runner.tasks.retrieval import RetrievalMeter
 
-HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType({"top1": True})
+JudgedBy = Literal["classes", "neighbours"]
+HIGHER_IS_BETTER: Mapping[JudgedBy, Mapping[str, bool]] = MappingProxyType(
+    {"classes": {"top1": True}, "neighbours": {"recall1": True, "nmi": True}}
+)
 
 
 @dataclass(frozen=True)
 class Classification(Task):
     """A class for every image: prediction (B, classes), target (B,) int64 in 0 ... classes - 1.
 
-    Papers compare networks by top1 alone; top5 and loss are reported, but count in no relative performance.
+    Papers compare networks by top1 alone; top5 and loss are reported, but count in no relative performance. Judged by neighbours
+    are features, of samples of any class, also beyond those that are predicted (`runner.tasks.retrieval`).
     """
 
     classes: int
     smoothing: float = 0.0  # share of the label that is spread evenly over all classes
+    judged_by: JudgedBy = "classes"
     channels: int = field(init=False, repr=False)
     kind = "label"
-    higher_is_better = HIGHER_IS_BETTER
+    higher_is_better: Mapping[str, bool] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "higher_is_better", dict(chosen("judged_by", self.judged_by, HIGHER_IS_BETTER)))
         object.__setattr__(self, "channels", self.classes)
 
     def loss(self, prediction: Tensor, target: Tensor, whole: Whole = own) -> Tensor:
@@ -42,9 +51,9 @@ class Classification(Task):
         """Probabilities (B, classes)."""
         return at_least_float32(prediction).softmax(1)
 
-    def meter(self) -> "ClassificationMeter":
+    def meter(self) -> Meter:
         """A fresh accumulator."""
-        return ClassificationMeter(self)
+        return ClassificationMeter(self) if self.judged_by == "classes" else RetrievalMeter()
 
 
 class ClassificationMeter(Meter):

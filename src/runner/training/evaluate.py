@@ -11,6 +11,7 @@ from runner.errors import DivergedError
 from runner.method import Method
 from runner.seeds import seed_everything
 from runner.training.batches import Data
+from runner.training.features import Seen
 from runner.training.selection import Metrics
 
 
@@ -36,16 +37,16 @@ def evaluate(
     meters = {name: task.meter() for name, task in tasks.items()}
     method.eval()
     seed_everything(data.seed, "evaluate", predictor, split, position)
-    predict = method.predictors()[predictor].predict
+    seen = Seen(method.predictors()[predictor].predict, meters)
     finite: dict[str, list[Tensor]] = {name: [] for name in tasks}  # asked once, at the end: a device is not waited for
     with torch.no_grad():
         for batch in data.evaluation_batches(split, batch_size, limit):
             check()
             with autocast():
-                predictions = predict(batch.inputs)
+                predictions, judged = seen(batch.inputs)
             for name, target in batch.targets.items():
                 finite[name].append(predictions[name].isfinite().all())
-                meters[name].update(predictions[name].float(), target)
+                meters[name].update(judged[name].float(), target)
     method.train()
     for name, found in finite.items():
         if not torch.stack(found).all():
