@@ -24,11 +24,11 @@ REFUSED = [
     (
         "method=ke dataset=nyu",
         "method=ke needs a dataset with a label task; "
-        "choose dataset=cifar10|cifar100|cub200|fashion_mnist|flowers102|image_folder|mnist|rooms",
+        "choose dataset=aircraft|cars196|cifar10|cifar100|cub200|dogs|fashion_mnist|flowers102|image_folder|mit67|mnist|rooms",
     ),
     (
         "method=tsslbp dataset=nyu",
-        "method=tsslbp needs a dataset with a label task; choose dataset=cifar10|cifar100|cub200",
+        "method=tsslbp needs a dataset with a label task; choose dataset=aircraft|cars196|cifar10|cifar100|cub200",
     ),
     ("method=tsslbp dataset=nyu", "|nmnist|rooms|saccades"),
     ("method=adashare model=resnet18", "method=adashare needs a model with blocks, which model=resnet18 has not"),
@@ -104,17 +104,17 @@ def test_a_choice_inside_an_option_may_ask_and_provide_too(tmp_path):
         method__mine="defaults: [hard_sharing, order: plain, _self_]\n_about_: mine\n",
         method__order__plain=part,
         method__order__pairs=part + "_requires_: {model: [label], dataset: [label]}\n",
-        model__both="defaults: [resnet18, head: labels, _self_]\n_about_: either\n_provides_: [images]\n",
-        model__head__labels=part + "_provides_: [label]\n",
-        model__head__maps=part + "_provides_: [dense]\n",
+        model__both="defaults: [resnet18, end: labels, _self_]\n_about_: either\n_provides_: [images]\n",
+        model__end__labels=part + "_provides_: [label]\n",
+        model__end__maps=part + "_provides_: [dense]\n",
     )
     assert composed("method=mine", "model=both", config_dir=own).dataset["tasks"] == ["scene"]
-    assert "depth" in composed("method=mine", "model=both", "model.head=maps", config_dir=own).dataset["tasks"]
+    assert "depth" in composed("method=mine", "model=both", "model.end=maps", config_dir=own).dataset["tasks"]
     assert composed("method=mine", "model=both", "method.order=pairs", config_dir=own)
-    told = refused("method=mine", "model=both", "model.head=maps", "method.order=pairs", config_dir=own)
+    told = refused("method=mine", "model=both", "model.end=maps", "method.order=pairs", config_dir=own)
     assert told.startswith("method=mine needs a model with label, which model=both has not; choose model=")
     told = refused("method=mine", "model=both", "dataset=nyu", "method.order=pairs", config_dir=own)
-    assert told.startswith("method=mine needs a dataset with a label task; choose dataset=cifar10|")
+    assert told.startswith("method=mine needs a dataset with a label task; choose dataset=aircraft|")
 
 
 def test_data_that_a_method_cannot_learn_come_with_methods_that_can():

@@ -165,6 +165,7 @@ PINNED = {  # of every method as it is without a word on the command line; a cha
     "label_smoothing": "8dae271b",
     "long": "645d81b1",
     "lottery": "47d86705",
+    "repr": "c8231bdf",
     "single_task": "f07c4919",
     "hm2bp": "5d50f392",
     "slayer": "55ad47b3",

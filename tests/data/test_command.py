@@ -39,7 +39,7 @@ def birds(folder: Path) -> bytes:
 
 def test_list_and_info_say_what_there_is_without_torch_or_hydra(capsys: pytest.CaptureFixture[str]) -> None:
     lines = said(capsys, "list").splitlines()
-    assert [line.split()[0] for line in lines][:2] == ["cifar10", "cifar100"]
+    assert [line.split()[0] for line in lines][:2] == ["aircraft", "cars196"]
     assert next(line for line in lines if line.startswith("rooms")).endswith("[made here]")
     text = said(capsys, "info", "cub200")
     assert "published: 5994 train, 5794 test" in text
@@ -54,7 +54,7 @@ def test_list_and_info_say_what_there_is_without_torch_or_hydra(capsys: pytest.C
 
 
 def test_what_was_typed_wrong_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert "dataset=mnits is not known; use cifar10 or " in said(capsys, "info", "mnits", code=2)
+    assert "dataset=mnits is not known; use aircraft or " in said(capsys, "info", "mnits", code=2)
     assert "dataset.sise" in said(capsys, "check", "cub200", str(tmp_path), "sise=3", code=2)
     assert "dataset.size=0 is not allowed" in said(capsys, "check", "cub200", str(tmp_path), "size=0", code=2)
     assert "size is no setting; write KEY=VALUE" in said(capsys, "check", "cub200", str(tmp_path), "size", code=2)

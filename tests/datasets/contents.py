@@ -13,7 +13,15 @@ import scipy.io
 from PIL import Image
 
 from tests.datasets import layouts
-from tests.datasets.layouts import cifar_files, cityscapes_files, idx_files, nmnist_files, nyu_files, taskonomy_files
+from tests.datasets.layouts import (
+    cifar_files,
+    cityscapes_files,
+    idx_files,
+    list_files,
+    nmnist_files,
+    nyu_files,
+    taskonomy_files,
+)
 
 LABEL, NOT_FINITE, SHAPE, FEWER, NONE, KIND = FAULTS = (
     "a label beyond the classes",
@@ -341,6 +349,63 @@ FLOWERS = {
     NONE: Cell("setid.mat", matrix(tstid=np.zeros((1, 0))), ("tstid", "expected")),
     KIND: Cell("imagelabels.mat", matrix(labels=np.array(["rose"] * 8)), ("labels", "integers")),
 }
+VARIANTS = "fgvc-aircraft-2013b/data/images_variant_train.txt"
+AIRCRAFT = {
+    LABEL: Cell(VARIANTS, text("0056978 F/A-18", "0056978 F-16"), ("class F-16 of 0056978.jpg", "3 classes")),
+    NOT_FINITE: "classes are names",
+    SHAPE: PHOTOGRAPHS,
+    FEWER: Cell("fgvc-aircraft-2013b/data/images/0034309.jpg", gone, ("missing", "index 1")),
+    NONE: Cell("fgvc-aircraft-2013b/data/images_variant_test.txt", written(b"\n"), ("no lines",)),
+    KIND: Cell(VARIANTS, text("0056978 F/A-18", "0056978"), ("line 3", "'<image> <variant>'")),
+}
+MIT67 = {
+    LABEL: Cell("TestImages.txt", text("gameroom/e.jpg", "bar/e.jpg"), ("class bar of bar/e.jpg", "2 classes")),
+    NOT_FINITE: "classes are folders",
+    SHAPE: PHOTOGRAPHS,
+    FEWER: Cell("Images/airport_inside/a b.jpg", gone, ("missing", "index 1")),
+    NONE: Cell("TestImages.txt", written(b"\n"), ("names no photographs", "<class>/<file>")),
+    KIND: Cell("TestImages.txt", text("gameroom/e.jpg", "e.jpg"), ("'e.jpg' at index 1", "<class>/<file>")),
+}
+DOGS = {
+    LABEL: Cell("test_list.mat", matrix(file_list=list_files.cells(["n9-wolf/a.jpg"])), ("n9-wolf", "2 classes")),
+    NOT_FINITE: "classes are folders",
+    SHAPE: PHOTOGRAPHS,
+    FEWER: Cell("Images/n02085620-Chihuahua/n02085620_4.jpg", gone, ("missing", "index 3")),
+    NONE: Cell("test_list.mat", matrix(file_list=list_files.cells([])), ("names no photographs",)),
+    KIND: Cell("test_list.mat", matrix(file_list=list_files.cells([[1, 2]])), ("file_list", "a text or a number")),
+}
+
+
+def annotations(**changed: Any) -> Callable[[Path], None]:
+    """A single car with other fields."""
+    return matrix(annotations=list_files.structures([{"fname": "00001.jpg", "class": 1, **changed}]))
+
+
+NO_CARS = list_files.structures([{"fname": "00001.jpg", "class": 1}])[:, :0]
+CARS = {
+    LABEL: Cell("devkit/cars_train_annos.mat", annotations(**{"class": 4}), ("class 4 of 00001.jpg", "1 to 3")),
+    NOT_FINITE: Cell("devkit/cars_train_annos.mat", annotations(**{"class": np.nan}), ("class nan", "1 to 3")),
+    SHAPE: PHOTOGRAPHS,
+    FEWER: Cell("cars_train/00002.jpg", gone, ("missing", "index 1")),
+    NONE: Cell("cars_test_annos_withlabels.mat", matrix(annotations=NO_CARS), ("no photographs to test on",)),
+    KIND: Cell("devkit/cars_train_annos.mat", annotations(**{"class": "SUV"}), ("class SUV", "1 to 3")),
+}
+
+
+def cars_of_one_list(**changed: Any) -> Callable[[Path], None]:
+    """Two cars, one to be tested on, the first with other fields."""
+    cars = [{"relative_im_path": f"car_ims/00000{number}.jpg", "class": 1, "test": number - 1} for number in (1, 2)]
+    return matrix(annotations=list_files.structures([{**cars[0], **changed}, cars[1]]))
+
+
+CARS_TOGETHER = {
+    LABEL: Cell("cars_annos.mat", cars_of_one_list(**{"class": 0}), ("class 0 of 000001.jpg", "1 to 3")),
+    NOT_FINITE: Cell("cars_annos.mat", cars_of_one_list(test=np.nan), ("test flag nan", "at index 0", "0 or 1")),
+    SHAPE: PHOTOGRAPHS,
+    FEWER: Cell("car_ims/000003.jpg", gone, ("missing", "index 2")),
+    NONE: Cell("cars_annos.mat", cars_of_one_list(test=1), ("no photographs to train on",)),
+    KIND: Cell("cars_annos.mat", cars_of_one_list(**{"class": "SUV"}), ("class SUV", "1 to 3")),
+}
 DOMAINNET = {
     LABEL: Cell("real_train.txt", text("real_train_1.jpg 1", "real_train_1.jpg -1"), ("-1", "expected")),
     NOT_FINITE: Cell("real_train.txt", text("real_train_1.jpg 1", "real_train_1.jpg nan"), ("nan", "expected")),
@@ -380,6 +445,9 @@ TEXTS = {
 
 
 LAYOUTS: Mapping[str, Layout] = {
+    "aircraft": Layout("aircraft", layouts.aircraft, AIRCRAFT),
+    "cars196": Layout("cars196", layouts.cars196, CARS),
+    "cars196, one list": Layout("cars196", list_files.cars_together, CARS_TOGETHER),
     "cifar10": Layout(
         "cifar10", layouts.cifar10, cifar("cifar-10-batches-py", "data_batch_1", "test_batch", "labels", 10)
     ),
@@ -389,10 +457,12 @@ LAYOUTS: Mapping[str, Layout] = {
     "cityscapes, MTAN": CITYSCAPES_MTAN,
     "cub200": Layout("cub200", layouts.cub200, CUB),
     "dense_folder": DENSE_FOLDER,
+    "dogs": Layout("dogs", layouts.dogs, DOGS),
     "domainnet": Layout("domainnet", layouts.domainnet, DOMAINNET),
     "fashion_mnist": Layout("fashion_mnist", layouts.fashion_mnist, IDX),
     "flowers102": Layout("flowers102", layouts.flowers102, FLOWERS),
     "image_folder": Layout("image_folder", layouts.image_folder, IMAGE_FOLDER),
+    "mit67": Layout("mit67", layouts.mit67, MIT67),
     "mnist": Layout("mnist", layouts.mnist, IDX),
     "nmnist": Layout("nmnist", layouts.nmnist, NMNIST),
     "nyu": NYU,

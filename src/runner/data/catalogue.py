@@ -1,6 +1,6 @@
 """What is published of the data sets that are read here: where their files lie, by which sums they are known, how many samples.
 
-Sums are MD5, as their authors publish them or as torchvision's readers know them; None where neither has one. They tell a broken
+Sums are MD5, as their authors publish them or as torchvision's readers know them; None where none is known. They tell a broken
 download; they are no protection from who means harm.
 """
 
@@ -94,6 +94,38 @@ PUBLISHED: Mapping[str, Published] = {
         "non-commercial research and teaching",
         ("https://data.caltech.edu/records/65de6-vp158/files/",),
         (File("CUB_200_2011.tgz", "97eceeb196236b17998738112f37df78"),),
+    ),
+    "aircraft": Published(
+        {"train": 3334, "validation": 3333, "test": 3333},
+        {"class": 100},
+        "non-commercial research",
+        ("https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/archives/",),
+        (File("fgvc-aircraft-2013b.tar.gz"),),
+    ),
+    "mit67": Published(
+        {"train": 5360, "test": 1340},
+        {"class": 67},
+        "states none; for research",
+        by_hand=(
+            "indoorCVPR_09.tar, TrainImages.txt and TestImages.txt from https://web.mit.edu/torralba/www/indoor.html",
+            "unpacked, so that Images/airport_inside/ and its like lie there",
+        ),
+    ),
+    "dogs": Published(
+        {"train": 12_000, "test": 8580},
+        {"class": 120},
+        "states none; pictures of ImageNet, for research",
+        ("http://vision.stanford.edu/aditya86/ImageNetDogs/",),
+        (File("images.tar"), File("lists.tar")),
+    ),
+    "cars196": Published(
+        {"train": 8144, "test": 8041},
+        {"class": 196},
+        "for research, its pictures as their owners say",
+        by_hand=(
+            "its address, https://ai.stanford.edu/~jkrause/cars/car_dataset.html, has long been broken; a copy of either form:",
+            "cars_annos.mat and car_ims/, or cars_train/, cars_test/, devkit/ and cars_test_annos_withlabels.mat",
+        ),
     ),
     "flowers102": Published(
         {"train": 1020, "validation": 1020, "test": 6149},

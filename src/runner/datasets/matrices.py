@@ -36,6 +36,28 @@ def read_whole_numbers(path: Path, key: str, remedy: str, instead: str = "") -> 
     return values.astype(np.int64)
 
 
+def read_cells(path: Path, key: str, remedy: str, field: str | None = None) -> list[str]:
+    """The values of a cell array, or of one `field` of a structure array, in its order and as texts: "a.jpg", "14"."""
+    name = key if field is None else f"{key}.{field}"
+    values = np.asarray(read_matrix(path, key, "texts or numbers", remedy))
+    if field is not None:
+        fields = values.dtype.names or ()
+        if field not in fields:
+            raise DataError(f"{path} holds {key} of {', '.join(fields) or values.dtype}; expected {name}; {remedy}")
+        values = values[field]
+    found = [np.asarray(value) for value in values.reshape(-1)]
+    for index, value in enumerate(found):
+        if value.size != 1 or value.dtype.kind not in "Uuif":
+            told = f"{value.dtype} of shape {value.shape} at index {index}"
+            raise DataError(f"{path} holds {name}; expected a text or a number in each cell, found {told}; {remedy}")
+    return [_written(value.item()) for value in found]
+
+
+def _written(value: str | float) -> str:
+    """A text as it is, a whole number without a point; MATLAB writes doubles unless it is told otherwise."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def _of_scipy(path: Path, data: bytes, remedy: str, instead: str) -> dict[str, Any]:
     try:
         from scipy.io import loadmat

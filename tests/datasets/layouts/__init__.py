@@ -15,6 +15,7 @@ from tests.datasets.layouts import (
     cityscapes_files,
     dense_files,
     idx_files,
+    list_files,
     nmnist_files,
     nyu_files,
     photo_files,
@@ -23,6 +24,16 @@ from tests.datasets.layouts import (
 )
 
 Settings = dict[str, Any]
+
+
+def aircraft(root: Path) -> Settings:
+    list_files.aircraft(root)
+    return {"size": 16}
+
+
+def cars196(root: Path) -> Settings:
+    list_files.cars(root)
+    return {"size": 16}
 
 
 def cifar10(root: Path) -> Settings:
@@ -50,6 +61,11 @@ def dense_folder(root: Path) -> Settings:
     return {}
 
 
+def dogs(root: Path) -> Settings:
+    list_files.breeds(root)
+    return {"size": 16}
+
+
 def domainnet(root: Path) -> Settings:
     photo_files.domains(root)
     return {"size": 16}
@@ -67,6 +83,11 @@ def flowers102(root: Path) -> Settings:
 
 def image_folder(root: Path) -> Settings:
     photo_files.folders(root)
+    return {"size": 16}
+
+
+def mit67(root: Path) -> Settings:
+    list_files.rooms(root)
     return {"size": 16}
 
 
