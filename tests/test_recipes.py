@@ -119,20 +119,27 @@ def test_small_cub_recipes_differ_in_nothing_but_the_method_and_share_the_epochs
     }
     evolution = small["ke"].method
     total = evolution["generations"] * evolution["epochs"]
-    one = {"ke", "later_layers", "cross_entropy", "label_smoothing"}  # these name the epochs of one generation
+    one = {
+        "ke",
+        "later_layers",
+        "cross_entropy",
+        "adacos",
+        "label_smoothing",
+    }  # these name the epochs of one generation
     spent = {
         "ban": lambda method: method["generations"] * method["epochs"],
         "lottery": lambda method: method["levels"] * method["epochs"],
         "dsd": lambda method: sum(method[key] for key in ("epochs", "sparse_epochs", "redense_epochs")),
+        "repr": lambda method: method["rounds"] * (method["epochs"] + method["pruned_epochs"]) + method["epochs"],
     }
     assert small.keys() == {*one, *spent, "long", "slim_scratch"}
     for method, settings in small.items():
-        assert settings.choices["method"] == {"later_layers": "ke"}.get(method, method)
+        assert settings.choices["method"] == {"later_layers": "ke", "adacos": "cross_entropy"}.get(method, method)
         assert settings.dataset == small["ke"].dataset
         assert settings.dataset["train_flag"] == 0
         count = spent.get(method, lambda method: method["epochs"])(settings.method)
         assert count == (evolution["epochs"] if method in one else total), method
-        assert settings.method["smoothing"] == (0 if method == "cross_entropy" else 0.1)
+        assert settings.method["smoothing"] == (0 if method in ("cross_entropy", "adacos") else 0.1)
         for key in ("batch_size", "learning_rate", "warmup_epochs", "momentum", "weight_decay"):
             assert settings.method[key] == evolution[key]
     assert small["slim_scratch"].method["slim_rate"] == evolution["split_rate"]
