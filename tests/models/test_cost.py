@@ -1,4 +1,5 @@
 from collections import Counter
+from functools import partial
 from itertools import count
 
 import pytest
@@ -8,7 +9,7 @@ from torch import nn
 from runner.evolution.hypothesis import kels
 from runner.evolution.slim import extract
 from runner.models import Heads
-from runner.models.cost import costs, macs, operations, parameters, seconds
+from runner.models.cost import costs, in_turns, macs, operations, parameters, seconds, without_zeros
 from tests.networks import configured, images, network
 
 
@@ -148,3 +149,38 @@ def test_a_spiking_network_multiplies_at_every_step():
     shown = configured(*settings, tasks={"digit": 3}, shape=(1, 12, 12))
     assert costs(shown, torch.rand(1, 1, 12, 12), latency=False)["macs"] == products[0] + 7 * sum(products[1:])
     assert model.hidden[0].weight.dtype == torch.float32
+
+
+def test_products_with_zeros_are_left_out():
+    """By hand: 8 x 8 places of a convolution's output, 4 x 4 of what a transposed one reads, one of a linear layer."""
+    model = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1, groups=2, bias=False),
+        nn.AvgPool2d(2),
+        nn.ConvTranspose2d(4, 3, 2, bias=False),
+        nn.Flatten(),
+        nn.Linear(75, 5),
+    )
+    example = torch.ones(1, 2, 8, 8)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1)
+        assert without_zeros(model, example) == (parameters(model), macs(model, example))
+        model[0].weight[0, 0, :2] = 0  # 6 weights
+        model[2].weight[1] = 0  # 12 weights
+        model[4].weight[:, 3] = 0  # 5 weights
+        model[4].bias.zero_()  # no weight of a product
+    left, products = without_zeros(model, example)
+    assert parameters(model) - left == 6 + 12 + 5
+    assert macs(model, example) - products == 64 * 6 + 16 * 12 + 5
+
+
+def test_several_are_timed_in_turns(monkeypatch):
+    taken = {"first": iter((5.0, 3.0, 4.0, 9.0, 9.0)), "second": iter((1.0, 2.0, 0.5, 7.0, 7.0))}
+    order: list[str] = []
+
+    def timed(name):
+        order.append(name)
+        return next(taken[name])
+
+    assert in_turns([partial(timed, "first"), partial(timed, "second")]) == [3.0, 0.5]
+    assert order == ["first", "second"] * 5

@@ -53,7 +53,7 @@ def draw(comparison: Comparison, path: Path) -> list[str]:
         for axes, column in zip(grid.flat, metrics, strict=False):
             _panel(axes, column, rows, events)
         finish_grid(figure, grid, STEPS)
-        legend_above(figure, [Line2D([], [], label=_label(comparison, row), **style(n)) for n, row in enumerate(rows)])
+        legend_above(figure, [Line2D([], [], label=label(comparison, row), **style(n)) for n, row in enumerate(rows)])
     unread = sum(not found for found in events.values())
     more = len(comparison.rows) - len(rows)
     return [
@@ -78,7 +78,8 @@ def _events(run: Finished) -> list[dict[str, Any]]:
         return []
 
 
-def _label(comparison: Comparison, row: Row) -> str:
+def label(comparison: Comparison, row: Row) -> str:
+    """What a row is called in a picture."""
     words = [*name(row, comparison.keys), *([row.network] if comparison.networks or not comparison.keys else [])]
     return " ".join(words)
 

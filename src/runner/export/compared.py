@@ -1,26 +1,31 @@
 """What an exported network costs, and what the same predictions cost without a policy compiled in."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import inf
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from runner.models.compiled import Compiled, compiled
 from runner.models.composed import Executed
-from runner.models.cost import macs, parameters, seconds
+from runner.models.cost import in_turns, macs, parameters, seconds, without_zeros
 from runner.models.deeplab import DeepLab
 
 Costs = dict[str, float]
 ONE_PASS, PASSES, SINGLE = "one_pass", "pass_per_task", "single_task_networks"
-_ROUNDS, _ENOUGH = 5, 20.0  # turns in which latencies are measured, and seconds after which no further one begins
 
 
 def cost(network: nn.Module, example: Tensor, axis: int = 0) -> Mapping[str, Costs]:
-    """Multiply-accumulates, parameters, bytes and seconds of `network` for one sample, which lies along `axis` of `example`."""
+    """Multiply-accumulates, parameters, bytes and seconds of `network` for one sample, which lies along `axis` of `example`.
+
+    Of a pruned one also `nonzero_parameters` and `nonzero_macs`, those that zeros in its layers leave.
+    """
     (taken,) = _seconds([[network]], example, axis)
-    return {ONE_PASS: {"macs": macs(network, example), **_size([network]), "seconds": taken}}
+    found: Costs = {"macs": macs(network, example), **_size([network]), "seconds": taken}
+    left, products = without_zeros(network, example)
+    if left < found["parameters"]:
+        found |= {"nonzero_parameters": left, "nonzero_macs": products}
+    return {ONE_PASS: found}
 
 
 def compared(
@@ -70,12 +75,9 @@ def _bytes(tensors: Iterable[Tensor]) -> int:
 
 
 def _seconds(groups: Sequence[Sequence[nn.Module]], example: Tensor, axis: int = 0) -> list[float]:
-    """Seconds of one sample through all networks of each group: the least of several turns, which a busy machine slows alike."""
-    fastest, end = [inf] * len(groups), time.monotonic() + _ENOUGH
-    for turn in range(_ROUNDS):
-        if turn > 0 and time.monotonic() > end:
-            break
-        for number, networks in enumerate(groups):
-            taken = sum(seconds(network, example, 1, axis, repeats=1) for network in networks)
-            fastest[number] = min(fastest[number], taken)
-    return fastest
+    """Seconds of one sample through all networks of each group."""
+
+    def taken(networks: Sequence[nn.Module]) -> float:
+        return sum(seconds(network, example, 1, axis, repeats=1) for network in networks)
+
+    return in_turns([partial(taken, networks) for networks in groups])

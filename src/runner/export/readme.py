@@ -50,6 +50,10 @@ For one sample; latency on the machine that exported it, threads: {threads}.
 | | MACs | parameters | bytes | latency |
 |---|---|---|---|---|
 """
+_PRUNED = """
+It is pruned: {parameters} of its parameters are not zero, in {macs} MACs. Its zeros are stored as such, in every format, and
+take as much room and time as other numbers where nothing makes use of them.
+"""
 _COMPARED = """
 Its policy is compiled in when it is loaded: blocks that no task executes are gone, what tasks have in common runs once, and
 batch norms are folded into the convolutions before them (for the latency of all three rows). Parameters and bytes are those of
@@ -129,6 +133,7 @@ def described(
             _COSTS.format(threads=torch.get_num_threads()),
             *(_row(_TITLES[name], cost) for name, cost in costs.items()),
             _COMPARED.format(folded=f"{own['folded_parameters']:,}") if len(costs) > 1 else "",
+            _pruned(own),
             _WITHOUT.format(
                 formats="".join(_FORMATS[each].format(**place) for each in formats),
                 gates=", the policy (`gates`, a row for each task)" if "gates" in content else "",
@@ -167,6 +172,12 @@ def _prepared(preparation: Mapping[str, Any]) -> str:
     )
     numbers = {key: tuple(round(value, 5) for value in preparation[key]) for key in ("mean", "std")}
     return _PREPARED.format(resize=resize, channels=preparation["channels"], **numbers)
+
+
+def _pruned(cost: Costs) -> str:
+    if "nonzero_parameters" not in cost:
+        return ""
+    return _PRUNED.format(parameters=f"{cost['nonzero_parameters']:,}", macs=f"{cost['nonzero_macs']:,}")
 
 
 def _row(title: str, cost: Costs) -> str:

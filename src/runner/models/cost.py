@@ -1,6 +1,7 @@
 """What a network costs: parameters, multiply-accumulates, operations as Knowledge Evolution counts them, seconds."""
 
 import time
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from math import inf
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from runner.layers.kinds import BatchNorm
+from runner.layers.kinds import BatchNorm, Layer, Transposed
 from runner.layers.modes import evaluation
 from runner.method import Inputs, each, first
 from runner.models import Heads
@@ -18,6 +19,7 @@ from runner.models.spiking_model import SpikingModel
 
 BATCHES = (1, 32)  # samples of the passes that are timed
 BUDGET = 1.0  # seconds of the passes that are timed without being asked for, less one
+_ROUNDS, _ENOUGH = 5, 20.0  # turns in which several are timed, and seconds after which no further one begins
 
 
 def costs(network: nn.Module, example: Inputs, *, axis: int = 0, latency: bool = True) -> dict[str, float]:
@@ -60,6 +62,30 @@ def macs(model: nn.Module, example: Any) -> int:
     A spiking network's are those of all its steps, with every value multiplied, whether a neuron fired or not.
     """
     return _macs(model, example if isinstance(example, tuple) else (example,))[0]
+
+
+@torch.no_grad()
+def without_zeros(model: nn.Module, example: Any) -> tuple[int, int]:
+    """`parameters` and `macs` less the weights of convolutions and linear layers that are zero, and less products with them."""
+    products: list[int] = []
+
+    def note(layer: Layer, inputs: Any, output: Tensor) -> None:
+        places = inputs[0] if isinstance(layer, Transposed) else output
+        products.append(places.numel() // layer.weight.shape[0] * zeros(layer.weight))
+
+    def zeros(weight: Tensor) -> int:
+        return weight.numel() - int(weight.count_nonzero())
+
+    layers = [module for module in model.modules() if isinstance(module, Layer)]
+    hooks = [layer.register_forward_hook(note) for layer in layers]
+    try:
+        with evaluation(model):
+            model(*(example if isinstance(example, tuple) else (example,)))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    weights = {id(layer.weight): layer.weight for layer in layers}  # what layers share is one
+    return parameters(model) - sum(map(zeros, weights.values())), macs(model, example) - sum(products)
 
 
 def _heads(model: nn.Module) -> list[nn.Module]:
@@ -105,6 +131,16 @@ def seconds(
                 torch.cuda.synchronize()
             taken.append(time.perf_counter() - begun)
     return min(taken[1:])
+
+
+def in_turns(timed: Sequence[Callable[[], float]]) -> list[float]:
+    """The least seconds that each says in several turns of all of them, which a busy machine slows alike."""
+    fastest, end = [inf] * len(timed), time.monotonic() + _ENOUGH
+    for turn in range(_ROUNDS):
+        if turn > 0 and time.monotonic() > end:
+            break
+        fastest = [min(least, taken()) for least, taken in zip(fastest, timed, strict=True)]
+    return fastest
 
 
 @torch.no_grad()
