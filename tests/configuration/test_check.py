@@ -197,7 +197,8 @@ def test_torch_is_not_imported_to_answer(arguments):
 def test_layers_are_read_before_there_is_a_network():
     assert refused("method=tsslbp", "model.layers=8C5-Q2") == (
         "model.layers=8C5-Q2 is not allowed; use layers of a spiking network or int >= 1; at character 5, 'Q2': expected a "
-        "convolution xCk or xCkpN (x maps, k x k, padding N), a sum pooling Pk or a number of neurons, joined by '-'"
+        "convolution xCk or xCkpN (x maps, k x k, padding N), a sum pooling Pk or a number of neurons, RN where they are "
+        "recurrent, joined by '-'"
     )
     assert "no maps are left after a fully connected layer" in refused("method=tsslbp", "model.layers=8C5-20-P2")
     assert composed("method=tsslbp", "model.layers=20").model["layers"] == 20

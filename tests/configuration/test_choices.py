@@ -61,7 +61,7 @@ REFUSED = [
     ),
     (
         "method=tsslbp model.gradient=surogate",
-        "choose model.gradient=hm2bp|no_intra|stbp|surrogate|tssl; did you mean 'surrogate'?",
+        "choose model.gradient=hm2bp|no_intra|stbp|strsbp|surrogate|tssl; did you mean 'surrogate'?",
     ),
     ("method=tsslbp model.gradient.name=surrogate", "model.gradient.name=surrogate is not allowed; use tssl"),
 ]
@@ -129,8 +129,8 @@ def test_a_name_in_the_place_of_a_part_is_refused_in_a_file(tmp_path):
     recipe = "# @package _global_\ndefaults:\n  - override /method: tsslbp\nmodel:\n  gradient: surrogate\n"
     told = refused("experiment=mine", config_dir=write(tmp_path, experiment__mine=recipe))
     assert told == (
-        "model.gradient=surrogate is not allowed; choose model.gradient=hm2bp|no_intra|stbp|surrogate|tssl on the command line, "
-        "or `override /model/gradient: OPTION` in the `defaults` of a file"
+        "model.gradient=surrogate is not allowed; choose model.gradient=hm2bp|no_intra|stbp|strsbp|surrogate|tssl on the "
+        "command line, or `override /model/gradient: OPTION` in the `defaults` of a file"
     )
     right = "# @package _global_\ndefaults:\n  - override /method: tsslbp\n  - override /model/gradient: surrogate\n"
     assert gradient(composed("experiment=right", config_dir=write(tmp_path, experiment__right=right)))[0] == "surrogate"

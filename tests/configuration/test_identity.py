@@ -173,6 +173,7 @@ PINNED = {  # of every method as it is without a word on the command line; a cha
     "srdp": "44089c79",
     "stbp": "32068633",
     "stdp": "e2c085bc",
+    "strsbp": "4f5cd59d",
     "tsslbp": "a5780e58",
 }
 

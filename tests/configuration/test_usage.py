@@ -31,7 +31,7 @@ def test_what_was_typed_is_shown_and_what_another_choice_would_be():
     text = helped("method=tsslbp", "model.gradient=surrogate", "method.epochs=7")
     assert "  method.epochs=7 " in text
     assert "model.gradient=surrogate: an ablation, surrogate derivatives everywhere" in text
-    assert "  in place of surrogate: hm2bp, no_intra, stbp, tssl" in text
+    assert "  in place of surrogate: hm2bp, no_intra, stbp, strsbp, tssl" in text
     assert "method.policy=gumbel: AdaShare's, logits" in helped("method.policy=gumbel")
     assert "dataset.tasks=null            null | list of segmentation" in helped("dataset=nyu")
 

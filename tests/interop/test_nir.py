@@ -110,6 +110,9 @@ def test_what_nir_has_no_words_for_is_refused():
         graph(ReluNetwork(layers="3", tasks={"class": 2}, input_shape=SHAPE), SHAPE)
     with pytest.raises(ConfigurationError, match="a NeuNorm, has no counterpart"):
         graph(spiking(neunorm=0.9), SHAPE)
+    recurrent = configured("snn_mnist", "model.gradient=strsbp", "model.layers=4-R3", tasks={"class": 5}, shape=SHAPE)
+    with pytest.raises(ConfigurationError, match=r"layer 1, R3: recurrent weights are not written"):
+        graph(recurrent, SHAPE)
     two = configured("snn_mnist", "model.layers=3", tasks={"class": 5, "other": 2}, shape=SHAPE)
     with pytest.raises(ConfigurationError, match="name one of class, other"):
         graph(two, SHAPE)

@@ -67,6 +67,8 @@ def test_layers_of_the_papers():
             "at character 5, 'P2': expected a number of neurons: no maps are left after a fully connected layer",
         ),
         ("8C3-9C13", "at character 5, '9C13': the window is larger than the padded map: pad it or pool less before"),
+        ("8C3-R40", "at character 5, 'R40': a recurrent layer is trained by model.gradient=strsbp alone: use 40"),
+        ("R", "at character 1, 'R': expected"),
         ("8C3-P13", "at character 5, 'P13': the map is only 12x12: pool less"),
     ],
 )
@@ -97,6 +99,35 @@ def test_official_network(loss, over_time):
     for index, weight in enumerate(weights):
         expected = torch.from_numpy(golden[f"grad_{index}"]).reshape(weight.shape)
         assert float((weight.grad - expected).norm() / expected.norm()) < 1e-5
+
+
+def test_a_recurrent_layer_feels_its_own_spikes_and_learns_all_its_weights():
+    options = {
+        "layers": "4C3-P2-R9-6",
+        "version": None,
+        "gradient": partial(GradientRule, name="strsbp"),
+        "threshold": 0.2,
+    }
+    model, images = network(**options), torch.rand(3, 1, 14, 14)
+    layer = model.hidden[1]
+    assert layer.recurrent.shape == (9, 9)
+    psc = model.psc(images)["label"]
+    psc.sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in model.parameters())
+    torch.testing.assert_close(model.trace(images)["heads.label"].psc, psc.detach(), rtol=1e-5, atol=1e-6)
+    with torch.no_grad():
+        layer.recurrent.zero_()
+    assert not torch.equal(model.psc(images)["label"], psc)
+
+
+def test_a_recurrent_layer_drops_neurons_as_others_do():
+    options = {"layers": "R9", "version": None, "gradient": partial(GradientRule, name="strsbp"), "dropout": 0.5}
+    model, images = network(**options), torch.rand(3, 1, 14, 14)
+    signals = model.hidden.start(images)
+    dropped = model.hidden[0](signals, last=True).values
+    kept = model.eval().hidden[0](signals, last=True).values
+    assert kept.any()
+    assert ((dropped == 0) | (dropped == 2 * kept)).all()
 
 
 def test_gradients_in_bfloat16_change_no_output_and_little_of_themselves():

@@ -3,10 +3,11 @@
 import re
 
 TOKEN = re.compile(
-    r"(?P<maps>[1-9]\d*)C(?P<kernel>[1-9]\d*)(p(?P<padding>\d+))?|P(?P<pool>[1-9]\d*)|(?P<neurons>[1-9]\d*)"
+    r"(?P<maps>[1-9]\d*)C(?P<kernel>[1-9]\d*)(p(?P<padding>\d+))?|P(?P<pool>[1-9]\d*)|(?P<recurrent>R)?(?P<neurons>[1-9]\d*)"
 )
 _GRAMMAR = (
-    "a convolution xCk or xCkpN (x maps, k x k, padding N), a sum pooling Pk or a number of neurons, joined by '-'"
+    "a convolution xCk or xCkpN (x maps, k x k, padding N), a sum pooling Pk or a number of neurons, RN where they are "
+    "recurrent, joined by '-'"
 )
 
 

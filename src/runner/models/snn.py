@@ -31,17 +31,19 @@ GRADIENT_DTYPES: Mapping[GradientDtype, torch.dtype | None] = {"float32": None, 
 class SpikingNetwork(SpikingModel):
     """Hidden layers as the papers write them, and one spiking output layer per task.
 
-    `layers` is like `32C5p2-P2-64C5p2-P2-1024`; `tasks` maps a label task to its number of classes; `input_shape` is
-    (C, H, W) for images, each shown for `steps` steps, or (T, C, H, W) for events, whose T `steps` must match or leave null.
-    `tau_m` and `tau_s` (in steps) are numbers or one per version ("released", "published"). `gradient` makes the rule by
-    which neurons send gradients back; beside one without versions `version` is None, and all else is the published one's.
-    `dropout` follows every hidden layer, after its pooling, over whole "rows" of a map or over "elements". `init` (null: the
-    version's own) draws convolutions uniformly within 1 / sqrt(fan_in) ("released") or normally with deviation
-    sqrt(2 / fan_in) ("published"), times `weight_scale`, and fully connected layers the second way, unscaled; "uniform" draws
-    both the first way. `gradient_dtype` "bfloat16" sends gradients back through the weights in that type, nearly twice as
-    fast where the processor has units for it and as fast as float32 elsewhere; all else stays as it is. `steps_at_once` are
-    computed at a time, all by default: memory grows with them instead of T, and training computes everything twice.
-    `neunorm` is the decay of a `NeuNorm` behind every convolution, which is without one by default.
+    `layers` is like `32C5p2-P2-64C5p2-P2-1024`, with `R1024` for neurons that feel each other's spikes of the step before,
+    where the rule of gradients has such layers; `tasks` maps a label task to its number of classes; `input_shape` is (C, H,
+    W) for images, each shown for `steps` steps, or (T, C, H, W) for events, whose T `steps` must match or leave null. `tau_m`
+    and `tau_s` (in steps) are numbers or one per version ("released", "published"). `gradient` makes the rule by which
+    neurons send gradients back; beside one without versions `version` is None, and all else is the published one's. `dropout`
+    follows every hidden layer, after its pooling, over whole "rows" of a map or over "elements". `init` (null: the version's
+    own) draws convolutions uniformly within 1 / sqrt(fan_in) ("released") or normally with deviation sqrt(2 / fan_in)
+    ("published"), times `weight_scale`, and fully connected layers the second way, unscaled; "uniform" draws both the first
+    way; recurrent weights are always normal, with deviation 1 / (2 sqrt(neurons)). `gradient_dtype` "bfloat16" sends
+    gradients back through the weights in that type, nearly twice as fast where the processor has units for it and as fast as
+    float32 elsewhere; all else stays as it is. `steps_at_once` are computed at a time, all by default: memory grows with them
+    instead of T, and training computes everything twice. `neunorm` is the decay of a `NeuNorm` behind every convolution,
+    which is without one by default.
     Raises `ConfigurationError` for a wrong `layers`, shape or T, for unknown words, a version that the rule has not and a wrong
     RUNNER_SPIKING.
     """
@@ -90,7 +92,7 @@ class SpikingNetwork(SpikingModel):
             )
         self.steps_at_once = steps_at_once
         self.steps, dtype = steps_of(steps, input_shape), GRADIENT_DTYPES[gradient_dtype]
-        specs, features = parse(str(layers), input_shape[-3:])
+        specs, features = parse(str(layers), input_shape[-3:], form_of(self.neuron).recurrent is not None)
         hidden = build(specs, self.neuron, [dropout] * len(specs), dropout_over == "rows", dtype)
         if neunorm is not None:
             hidden = _with_neunorm(hidden, specs, input_shape[-3:], neunorm)
@@ -116,6 +118,8 @@ class SpikingNetwork(SpikingModel):
                 if convolution:
                     with torch.no_grad():
                         layer.weight.mul_(self._weight_scale)
+                if layer.recurrent is not None:
+                    nn.init.normal_(layer.recurrent, std=0.5 / sqrt(len(layer.recurrent)))
 
     def layers(self) -> list[SpikingLayer]:
         """The hidden layers and the heads, by their names in `named_modules`."""
@@ -124,7 +128,9 @@ class SpikingNetwork(SpikingModel):
             for name, layer in self.hidden.named_children()
             if isinstance(layer, SumPool | Spiking)
         }
-        return chained(hidden, dict(self._outputs()))
+        weights = dict(self.named_parameters())
+        layers = chained(hidden, dict(self._outputs()))
+        return [layer._replace(recurrent=weights.get(f"{layer.name}.recurrent")) for layer in layers]
 
     def psc(self, inputs: Tensor) -> dict[str, Tensor]:
         """Postsynaptic currents (T, B, classes) of every task's output neurons; what the losses of TSSL-BP look at."""

@@ -29,20 +29,21 @@ class Pool:
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:
-    """`inputs` numbers (a map flattened in the order C, H, W) to `neurons` spiking ones."""
+    """`inputs` numbers (a map flattened in the order C, H, W) to `neurons` spiking ones, which may feel each other's spikes."""
 
     inputs: int
     neurons: int
+    recurrent: bool = False
 
 
 Spec = Convolution | Pool | Linear
 
 
-def parse(text: str, input_shape: Sequence[int]) -> tuple[list[Spec], int]:
+def parse(text: str, input_shape: Sequence[int], recurrent: bool = False) -> tuple[list[Spec], int]:
     """Hidden layers of `text` for inputs (C, H, W), and how many numbers the last one gives.
 
     A pooling right after a convolution is joined to it. Raises `ConfigurationError` with the position in `text`, what is
-    there and what can stand there.
+    there and what can stand there; so for recurrent layers, where they are not `recurrent`.
     """
     wrong = layers.fault(text)
     if wrong is not None:
@@ -57,7 +58,11 @@ def parse(text: str, input_shape: Sequence[int]) -> tuple[list[Spec], int]:
         if match["neurons"]:
             inputs = channels * height * width if neurons is None else neurons
             neurons = int(match["neurons"])
-            specs.append(Linear(inputs=inputs, neurons=neurons))
+            if match["recurrent"] and not recurrent:
+                raise _error(
+                    text, position, token, f"a recurrent layer is trained by model.gradient=strsbp alone: use {neurons}"
+                )
+            specs.append(Linear(inputs=inputs, neurons=neurons, recurrent=bool(match["recurrent"])))
         elif match["maps"]:
             kernel, padding = int(match["kernel"]), int(match["padding"] or 0)
             height, width = height + 2 * padding - kernel + 1, width + 2 * padding - kernel + 1
@@ -83,7 +88,7 @@ def parse(text: str, input_shape: Sequence[int]) -> tuple[list[Spec], int]:
 def written(spec: Convolution | Linear) -> str:
     """A layer as it is written in `layers`, less the pooling that follows."""
     if isinstance(spec, Linear):
-        return str(spec.neurons)
+        return f"{'R' if spec.recurrent else ''}{spec.neurons}"
     (kernel, _), (padding, _) = spec.kernel, spec.padding
     return f"{spec.channels}C{kernel}{f'p{padding}' if padding else ''}"
 

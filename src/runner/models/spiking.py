@@ -18,6 +18,7 @@ from runner.spiking import dynamics
 from runner.spiking.dynamics import Layer, Neuron, Trace, over_time, sum_pool, trace
 from runner.spiking.layout import seen_channels_last
 from runner.spiking.neuron import Carried, psc_filter, spiking_layer
+from runner.spiking.recurrent import recurrent_layer, run
 from runner.spiking.rules import form_of
 from runner.spiking.weights import ready, spike_convolution, spike_linear
 
@@ -44,8 +45,10 @@ class Spiking(nn.Module):
 
     A dropout mask is shared over time and rescales what it keeps by 1 / (1 - dropout); `dropout_rows` drops whole rows of a
     map, as the authors' code does, instead of single neurons. `gradient_dtype` is the type in which gradients go back
-    through the weights of spikes, by default theirs.
+    through the weights of spikes, by default theirs. The neurons of a recurrent layer have weights from each other besides.
     """
+
+    recurrent: nn.Parameter | None  # (neurons, neurons), from a neuron in a column to one in a row
 
     def __init__(
         self,
@@ -58,6 +61,8 @@ class Spiking(nn.Module):
         super().__init__()
         self.spec, self.neuron, self.dropout, self.dropout_rows = spec, neuron, dropout, dropout_rows
         self.weight = weight_of(spec)
+        recurrent = isinstance(spec, Linear) and spec.recurrent
+        self.recurrent = nn.Parameter(torch.empty(len(self.weight), len(self.weight))) if recurrent else None
         self.pool = spec.pool if isinstance(spec, Convolution) else 1
         self.gradient_dtype = gradient_dtype
 
@@ -76,12 +81,17 @@ class Spiking(nn.Module):
             if carried.held is None:
                 carried.scale = self._mask(shape, self.pool, current.device)
             scale = carried.scale
+        if self.recurrent is not None:
+            assert carried is None, "a rule that has recurrent layers needs all of time at once"
+            psc = recurrent_layer(current, self.recurrent, layer)
+            return Signals(psc if scale is None else psc * scale)
         return Signals(spiking_layer(current, layer, scale=scale, consume=True, carried=carried), spikes=spikes)
 
     def look(self, signals: Signals) -> tuple[Trace, Signals]:
         """The states of its neurons in plain torch, and what `forward` gives: each computed once, without gradients."""
         current = self.weigh(signals)
-        states = trace(over_time(current, signals.layer(self.neuron)), self.neuron)
+        coming = over_time(current, signals.layer(self.neuron))
+        states = trace(coming, self.neuron) if self.recurrent is None else run(coming, self.recurrent, self.neuron)
         spikes = _weigh_spikes(signals.values, self.neuron)
         result = states.spikes if spikes else states.psc
         result = result if self.pool == 1 else sum_pool(result, self.pool)

@@ -31,6 +31,7 @@ class SpikingLayer(NamedTuple):
     source: str | None  # the layer whose spikes come in; None: the network's inputs
     pooled: int = 1  # side of the windows over which what comes in is summed before it is weighed
     task: str | None = None  # that its neurons answer; None: hidden
+    recurrent: Tensor | None = None  # (neurons, neurons) weights from each other, where they have some
 
 
 class Weighing(Protocol):

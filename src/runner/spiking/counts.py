@@ -4,10 +4,21 @@ Jin, Zhang and Li, "Hybrid Macro/Micro Level Backpropagation for Training Deep S
 section 3.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from runner.spiking.dynamics import Neuron, Trace
+
+
+class Counts(NamedTuple):
+    """What backpropagation from train to train looks at, of every neuron (...) over all of time."""
+
+    silent: Tensor  # bool: it never fires
+    number: Tensor  # o, how many spikes it fires, or 1
+    share: Tensor  # a / (nu o), cut to [0, 1]: about 1 where a count is a / nu
+    kept: Tensor  # c (T, ...), how much of a step's current its next firing finds in the membrane
 
 
 def gradient_of_counts(states: Trace, grad: Tensor, neuron: Neuron, _firing: Tensor, _owed: Tensor) -> Tensor:
@@ -24,14 +35,23 @@ def gradient_of_counts(states: Trace, grad: Tensor, neuron: Neuron, _firing: Ten
     overshoot the threshold would multiply it from layer to layer. A neuron that never fires, but is once above rest, is taken
     for one that fires once: at the last step in c, and at any step in dL/do.
     """
+    counts = counted(states, neuron)
+    return errors_of_counts(states, grad, counts) / neuron.threshold * (1 + counts.share) * counts.kept
+
+
+def counted(states: Trace, neuron: Neuron) -> Counts:
+    """The counts of neurons and what came before each firing."""
     count = states.spikes.sum(0)
-    silent = count == 0
-    number = count.clamp(min=1)
+    silent, number = count == 0, count.clamp(min=1)
     potential = (states.spikes * states.membrane).sum(0) + torch.where(silent, states.membrane[-1], 0.0)
+    share = (potential / (neuron.threshold * number)).clamp(0, 1)
+    return Counts(silent, number, share, _until_the_next_firing(states.spikes, silent, 1 - 1.0 / neuron.tau_m))
+
+
+def errors_of_counts(states: Trace, grad: Tensor, counts: Counts) -> Tensor:
+    """dL/do (...) from `grad` = dL/da (T, ...), which is of the layers behind."""
     stirred = torch.where(states.membrane.amax(0) > 0, grad.mean(0), 0.0)
-    error = torch.where(silent, stirred, (grad * states.psc).sum(0) / number)
-    delta = error / neuron.threshold * (1 + (potential / (neuron.threshold * number)).clamp(0, 1))
-    return delta * _until_the_next_firing(states.spikes, silent, 1 - 1.0 / neuron.tau_m)
+    return torch.where(counts.silent, stirred, (grad * states.psc).sum(0) / counts.number)
 
 
 def _until_the_next_firing(spikes: Tensor, silent: Tensor, keep: float) -> Tensor:

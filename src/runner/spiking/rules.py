@@ -1,8 +1,8 @@
 """The gradient rules of spiking neurons: a row each, with its formulas, what the compiled forms are told, when it gives way.
 
-STBP's is in `stbp`, HM2-BP's in `counts`. TSSL-BP's are of Zhang and Li (NeurIPS 2020) in two versions of the authors' code,
-functions/tsslbp.py in github.com/stonezwr/TSSL-BP: `released`, their last, and `published`, of the time of publication. A form
-that is not compiled runs in plain torch.
+STBP's is in `stbp`, HM2-BP's in `counts`, ST-RSBP's in `trains`. TSSL-BP's are of Zhang and Li (NeurIPS 2020) in two versions
+of the authors' code, functions/tsslbp.py in github.com/stonezwr/TSSL-BP: `released`, their last, and `published`, of the time of
+publication. A form that is not compiled runs in plain torch.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +18,7 @@ from runner.errors import ConfigurationError, chosen
 from runner.spiking.counts import gradient_of_counts
 from runner.spiking.dynamics import Constants, Neuron, Trace, psc_filter
 from runner.spiking.stbp import gradient_through_time
+from runner.spiking.trains import gradient_of_recurrent_trains, gradient_of_trains
 from runner.spiking.words import Gradient, Plain, Version, check
 
 SURROGATE_WIDTH = 0.2  # of the logistic function whose derivative stands in for the spike's
@@ -30,7 +31,7 @@ class GradientRule:
 
     "tssl": TSSL-BP. "no_intra": TSSL-BP without what a spike does to its neuron's next one through the reset. "surrogate":
     every spike's derivative is a logistic one; credit goes back through the synapse alone, with neither leak nor reset of the
-    membrane. "hm2bp": from train to train, see `counts`. Raises `ConfigurationError` for any other name.
+    membrane. "hm2bp", "strsbp": from train to train, see `counts` and `trains`. Raises `ConfigurationError` for any other name.
     """
 
     name: Plain
@@ -66,7 +67,8 @@ class Form(NamedTuple):
     this one: (2 or more, ...) numbers, zeros at the end of time, which it replaces by what this one owes to earlier ones.
     With `of_spikes` the error is dL/ds, which is dL/da filtered by the synapse backwards, so that spikes may be weighed before
     they are filtered; else it is dL/da. `gives_way` says at which neurons and steps the surrogate derivative takes the
-    formula's place; None: it never does. A rule `of_trains` needs all of time at once.
+    formula's place; None: it never does. A rule `of_trains` needs all of time at once. `recurrent` makes dL/dI and dL/d(weights)
+    of a `recurrent_layer`'s states, dL/da, those weights and its neuron; None: the rule has none.
     """
 
     formula: Callable[[Trace, Tensor, Neuron, Tensor, Tensor], Tensor]
@@ -74,6 +76,7 @@ class Form(NamedTuple):
     compiled: Compiled | None = None
     gives_way: Callable[[Trace, Neuron], Tensor] | None = None
     of_trains: bool = False
+    recurrent: Callable[[Trace, Tensor, Tensor, Neuron], tuple[Tensor, Tensor]] | None = None
 
 
 Rule = Mapping[Version | None, Form]  # None alone where a rule has no versions
@@ -194,4 +197,7 @@ RULES: Mapping[Gradient, Rule] = {
     "no_intra": _tssl(intra=False),
     "stbp": {None: Form(gradient_through_time, True, Compiled(Walk.THROUGH_TIME, reset=True))},
     "hm2bp": {None: Form(gradient_of_counts, of_spikes=False, of_trains=True)},
+    "strsbp": {
+        None: Form(gradient_of_trains, of_spikes=False, of_trains=True, recurrent=gradient_of_recurrent_trains),
+    },
 }

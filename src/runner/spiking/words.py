@@ -5,8 +5,8 @@ from typing import Any, Literal, get_args
 from runner.errors import ConfigurationError, require_word
 
 Version = Literal["released", "published"]  # of the authors' code: their last one, or that of the time of publication
-Gradient = Literal["tssl", "surrogate", "no_intra", "stbp", "hm2bp"]  # see `rules`
-Plain = Literal["tssl", "surrogate", "no_intra", "hm2bp"]  # those without settings
+Gradient = Literal["tssl", "surrogate", "no_intra", "stbp", "hm2bp", "strsbp"]  # see `rules`
+Plain = Literal["tssl", "surrogate", "no_intra", "hm2bp", "strsbp"]  # those without settings
 Shape = Literal["rectangle", "triangle", "logistic", "arctan"]  # of what stands in for a spike's derivative, see `stbp`
 Init = Literal["released", "published", "uniform"]  # how initial weights are drawn
 _RENAMED = {"head": "released", "paper": "published"}

@@ -82,6 +82,8 @@ class _Writing:
             sides = zip(self.shape[1:], spec.padding, spec.kernel, strict=True)
             self.shape = (spec.channels, *(side + 2 * padding - kernel + 1 for side, padding, kernel in sides))
             return
+        if spec.recurrent:
+            raise ConfigurationError(f"layer {name}, {written(spec)}: recurrent weights are not written")
         if len(self.shape) > 1:  # counted from the end: libraries differ in whether 0 is the batch
             self.nodes[f"flatten_{name}"] = self.nir.Flatten({"input": np.array(self.shape)}, -3, -1)
         self.nodes[f"weights_{name}"] = (
