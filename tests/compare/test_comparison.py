@@ -29,6 +29,27 @@ def test_means_deviations_sizes_operations_time_by_hand(tmp_path):
     }
 
 
+def test_of_spiking_networks_what_they_fire_and_cost(tmp_path):
+    energy = {"synaptic_operations": 157_400.0, "nanojoules": 1580.0}
+    spikes = {"predictor": "whole", "accuracy_after_steps": [50.0] * 5, "firing_percent": 12.5, "energy": energy}
+    metrics = {"test/whole/animal/top1": 58.0, "test/half/animal/top1": 57.0}
+    made(tmp_path / "a", 0.0, metrics=metrics, chosen={"whole": {}, "half": {}}, spikes=spikes, seconds=1.5)
+    made(tmp_path / "b", 60.0, method="other")
+    shown = table(tmp_path)
+    assert shown["steps"] == ["5", "", ""]
+    assert shown["firing"] == ["12.5", "", ""]
+    assert shown["synaptic_operations"] == ["157.4", "", ""]
+    assert shown["energy"] == ["1.58", "", ""]
+    assert shown["step_seconds"] == ["25", "", ""]  # 240 samples in batches of 4 are 60 steps
+
+
+def test_spikes_of_an_older_run_have_no_share(tmp_path):
+    energy = {"synaptic_operations": 1000.0, "nanojoules": 1000.0}
+    made(tmp_path / "a", 58.0, spikes={"predictor": "whole", "accuracy_after_steps": [50.0], "energy": energy})
+    assert "firing" not in table(tmp_path)
+    assert table(tmp_path)["energy"] == ["1"]
+
+
 def test_an_undefined_value_is_left_out_of_the_mean_which_is_said(tmp_path):
     for seed, accuracy in enumerate((58.0, None, 61.0)):
         made(tmp_path / str(seed), accuracy, seed=seed)

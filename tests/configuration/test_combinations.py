@@ -22,6 +22,10 @@ REFUSED = [
         "method=slim_scratch needs a model that is not spiking, as model=snn_mnist is",
     ),
     (
+        "method=repr model=snn_mnist",
+        "method=repr needs a model that is not spiking, as model=snn_mnist is; choose model=",
+    ),
+    (
         "method=ke dataset=nyu",
         "method=ke needs a dataset with a label task; "
         "choose dataset=aircraft|cars196|cifar10|cifar100|cub200|dogs|fashion_mnist|flowers102|image_folder|mit67|mnist|rooms",
@@ -51,6 +55,11 @@ REFUSED = [
 @pytest.mark.parametrize(("overrides", "told"), REFUSED)
 def test_what_is_missing_is_said_with_what_has_it(overrides, told):
     assert told in refused(*overrides.split())
+
+
+@pytest.mark.parametrize("method", ["ban", "cross_entropy", "dsd", "lottery"])
+def test_methods_that_take_spiking_networks_compose_with_them(method):
+    assert composed(f"method={method}", "model=slayer_mnist").choices["model"] == "slayer_mnist"
 
 
 def test_what_is_asked_only_of_a_key_that_is_given():

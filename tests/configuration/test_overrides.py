@@ -26,7 +26,16 @@ def test_a_glob_is_every_option_that_matches():
     assert spelled("-m", "experiment=adashare/nyu_small/*,tsslbp/mnist") == [f"experiment={FIRST},tsslbp/mnist"]
     assert spelled("-m", "experiment=glob(adashare/nyu_small/*)") == [f"experiment={FIRST}"]
     assert spelled("-m", "model=snn_mn*") == ["model=snn_mnist"]
-    assert spelled("-m", "model.gradient=*") == ["model/gradient=hm2bp,no_intra,stbp,surrogate,tssl"]
+    rows = [
+        "ann2snn/mnist",
+        "hm2bp/mnist",
+        "slayer/mnist",
+        "stbp/mnist",
+        "strsbp/mnist",
+        "tsslbp/mnist",
+    ]  # MNIST's table
+    assert spelled("-m", "experiment=*/mnist") == ["experiment=" + ",".join(rows)]
+    assert spelled("-m", "model.gradient=*") == ["model/gradient=hm2bp,no_intra,stbp,strsbp,surrogate,tssl"]
     assert spelled("-m", "experiment=*")[0].count(",") == len(files.options("experiment")) - 1
     assert spelled("experiment=tsslbp/mnist_r*") == ["experiment=tsslbp/mnist_released"]
 

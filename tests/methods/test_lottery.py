@@ -2,10 +2,15 @@
 
 import pytest
 import torch
+from tests import tiny
 from tests.compose import refused, small
 from tests.methods.test_contract import made
+from tests.networks import configured
 
+from runner.configuration.construct import construct_method
 from runner.seeds import seed_everything
+
+DATASET = tiny.Pictures(labels=True)
 
 
 def lottery(*overrides):
@@ -79,6 +84,30 @@ def test_levels_see_the_same_batches_only_where_asked(repeated):
         for stage, offset in ((first, early.steps), (second, early.steps + first.steps))
     ]
     assert (labels[0] == labels[1]) is repeated
+
+
+@pytest.mark.parametrize("method", ["lottery", "dsd"])
+def test_weights_of_spiking_layers_are_pruned_recurrent_ones_too(method):
+    """2 maps of 5x5 windows of 3 channels, 2 x 3 x 3 numbers to 6 neurons that see each other, 3 classes."""
+    options, shape = ["model.gradient=strsbp", "model.layers=2C5-P4-R6"], (3, tiny.SIDE, tiny.SIDE)
+    given = tiny.setup(
+        lambda tasks: configured("snn_mnist", *options, tasks=tasks, shape=shape), DATASET, {"train": 20}
+    )
+    built = construct_method(small(method, "method.prune_share=0.5").method, given)
+    sizes = {name: mask.numel() for name, mask in built.masks.read().items()}
+    assert sizes == {
+        "hidden.0.weight": 2 * 3 * 25,
+        "hidden.1.weight": 6 * 18,
+        "hidden.1.recurrent": 36,
+        "heads.class.weight": 18,
+    }
+    pruning = next(stage for stage in built.stages() if stage.name in ("sparse", "level01"))
+    built.stages()[0].begin()
+    pruning.begin()
+    zero = {name: int((built.network.get_parameter(name) == 0).sum()) for name in sizes}
+    assert sum(zero.values()) == sum(sizes.values()) / 2
+    if method == "dsd":  # of every layer
+        assert zero == {name: size / 2 for name, size in sizes.items()}
 
 
 def test_rewinding_to_the_end_is_refused():

@@ -81,6 +81,7 @@ def test_another_neuron_gets_rates_rasters_membranes_energy_and_latency():
     numbers = described("spiking", network, found.activity)
     assert misfits(json.loads(json.dumps(numbers)), schema.Spikes) == []
     assert numbers["rates"] == {"inside": 1.0, "out": 1.0}
+    assert numbers["firing_percent"] == 100.0
     assert numbers["fallback_percent"] == {}
     assert numbers["accuracy_after_steps"] == [50.0] * 4  # class 0 always, and half are even
     assert numbers["energy"]["first_layer_macs"] == 3

@@ -48,6 +48,30 @@ def test_energy_of_images_by_hand():
     assert found["nanojoules_without_spikes"] == pytest.approx(4.6 * 152 / 1000)
 
 
+def test_weights_that_are_pruned_cost_nothing():
+    """Of 9 weights of a window 4 are left, of 8 to the classes 6: a spike of the first pooled corner meets 1, of the last 2."""
+    model = network("1C3-P2", (1, 6, 6))
+    with torch.no_grad():
+        model.hidden[0].weight.flatten()[:5] = 0
+        model.heads["class"].weight[:, 0] = torch.tensor([0.0, 1.0])
+        model.heads["class"].weight[1, 1] = 0
+    fired = torch.zeros(1, 4, 4)
+    fired[0, 0, 0] = fired[0, 3, 3] = 1
+    found = energy(model, {"hidden.0": fired, "heads.class": torch.ones(2)})
+    assert found["first_layer_macs"] == 16 * 4
+    assert found["synaptic_operations"] == 1 + 2
+    assert found["macs_without_spikes"] == 16 * 4 + 6
+
+
+def test_spikes_of_a_recurrent_layer_reach_all_of_it_besides():
+    """4 pixels to 3 neurons, 2 spikes of those: each reaches the 3 and 2 classes."""
+    spikes = {"hidden.0": torch.tensor([2.0, 0, 0]), "heads.class": torch.zeros(2)}
+    found = energy(network("R3", (1, 2, 2), version=None, gradient=partial(GradientRule, name="strsbp")), spikes)
+    assert found["first_layer_macs"] == 4 * 3
+    assert found["synaptic_operations"] == 2 * 3 + 2 * 2
+    assert found["macs_without_spikes"] == 4 * 3 + 3 * 3 + 3 * 2
+
+
 @pytest.mark.parametrize(("padding", "corner", "inner"), [("", 1, 4), ("p1", 4, 9)])
 def test_spikes_at_the_border_reach_fewer_neurons(padding, corner, inner):
     """On 4x4 a 3x3 window holds the corner once and (1, 1) four times; padded by one, four and nine times."""

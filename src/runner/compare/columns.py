@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+from runner.compare import spikes
 from runner.compare.backbones import relative_size
 from runner.compare.configurations import Configuration
 from runner.configuration.hints import nearest_word
@@ -85,7 +86,7 @@ def _like(summary: Summary, settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def columns(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[Column]:
-    """Metrics of the test split (`chosen`, or the first of every task), gains over the baseline, size, operations, time.
+    """Metrics of the test split (`chosen`, or the first of every task), gains over the baseline, size, operations, time, spikes.
 
     What no row knows has no column. Raises `ConfigurationError` where a chosen metric is none of any run.
     """
@@ -105,6 +106,7 @@ def columns(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[Column]:
         found.append(_measured(rows, key, title, partial(_cost, key), None, _in_millions))
     found.append(_measured(rows, SAMPLES, "trained on samples", _samples_of, None, whole))
     found.append(_measured(rows, SECONDS, "training (s)", lambda run, _: run.get("seconds"), None, whole))
+    found += [_measured(rows, each.key, each.title, each.number, None, _counted) for each in spikes.shown()]
     return [column for column in found if any(column.texts)]
 
 

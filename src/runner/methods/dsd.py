@@ -9,6 +9,7 @@ from typing import Any, Unpack
 
 from runner.evolution import pruning
 from runner.method import Method, Predictor, Series, Setup, Stage
+from runner.methods import prunable
 from runner.methods.epochs import Recipe, Training
 from runner.methods.states import Named
 
@@ -38,7 +39,7 @@ class DenseSparseDense(Method):
         self.epochs = setup.epochs("epochs", epochs)
         self.sparse_epochs = setup.epochs("sparse_epochs", sparse_epochs)
         self.redense_epochs = setup.epochs("redense_epochs", redense_epochs)
-        self.masks = Named(pruning.whole(self.network))
+        self.masks = Named(prunable.whole(self.network))
         self.optimizers = {"weights": self.recipe.optimizer}
 
     def stages(self) -> Sequence[Stage]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from runner.evolution import pruning
 from runner.method import Method, Order, Predictor, Series, Setup, Stage
+from runner.methods import prunable
 from runner.methods.epochs import Recipe, Training
 from runner.methods.states import Frozen, Named
 
@@ -48,7 +49,7 @@ class Lottery(Method):
         self.levels, self.epochs = setup.phases("levels", levels), setup.epochs("epochs", epochs)
         self.rewind = min(setup.steps("rewind_epochs", rewind_epochs), self.epochs - 1)
         self.repeat_order = repeat_order
-        self.masks = Named(pruning.whole(self.network))
+        self.masks = Named(prunable.whole(self.network))
         self.register_buffer("shares", torch.ones(self.levels))
         self.optimizers = {"weights": self.recipe.optimizer}
 

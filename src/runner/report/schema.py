@@ -192,6 +192,7 @@ class Spikes(TypedDict):
     predictor: str
     samples: int
     rates: dict[str, float]  # layer -> spikes per step and neuron
+    firing_percent: float  # of all neurons and steps
     neurons_with_0_to_T_spikes_in_a_sample_percent: dict[str, list[float]]
     silent_active_saturated_percent: dict[str, list[float]]
     fallback_percent: dict[

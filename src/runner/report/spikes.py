@@ -154,6 +154,7 @@ def described(predictor: str, network: SpikingModel, activity: Activity) -> sche
         "predictor": predictor,
         "samples": activity.seen,
         "rates": {layer: float(rate.mean()) for layer, rate in rates.items()},
+        "firing_percent": float(100 * torch.cat([rate.flatten() for rate in rates.values()]).mean()),
         "neurons_with_0_to_T_spikes_in_a_sample_percent": trains,
         "silent_active_saturated_percent": {layer: activity_shares(rate) for layer, rate in rates.items()},
         "fallback_percent": {layer: float(100 * sum / activity.seen) for layer, sum in activity.fallback.items()},
@@ -173,13 +174,17 @@ def energy(network: SpikingModel, spikes: Mapping[str, Tensor], events: Tensor |
 
     `spikes` is layer -> how often each of its neurons (C, H, W) or (N,) fires over all steps; `events` (C, H, W) is the same
     for the inputs, None for images. A spike is added once to every neuron that it reaches: windows that end at a map's border
-    leave some out. The layers that look at the pixels of an image multiply them once. The network of the same size without
-    spikes multiplies once in every layer.
+    leave some out, those of a recurrent layer reach all its neurons besides. The layers that look at the pixels of an image
+    multiply them once. The network of the same size without spikes multiplies once in every layer. Weights that are zero, as
+    those that are pruned, take no part in any of it.
     """
     operations, first, products = 0.0, 0, 0
     for layer in network.layers():
-        own = spikes[layer.name].numel() * layer.weight[0].numel()
+        own = spikes[layer.name][0].numel() * int(layer.weight.count_nonzero())
         coming = events if layer.source is None else spikes[layer.source]
+        if layer.recurrent is not None:
+            products += int(layer.recurrent.count_nonzero())
+            operations += _added(layer.recurrent, spikes[layer.name])
         products += own
         if coming is None:
             first += own
@@ -200,10 +205,14 @@ def _reached(layer: SpikingLayer, spikes: Tensor) -> float:
     """How many additions of a weight the spikes (C, H, W) or (N,) cause."""
     spec = layer.spec
     if isinstance(spec, Linear):
-        return float(spikes.sum()) * spec.neurons
-    window = spikes.new_ones((1, 1, *spec.kernel))
-    reached = F.conv2d(spikes.sum(0)[None, None], window, None, spec.stride, spec.padding, spec.dilation)
-    return float(reached.sum()) * spec.channels
+        return _added(layer.weight, spikes.flatten())
+    windows = (layer.weight != 0).sum(0, keepdim=True).to(spikes)
+    return float(F.conv2d(spikes[None], windows, None, spec.stride, spec.padding, spec.dilation).sum())
+
+
+def _added(weight: Tensor, spikes: Tensor) -> float:
+    """How many weights (to, from) the spikes (from,) meet that are not zero."""
+    return float((weight != 0).sum(0).to(spikes) @ spikes)
 
 
 def _pooled(spikes: Tensor, size: int) -> Tensor:
