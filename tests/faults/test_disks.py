@@ -61,7 +61,7 @@ def test_an_error_of_the_disk_that_passes_is_tried_again_everywhere(command, nam
 
 
 @pytest.mark.fault("F5")
-@pytest.mark.parametrize("size", some([1_000, 4_000, 12_000, 40_000], suite=1))
+@pytest.mark.parametrize("size", some([round(500 * 1.232**number) for number in range(22)], suite=1, quick=4))
 def test_a_file_that_cannot_grow_ends_with_6_in_one_line_with_path_and_bytes(command, finished_original, size):
     # `finished_original` has rendered what is cached
     limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))}
@@ -82,7 +82,7 @@ def drawn(folder):
 
 # up to the first figure, the second, ... that is larger; these are 10 to 60 kB
 @pytest.mark.fault("F5")
-@pytest.mark.parametrize("size", some([1_000, 30_000, 45_000], suite=1))
+@pytest.mark.parametrize("size", some([1_000, *range(10_000, 46_000, 5_000)], suite=1, quick=3))
 def test_a_disk_that_is_full_when_figures_are_drawn_costs_no_training(command, finished, finished_original, size):
     (finished / "summary.json").unlink()  # as if it had been stopped after its last step
     for path in (finished / "figures").iterdir():
@@ -114,7 +114,7 @@ def test_a_disk_that_is_full_when_figures_are_drawn_costs_no_training(command, f
 
 
 @pytest.mark.fault("F5")
-@pytest.mark.parametrize("size", some([1_000, 30_000], suite=1))
+@pytest.mark.parametrize("size", some([1_000, *range(10_000, 46_000, 5_000), 48_000], suite=1, quick=2))
 def test_figures_that_are_drawn_again_on_a_full_disk_stay_those_that_were_there(
     command, finished, finished_original, size
 ):

@@ -160,3 +160,53 @@ def test_two_sweeps_at_once_on_one_folder_both_end_well(command):
         steps = [entry["step"] for entry in entries if entry["event"] == "train"]
         assert steps == sorted(set(steps))
     assert not list((command.home / "sweep").glob(".sweep*"))
+
+
+SERIAL = ("-m", "seed=0,1", "method.steps=30", "hydra.sweep.dir=sweep", "hydra.sweep.subdir='${hydra:job.num}'")
+
+
+def require_each_done_once(home):
+    for number in (0, 1):
+        folder = home / "sweep" / str(number)
+        assert summary(folder)["status"] == "finished"
+        entries = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        steps = [entry["step"] for entry in entries if entry["event"] == "train"]
+        assert steps == sorted(set(steps))
+
+
+@pytest.mark.fault("F11")
+@pytest.mark.parametrize(
+    ("job", "lines"), some([(job, lines) for job in (0, 1) for lines in (1, 8, 15, 22, 29)], suite=1)
+)
+def test_the_same_command_after_a_killed_sweep_does_each_job_once(command, job, lines):
+    sweep = command.start(*SERIAL, "checkpoint_minutes=0")
+    folder = command.home / "sweep" / str(job)
+    until(lambda: sweep.poll() is not None or recorded(folder) >= lines)
+    assert sweep.poll() is None, sweep.communicate()
+    sweep.kill()
+    sweep.communicate()
+    command(*SERIAL, "checkpoint_minutes=0")
+    require_each_done_once(command.home)
+
+
+@pytest.mark.fault("F11")
+@pytest.mark.parametrize("raised", some(["RuntimeError('broken')", "SystemExit(3)"], suite=1))
+def test_a_job_that_fails_leaves_the_others_and_is_done_by_the_same_command(command, raised):
+    command.inject(
+        f"""
+        from runner.training.steps import Steps
+        take, jobs = Steps.take, []
+        def raising(self, step, batch):
+            if step == 5 and not jobs:
+                jobs.append(0)
+                raise {raised}
+            take(self, step, batch)
+        Steps.take = raising
+        """
+    )
+    command(*SERIAL, code=10)
+    assert summary(command.home / "sweep" / "1")["status"] == "finished"
+    assert "Traceback" in (command.home / "sweep" / "0" / "run.log").read_text()
+    command.heal()
+    command(*SERIAL)
+    require_each_done_once(command.home)
