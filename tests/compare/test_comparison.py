@@ -38,9 +38,9 @@ def test_of_spiking_networks_what_they_fire_and_cost(tmp_path):
     shown = table(tmp_path)
     assert shown["steps"] == ["5", "", ""]
     assert shown["firing"] == ["12.5", "", ""]
-    assert shown["synaptic_operations"] == ["157.4", "", ""]
+    assert shown["synaptic_operations"] == ["0.1574", "", ""]
     assert shown["energy"] == ["1.58", "", ""]
-    assert shown["step_seconds"] == ["25", "", ""]  # 240 samples in batches of 4 are 60 steps
+    assert shown["step_seconds"] == ["0.025", "", ""]  # 240 samples in batches of 4 are 60 steps
 
 
 def test_spikes_of_an_older_run_have_no_share(tmp_path):

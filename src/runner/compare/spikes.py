@@ -21,9 +21,13 @@ def shown() -> list[Shown]:
     columns: list[tuple[str, str, Callable[[Run], float | None]]] = [
         ("steps", "steps T", lambda run: len(run["spikes"]["accuracy_after_steps"])),
         ("firing", "firing (%)", lambda run: run["spikes"].get("firing_percent")),
-        ("synaptic_operations", "synaptic operations (k)", lambda run: _energy(run, "synaptic_operations")),
-        ("energy", "energy (µJ)", lambda run: _energy(run, "nanojoules")),
-        ("step_seconds", "training step (ms)", _milliseconds),
+        (
+            "synaptic_operations",
+            "synaptic operations (M)",
+            lambda run: run["spikes"]["energy"]["synaptic_operations"] / 1e6,
+        ),
+        ("energy", "energy (µJ)", lambda run: run["spikes"]["energy"]["nanojoules"] / 1000),
+        ("step_seconds", "training step (s)", _seconds),
     ]
     return [Shown(key, title, partial(_of_spikes, number)) for key, title, number in columns]
 
@@ -33,14 +37,8 @@ def _of_spikes(number: Callable[[Run], float | None], run: Run, network: str) ->
     return number(run) if (run.get("spikes") or {}).get("predictor") == network else None
 
 
-def _energy(run: Run, key: str) -> float | None:
-    """In thousands."""
-    found: float = run["spikes"]["energy"][key]
-    return found / 1000
-
-
-def _milliseconds(run: Run) -> float | None:
+def _seconds(run: Run) -> float | None:
     """All of training, over its steps; of what was trained, which in a conversion is the network without spikes."""
     budget = run.get("budget", {})
     steps = budget.get("samples", 0) / budget.get("batch_size", 1)
-    return 1000 * run["seconds"] / steps if steps else None
+    return run["seconds"] / steps if steps else None
