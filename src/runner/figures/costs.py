@@ -51,7 +51,7 @@ def beside(runs: Sequence[Finished], plugins: Collection[str] = ()) -> Compariso
     rows = [whole.rows[number] for number in kept]
     reached = [_of(column, kept) for column in whole.columns if column.key in whole.metrics]
     columns = [*reached, *(_column(key, [each[key] for each in found]) for key in TITLES)]
-    heading = [*whole.heading, f"costs of one run of each, measured in turns on {torch.get_num_threads()} threads"]
+    heading = [*whole.heading, f"costs of one run of each, measured in turns, threads: {torch.get_num_threads()}"]
     verdicts = [judged(column, rows) for column in columns]
     return replace(whole, rows=rows, columns=columns, verdicts=verdicts, heading=heading, remarks=[])
 
