@@ -1,12 +1,13 @@
 """What is reached with ever fewer weights (Frankle and Carbin 2019, figure 1)."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
 from runner.report.plots.lines import level
 from runner.report.plots.style import EndLabel, canvas, color, end_labels
+
+_NAMED = 10  # shares at most whose numbers stand below the axis
 
 
 def tickets(points: Sequence[tuple[float, float]], levels: Mapping[str, float], upward: str, path: Path) -> None:
@@ -17,9 +18,9 @@ def tickets(points: Sequence[tuple[float, float]], levels: Mapping[str, float], 
         axes.plot(shares, values, color=color(0), marker="o", markersize=4)
         axes.set_xscale("log")
         axes.set_xlim(105, min(shares) / 1.05)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, position: f"{value:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        named = shares[:: math.ceil(len(shares) / _NAMED)]
+        axes.set_xticks(named, [f"{share:.3g}" for share in named])
+        axes.minorticks_off()
         axes.set_xlabel("weights left in %")
         axes.set_ylabel(upward)
         ends = [EndLabel(values[-1], f"{values[-1]:.3g}", color(0))] if values else []
