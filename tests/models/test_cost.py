@@ -10,6 +10,7 @@ from runner.evolution.hypothesis import kels
 from runner.evolution.slim import extract
 from runner.models import Heads
 from runner.models.cost import costs, in_turns, macs, operations, parameters, seconds, without_zeros
+from tests import tiny
 from tests.networks import configured, images, network
 
 
@@ -184,3 +185,12 @@ def test_several_are_timed_in_turns(monkeypatch):
 
     assert in_turns([partial(timed, "first"), partial(timed, "second")]) == [3.0, 0.5]
     assert order == ["first", "second"] * 5
+
+
+def test_zeros_of_spiking_layers_are_counted_and_how_often_they_are_used_is_not():
+    model, example = tiny.spiking({"class": 3}), torch.rand(1, 3, tiny.SIDE, tiny.SIDE)
+    weight = next(parameter for parameter in model.parameters() if parameter.dim() > 1)
+    assert without_zeros(model, example) == (parameters(model), macs(model, example))
+    with torch.no_grad():
+        weight[0] = 0
+    assert without_zeros(model, example) == (parameters(model) - weight[0].numel(), None)

@@ -24,7 +24,7 @@ def cost(network: nn.Module, example: Tensor, axis: int = 0) -> Mapping[str, Cos
     found: Costs = {"macs": macs(network, example), **_size([network]), "seconds": taken}
     left, products = without_zeros(network, example)
     if left < found["parameters"]:
-        found |= {"nonzero_parameters": left, "nonzero_macs": products}
+        found |= {"nonzero_parameters": left, **({} if products is None else {"nonzero_macs": products})}
     return {ONE_PASS: found}
 
 

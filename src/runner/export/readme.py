@@ -51,7 +51,7 @@ For one sample; latency on the machine that exported it, threads: {threads}.
 |---|---|---|---|---|
 """
 _PRUNED = """
-It is pruned: {parameters} of its parameters are not zero, in {macs} MACs. Its zeros are stored as such, in every format, and
+It is pruned: {parameters} of its parameters are not zero{macs}. Its zeros are stored as such, in every format, and
 take as much room and time as other numbers where nothing makes use of them.
 """
 _COMPARED = """
@@ -177,7 +177,8 @@ def _prepared(preparation: Mapping[str, Any]) -> str:
 def _pruned(cost: Costs) -> str:
     if "nonzero_parameters" not in cost:
         return ""
-    return _PRUNED.format(parameters=f"{cost['nonzero_parameters']:,}", macs=f"{cost['nonzero_macs']:,}")
+    macs = f", in {cost['nonzero_macs']:,} MACs" if "nonzero_macs" in cost else ""
+    return _PRUNED.format(parameters=f"{cost['nonzero_parameters']:,}", macs=macs)
 
 
 def _row(title: str, cost: Costs) -> str:

@@ -91,14 +91,11 @@ def _costs(sources: Sequence[Run], rows: Sequence[Row]) -> Iterator[Costs]:
 
 
 def _amounts(network: nn.Module, example: Tensor) -> Costs:
-    left = without_zeros(network, example)
-    found = {
-        "parameters": parameters(network),
-        "nonzero": left[0],
-        "macs": macs(network, example),
-        "nonzero_macs": left[1],
+    left, products = without_zeros(network, example)
+    found = {"parameters": parameters(network), "nonzero": left, "macs": macs(network, example)}
+    return {key: value / 1e6 for key, value in found.items()} | {
+        "nonzero_macs": math.nan if products is None else products / 1e6
     }
-    return {key: value / 1e6 for key, value in found.items()}
 
 
 def _sizes(tensors: Mapping[str, Tensor]) -> Costs:
@@ -111,4 +108,5 @@ def _of(column: Column, rows: Sequence[int]) -> Column:
 
 
 def _column(key: str, values: Sequence[float]) -> Column:
-    return Column(key, TITLES[key], [[Sample((), value)] for value in values], [short(value) for value in values])
+    known = [[Sample((), value)] if math.isfinite(value) else [] for value in values]
+    return Column(key, TITLES[key], known, [short(value) if math.isfinite(value) else "" for value in values])

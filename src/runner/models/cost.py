@@ -65,8 +65,11 @@ def macs(model: nn.Module, example: Any) -> int:
 
 
 @torch.no_grad()
-def without_zeros(model: nn.Module, example: Any) -> tuple[int, int]:
-    """`parameters` and `macs` less the weights of convolutions and linear layers that are zero, and less products with them."""
+def without_zeros(model: nn.Module, example: Any) -> tuple[int, int | None]:
+    """`parameters` and `macs` less the weights of layers that are zero, and less products with them.
+
+    None in place of the latter where a spiking layer has zeros: how often it takes which weight is its own affair.
+    """
     products: list[int] = []
 
     def note(layer: Layer, inputs: Any, output: Tensor) -> None:
@@ -84,8 +87,10 @@ def without_zeros(model: nn.Module, example: Any) -> tuple[int, int]:
     finally:
         for hook in hooks:
             hook.remove()
-    weights = {id(layer.weight): layer.weight for layer in layers}  # what layers share is one
-    return parameters(model) - sum(map(zeros, weights.values())), macs(model, example) - sum(products)
+    spiking = [module.weight for module in model.modules() if isinstance(module, Spiking)]
+    weights = {id(weight): weight for weight in [*spiking, *(layer.weight for layer in layers)]}  # shared ones once
+    left = parameters(model) - sum(map(zeros, weights.values()))
+    return left, None if any(map(zeros, spiking)) else macs(model, example) - sum(products)
 
 
 def _heads(model: nn.Module) -> list[nn.Module]:
