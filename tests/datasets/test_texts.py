@@ -96,7 +96,7 @@ def test_models_of_pictures_are_refused_before_torch_is_imported() -> None:
         (b"Class Index,Title,Description\n3,a,b\n2,a,b\n1,a,b\n", [2, 1, 0]),  # with a line of names, as on Kaggle
         (b'"0","a","b"\n"2","a","b"\n"1","a","b"\n', [0, 2, 1]),  # numbered from 0
         (b'"1.0","a","b"\n"2.0","a\nover two lines","b"\n\n"3","a",""""\n', [0, 1, 2]),
-        (gzip.compress(b'"1","a","b"\n"2","a","b"\n"3","a","b"\n'), [0, 1, 2]),
+        (gzip.compress(b'"1","a","b"\n"2","a","b"\n"3","a","b"\n', mtime=0), [0, 1, 2]),
     ],
 )
 def test_files_as_people_have_them(content: bytes, labels: list[int], tmp_path: Path) -> None:
