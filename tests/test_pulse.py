@@ -74,7 +74,7 @@ def test_a_thread_looks_every_second_until_the_end(monkeypatch, said):
 
 
 def test_the_live_view_has_a_clock_where_a_step_takes_long(clock, monkeypatch, capsys):
-    monkeypatch.setattr(progress, "Console", lambda stderr: Console(width=80, force_terminal=True, file=None))
+    monkeypatch.setattr(progress, "Console", lambda stderr, quiet: Console(width=80, force_terminal=True, file=None))
     shown = Progress(25, 11)
     shown.stage("shared")
     shown.step(11, 16, {"loss": 3.142})

@@ -75,7 +75,8 @@ UNNOTICED = {("nmnist", zeros)}  # events at time 0 in a corner
 def kinds(root: Path) -> list[Path]:
     """A file of each kind below `root`: the first whose path differs from those before in more than its numbers and letters."""
     found: dict[str, Path] = {}
-    for path in sorted(path for path in root.rglob("*") if path.is_file() and path.name != "notes.txt"):
+    unread = ("notes.txt", "unlisted.jpg")
+    for path in sorted(path for path in root.rglob("*") if path.is_file() and path.name not in unread):
         found.setdefault(re.sub(r"\d+|(?<=/)[^/]*(?=/)", "", str(path.relative_to(root))), path)
     return list(found.values())
 

@@ -90,7 +90,7 @@ def _missing_option(error: MissingConfigException) -> str:
     known = list(files.options(group))
     if group == "experiment":
         return _missing_recipe(name, known)
-    hint = did_you_mean(nearest(name, known, cutoff=0.5) or _said_of(group, name))
+    hint = did_you_mean(nearest(name, known) or _said_of(group, name) or nearest(name, known, cutoff=0.5))
     return f"{typed}={name} does not exist; choose {typed}={'|'.join(known)}{hint}"
 
 

@@ -30,7 +30,7 @@ class Aircraft(LabelledPhotos):
         root: str,
         size: int,
         stored: int | None,
-        retrieval: bool,
+        retrieval: bool = False,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
@@ -44,7 +44,7 @@ class Aircraft(LabelledPhotos):
             listing = require_list(names_file.parent, (name,), LAYOUT)
             rows = _rows(listing)
             images = pictures(names_file.parent, "images", rows[0][0], listing, LAYOUT)
-            splits[split] = labelled(rows, numbers, images, listing)
+            splits[split] = labelled(rows, numbers, images, listing, named_in=names_file)
         about = {"source": "FGVC-Aircraft 2013b, variants", "classes": len(classes)}
         super().__init__(
             "aircraft",

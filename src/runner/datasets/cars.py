@@ -27,7 +27,7 @@ class Cars196(LabelledPhotos):
         root: str,
         size: int,
         stored: int | None,
-        retrieval: bool,
+        retrieval: bool = False,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,

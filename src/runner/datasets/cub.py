@@ -36,7 +36,7 @@ class Cub200(LabelledPhotos):
         train_flag: Flag,
         size: int,
         stored: int | None,
-        retrieval: bool,
+        retrieval: bool = False,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,

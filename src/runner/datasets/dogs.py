@@ -24,7 +24,7 @@ class Dogs(LabelledPhotos):
         root: str,
         size: int,
         stored: int | None,
-        retrieval: bool,
+        retrieval: bool = False,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,

@@ -32,7 +32,7 @@ class Flowers102(LabelledPhotos):
         root: str,
         size: int,
         stored: int | None,
-        retrieval: bool,
+        retrieval: bool = False,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,

@@ -31,7 +31,7 @@ class ImageFolder(LabelledPhotos):
         root: str,
         size: int,
         stored: int | None,
-        retrieval: bool,
+        retrieval: bool = False,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,

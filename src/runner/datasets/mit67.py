@@ -23,7 +23,7 @@ class Mit67(LabelledPhotos):
         root: str,
         size: int,
         stored: int | None,
-        retrieval: bool,
+        retrieval: bool = False,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,

@@ -33,15 +33,25 @@ def pictures(root: Path, name: str, first: str, listing: Path, expected: str) ->
     return Listed(subfolder(folder, name) or folder / name, listing)
 
 
-def labelled(rows: Iterable[tuple[str, str]], numbers: Mapping[str, int], folder: Listed, listing: Path) -> Photos:
-    """The photographs of `rows`, each a name below `folder` and a class, one of those that have `numbers`."""
+def labelled(
+    rows: Iterable[tuple[str, str]],
+    numbers: Mapping[str, int],
+    folder: Listed,
+    listing: Path,
+    *,
+    named_in: Path | None = None,
+) -> Photos:
+    """The photographs of `rows`, each a name below `folder` and a class, one of those that have `numbers`.
+
+    Where a file of its own names the classes, it is `named_in` that.
+    """
     photos = Photos([], [])
     for index, (name, label) in enumerate(rows):
         if label not in numbers:
             known = list(numbers)
             raise DataError(
                 f"{listing}: class {label} of {name} at index {index}; expected one of the {len(known)} classes, "
-                f"{known[0]} to {known[-1]}"
+                f"{known[0]} to {known[-1]}{f' of {named_in}' if named_in else ''}"
             )
         photos.paths.append(folder.path(name))
         photos.labels.append(numbers[label])
