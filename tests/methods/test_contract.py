@@ -42,18 +42,18 @@ def requirements(node):
     return wanted.get("model", []) if isinstance(wanted, dict) else wanted
 
 
-def made(node, two=False):
-    """The method around a tiny network, and tiny data for it, of labels one kind or `two`."""
+def made(node):
+    """The method around a tiny network, and tiny data for it."""
     words = requirements(node)
-    dataset = tiny.Pictures(labels="label" in words, two=two)
+    dataset = tiny.Pictures(labels="label" in words)
     data = Data(dataset, seed=0, selection="validation", scale=1.0, batch_size=BATCH, device=CPU)
     seed_everything(0, "initialisation")
     method = construct_method(node, tiny.setup(tiny.network_for(words), dataset, data.sizes(), batch_size=BATCH))
     return data, method
 
 
-def session(node, folder, resume=False, two=False):
-    data, method = made(node, two)
+def session(node, folder, resume=False):
+    data, method = made(node)
     folder.mkdir(exist_ok=True)
     checkpoints = Checkpoints(RunFolder(folder).checkpoints, {})
     saved = checkpoints.load(CPU) if resume else None

@@ -73,7 +73,7 @@ class DeepElastic(Method):
         self.retrain_steps, self.retrain_evaluations = setup.steps("retrain_steps", retrain_steps), retrain_evaluations
         every = decay_steps or retrain_steps / 3
         self.retrain_schedule = step_decay(retrain_steps, every, decay_factor)
-        self.weighting = weighting_of(weighting, network, len(tasks), setup.epoch())
+        self.weighting = weighting_of(weighting, len(tasks), setup.epoch())
         rates = (learning_rate, backbone_learning_rate, weight_decay)
         learned = (list(self.weighting.parameters()), weighting_learning_rate or RATE)
         self.optimizers = {

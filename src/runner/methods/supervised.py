@@ -43,7 +43,7 @@ class Supervised(Method):
         self.schedule = step_decay(steps, decay_steps or steps / 3, decay_factor)
         teams = {name: [name] for name in setup.tasks} if separate else {"shared": list(setup.tasks)}
         self.trained = Separate({name: setup.build(team) for name, team in teams.items()})
-        self.weighting = weighting_of(weighting, self.trained, 1 if separate else len(setup.tasks), setup.epoch())
+        self.weighting = weighting_of(weighting, 1 if separate else len(setup.tasks), setup.epoch())
         learned = (list(self.weighting.parameters()), weighting_learning_rate or RATE)
         self.optimizers = {
             name: two_rates(optimizer, network, learning_rate, backbone_learning_rate, weight_decay, learned=learned)

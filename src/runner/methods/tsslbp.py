@@ -14,11 +14,9 @@ from torch.optim import AdamW
 
 from runner.configuration.rules import show
 from runner.errors import ConfigurationError, chosen
-from runner.method import Batch, Method, Objective, Predictor, Setup, Stage
-from runner.methods.objectives import penalised, together
+from runner.method import Batch, Method, Objective, Predictor, Setup, Stage, nothing
+from runner.methods.objectives import penalised
 from runner.methods.optimizers import prepared
-from runner.methods.weighting import Kind as WeightingKind
-from runner.methods.weighting import weighting_of, with_learned
 from runner.models.spiking_model import SpikingModel
 from runner.spiking.losses import count_loss, distance, rate_loss, softmax_loss
 
@@ -45,8 +43,6 @@ class TSSLBP(Method):
         desired_train: list[int] | None,
         desired_count: float | None,
         undesired_count: float | None,
-        weighting: WeightingKind,
-        weighting_learning_rate: float | None,
     ) -> None:
         super().__init__()
         network = setup.network()
@@ -82,9 +78,9 @@ class TSSLBP(Method):
         self.evaluations = evaluations or epochs
         self.clip, self.largest_weight = inf if clip is None else clip, largest_weight
         first, second = betas
-        self.weighting = weighting_of(weighting, network, len(setup.tasks), setup.epoch())
-        groups = with_learned(network.parameters(), self.weighting, weighting_learning_rate)
-        adam = AdamW(groups, lr=learning_rate, betas=(first, second), weight_decay=weight_decay, fused=True)
+        adam = AdamW(
+            network.parameters(), lr=learning_rate, betas=(first, second), weight_decay=weight_decay, fused=True
+        )
         self.optimizers = {"weights": prepared(adam)}
 
     def stages(self) -> Sequence[Stage]:
@@ -96,8 +92,8 @@ class TSSLBP(Method):
                 steps=self.steps,
                 objective=self._objective,
                 clip=self.clip,
-                project=self._project,
-                fixed=self.weighting.fixed,
+                project=nothing if self.largest_weight is None else self._clamp,
+                fixed=True,
                 evaluate=("snn",),
                 evaluations=self.evaluations,
             )
@@ -107,8 +103,8 @@ class TSSLBP(Method):
         currents = self.network.psc(batch.shared())
         losses = {task: self.loss(psc, batch.targets[task]) for task, psc in currents.items()}
         scalars = {f"loss/{task}": loss.detach() for task, loss in losses.items()}
-        objective = together(losses, scalars, self.weighting, self.network.parameters(), batch.whole)
-        return penalised(objective._replace(combined=self.combined), self.network)
+        total = torch.stack(list(losses.values())).sum()
+        return penalised(Objective(total, scalars, combined=self.combined), self.network)
 
     def _distance(self, psc: Tensor, labels: Tensor) -> Tensor:
         assert self.wanted is not None
@@ -117,16 +113,12 @@ class TSSLBP(Method):
     def _count_loss(self, psc: Tensor, labels: Tensor) -> Tensor:
         return count_loss(psc, labels, **self.counts)
 
-    def _project(self) -> None:
-        self.weighting.project()
-        if self.largest_weight is not None:
-            self._clamp(self.largest_weight)
-
     @torch.no_grad()
-    def _clamp(self, largest: float) -> None:
+    def _clamp(self) -> None:
         weights: list[Tensor] = list(self.network.parameters())
-        torch._foreach_clamp_min_(weights, -largest)
-        torch._foreach_clamp_max_(weights, largest)
+        assert self.largest_weight is not None
+        torch._foreach_clamp_min_(weights, -self.largest_weight)
+        torch._foreach_clamp_max_(weights, self.largest_weight)
 
     def predictors(self) -> Mapping[str, Predictor]:
         """`snn`: the spiking network, its output currents summed over all steps."""
