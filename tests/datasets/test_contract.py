@@ -20,7 +20,7 @@ from runner.errors import ConfigurationError
 from runner.method import Batch, each, first
 from runner.seeds import PartGenerator, generator
 from tests.datasets import layouts
-from tests.signatures import words_of_annotation, words_of_rule
+from tests.signatures import parameters, words_of_annotation, words_of_rule
 
 OPTIONS = files.options("dataset")
 GIVEN = {"cache", "scale"}  # to every reader, beside the keys of its YAML
@@ -101,12 +101,13 @@ def tensors(batch: Batch) -> list[Tensor]:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_key_is_a_keyword_of_its_kind_and_every_keyword_a_key(option: str) -> None:
     content = OPTIONS[option]
-    parameters = inspect.signature(reader(content)).parameters
-    hints = get_type_hints(reader(content).__init__)
+    hints = parameters(reader(content))
     keys = {key for key in content if key[0] != "_"}
-    assert keys == set(content["_rules_"]) == set(parameters) - GIVEN
-    assert set(parameters) >= GIVEN
-    assert all(one.kind is one.KEYWORD_ONLY and one.default is one.empty for one in parameters.values())
+    assert keys == set(content["_rules_"]) == set(hints) - GIVEN
+    assert set(hints) >= GIVEN
+    for one in inspect.signature(reader(content)).parameters.values():
+        assert one.kind in (one.KEYWORD_ONLY, one.VAR_KEYWORD)
+        assert one.default is one.empty
     for key in keys - {"tasks"}:
         assert words_of_rule(content["_rules_"][key]) == words_of_annotation(hints[key]), key
     # of data that describe their own tasks any name may be one

@@ -1,9 +1,10 @@
 """FGVC-Aircraft (Maji et al. 2013): 100 variants of aeroplanes, by the lists of its release 2013b."""
 
 from pathlib import Path
+from typing import Unpack
 
 from runner.datasets.named import labelled, pictures, require_list
-from runner.datasets.photos import LabelledPhotos, Photos
+from runner.datasets.photos import LabelledPhotos, Photos, PhotoSettings
 from runner.datasets.sources import existing_root, read_lines
 from runner.errors import DataError
 
@@ -28,12 +29,10 @@ class Aircraft(LabelledPhotos):
         self,
         *,
         root: str,
-        size: int,
-        stored: int | None,
-        retrieval: bool = False,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
+        **settings: Unpack[PhotoSettings],
     ) -> None:
         folder = existing_root(root, LAYOUT)
         names_file = require_list(folder, (NAMES,), LAYOUT)
@@ -51,11 +50,9 @@ class Aircraft(LabelledPhotos):
             folder,
             splits,
             classes=classes,
-            size=size,
-            stored=stored,
-            retrieval=retrieval,
             cache=cache,
             about=about,
+            **settings,
         )
 
 

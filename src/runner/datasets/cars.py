@@ -1,11 +1,12 @@
 """Stanford Cars (Krause et al. 2013): cars of 196 makes, models and years, by either of the two forms of its annotations."""
 
 from pathlib import Path
+from typing import Unpack
 
 from runner.datasets.listing import child, home
 from runner.datasets.matrices import read_cells
 from runner.datasets.named import labelled, pictures, require_list
-from runner.datasets.photos import LabelledPhotos, Photos
+from runner.datasets.photos import LabelledPhotos, Photos, PhotoSettings
 from runner.datasets.sources import existing_root, whole_number
 from runner.errors import DataError
 
@@ -25,12 +26,10 @@ class Cars196(LabelledPhotos):
         self,
         *,
         root: str,
-        size: int,
-        stored: int | None,
-        retrieval: bool = False,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
+        **settings: Unpack[PhotoSettings],
     ) -> None:
         folder = existing_root(root, LAYOUT)
         together = child(home(folder, lambda place: child(place, TOGETHER)), TOGETHER)
@@ -41,11 +40,9 @@ class Cars196(LabelledPhotos):
             folder,
             _of_one_list(folder, together, len(classes)) if together else _of_two_lists(folder, len(classes)),
             classes=classes,
-            size=size,
-            stored=stored,
-            retrieval=retrieval,
             cache=cache,
             about={"source": f"Stanford Cars, {'car_ims' if together else 'cars_train and cars_test'}"},
+            **settings,
         )
 
 

@@ -8,10 +8,10 @@ may start anywhere, they are joined across the lists.
 import logging
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 from runner.datasets.listing import Listed, child, home
-from runner.datasets.photos import LabelledPhotos, Photos
+from runner.datasets.photos import LabelledPhotos, Photos, PhotoSettings
 from runner.datasets.sources import archives, existing_root, read_lines, whole_number
 from runner.errors import DataError, require_word
 
@@ -34,12 +34,10 @@ class Cub200(LabelledPhotos):
         *,
         root: str,
         train_flag: Flag,
-        size: int,
-        stored: int | None,
-        retrieval: bool = False,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
+        **settings: Unpack[PhotoSettings],
     ) -> None:
         require_word("dataset.train_flag", train_flag, Flag)
         expected = f"{', '.join(LISTS)} and images/ in it (or CUB_200_2011/ holding them)"
@@ -51,11 +49,9 @@ class Cub200(LabelledPhotos):
             folder,
             splits,
             classes=classes,
-            size=size,
-            stored=stored,
             cache=cache,
             about=about,
-            retrieval=retrieval,
+            **settings,
         )
 
 

@@ -1,10 +1,11 @@
 """Stanford Dogs (Khosla et al. 2011): dogs of 120 breeds from ImageNet, by its .mat lists."""
 
 from pathlib import Path
+from typing import Unpack
 
 from runner.datasets.matrices import read_cells
 from runner.datasets.named import in_folders, labelled, pictures, require_list
-from runner.datasets.photos import LabelledPhotos
+from runner.datasets.photos import LabelledPhotos, PhotoSettings
 from runner.datasets.sources import existing_root
 
 LISTS = {"train": "train_list.mat", "test": "test_list.mat"}
@@ -22,12 +23,10 @@ class Dogs(LabelledPhotos):
         self,
         *,
         root: str,
-        size: int,
-        stored: int | None,
-        retrieval: bool = False,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
+        **settings: Unpack[PhotoSettings],
     ) -> None:
         folder = existing_root(root, LAYOUT)
         lists = {split: require_list(folder, (name,), LAYOUT) for split, name in LISTS.items()}
@@ -40,11 +39,9 @@ class Dogs(LabelledPhotos):
             folder,
             {split: labelled(rows[split], numbers, images, path) for split, path in lists.items()},
             classes=tuple(_breed(name) for name in classes),
-            size=size,
-            stored=stored,
-            retrieval=retrieval,
             cache=cache,
             about={"source": "Stanford Dogs", "classes": len(classes)},
+            **settings,
         )
 
 

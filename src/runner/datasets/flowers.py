@@ -2,12 +2,13 @@
 
 import csv
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
 from runner.datasets.listing import Listed, child, home, subfolder
 from runner.datasets.matrices import read_whole_numbers
-from runner.datasets.photos import LabelledPhotos, Photos
+from runner.datasets.photos import LabelledPhotos, Photos, PhotoSettings
 from runner.datasets.sources import archives, existing_root, read_lines, whole_number
 from runner.errors import DataError
 
@@ -30,12 +31,10 @@ class Flowers102(LabelledPhotos):
         self,
         *,
         root: str,
-        size: int,
-        stored: int | None,
-        retrieval: bool = False,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
+        **settings: Unpack[PhotoSettings],
     ) -> None:
         folder = home(existing_root(root, LAYOUT), lambda place: subfolder(place, "jpg"))
         if not subfolder(folder, "jpg"):
@@ -49,11 +48,9 @@ class Flowers102(LabelledPhotos):
             folder,
             splits,
             classes=names,
-            size=size,
-            stored=stored,
             cache=cache,
             about=about,
-            retrieval=retrieval,
+            **settings,
         )
 
 

@@ -2,9 +2,10 @@
 
 import logging
 from pathlib import Path
+from typing import Unpack
 
 from runner.datasets.listing import Search, composed, home, key, subfolder, visible
-from runner.datasets.photos import LabelledPhotos, Photos
+from runner.datasets.photos import LabelledPhotos, Photos, PhotoSettings
 from runner.datasets.pictures import ENDINGS
 from runner.datasets.sources import archives, existing_root
 from runner.errors import DataError
@@ -29,12 +30,10 @@ class ImageFolder(LabelledPhotos):
         self,
         *,
         root: str,
-        size: int,
-        stored: int | None,
-        retrieval: bool = False,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
+        **settings: Unpack[PhotoSettings],
     ) -> None:
         folder = home(existing_root(root, LAYOUT), lambda place: len(_split_folders(place)) > 1)
         search, found = Search(folder), _split_folders(folder)
@@ -55,11 +54,9 @@ class ImageFolder(LabelledPhotos):
             folder,
             splits,
             classes=classes,
-            size=size,
-            stored=stored,
             cache=cache,
             about=about,
-            retrieval=retrieval,
+            **settings,
         )
 
 

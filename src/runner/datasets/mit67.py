@@ -1,9 +1,10 @@
 """MIT Indoor 67 (Quattoni and Torralba 2009): scenes of 67 kinds of rooms, by its lists."""
 
 from pathlib import Path
+from typing import Unpack
 
 from runner.datasets.named import in_folders, labelled, pictures, require_list
-from runner.datasets.photos import LabelledPhotos
+from runner.datasets.photos import LabelledPhotos, PhotoSettings
 from runner.datasets.sources import existing_root, read_lines
 
 LISTS = {"train": "TrainImages.txt", "test": "TestImages.txt"}
@@ -21,12 +22,10 @@ class Mit67(LabelledPhotos):
         self,
         *,
         root: str,
-        size: int,
-        stored: int | None,
-        retrieval: bool = False,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
+        **settings: Unpack[PhotoSettings],
     ) -> None:
         folder = existing_root(root, LAYOUT)
         lists = {split: require_list(folder, (name,), LAYOUT) for split, name in LISTS.items()}
@@ -42,9 +41,7 @@ class Mit67(LabelledPhotos):
             folder,
             {split: labelled(rows[split], numbers, images, path) for split, path in lists.items()},
             classes=tuple(name.replace("_", " ") for name in classes),
-            size=size,
-            stored=stored,
-            retrieval=retrieval,
             cache=cache,
             about={"source": "MIT Indoor 67", "classes": len(classes)},
+            **settings,
         )

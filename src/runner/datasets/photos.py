@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -33,6 +33,14 @@ class Photos(NamedTuple):
 
     paths: list[Path]
     labels: list[int]
+
+
+class PhotoSettings(TypedDict):
+    """The settings of conf/dataset/_photos.yaml, which a reader takes as `**settings: Unpack[PhotoSettings]` and hands on."""
+
+    size: int
+    stored: int | None
+    retrieval: NotRequired[bool]
 
 
 class LabelledPhotos(Dataset):
