@@ -26,6 +26,7 @@ SETTINGS = dataclasses.replace(
     dataset={"_about_": "data", "_rules_": {"root": "null | path", "size": "int"}, "root": "/a", "size": 4},
     model={},
     choices={"method": "m", "method/rule": "soft", "dataset": "d", "model": "x y"},
+    neutral={"compile": False, "batch_norm": "whole"},
 )
 
 
@@ -138,9 +139,12 @@ def test_without_neutral_keys_a_choice_that_has_some_counts(tmp_path):
 
 
 def test_a_key_of_the_run_at_its_neutral_value_does_not_count():
-    assert digest(changed(neutral={"selection": "last"})) != digest(SETTINGS)  # it is left out, as before it came
-    assert digest(changed(neutral={"selection": "test"})) == digest(SETTINGS)
-    later = changed(neutral={"precision": "float32"}, precision="bfloat16")
+    def neutral(**values):
+        return {**SETTINGS.neutral, **values}
+
+    assert digest(changed(neutral=neutral(selection="last"))) != digest(SETTINGS)  # it is left out, as before it came
+    assert digest(changed(neutral=neutral(selection="test"))) == digest(SETTINGS)
+    later = changed(neutral=neutral(precision="float32"), precision="bfloat16")
     assert digest(later) == digest(changed(precision="bfloat16"))
 
 

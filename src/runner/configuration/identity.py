@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from runner.configuration.settings import GROUPS, LATER, Settings
+from runner.configuration.settings import GROUPS, Settings
 
 NOT_IDENTITY = (
     "device",
@@ -30,9 +30,10 @@ NOT_IDENTITY = (
 
 def asked(settings: Settings) -> dict[str, Any]:
     """The part of the settings that can change a result: no device, paths, workers, nor what is neutral."""
-    neutral = {**LATER, **settings.neutral}
     found = {
-        key: value for key, value in vars(settings).items() if key not in NOT_IDENTITY and not _at(neutral, key, value)
+        key: value
+        for key, value in vars(settings).items()
+        if key not in NOT_IDENTITY and not _at(settings.neutral, key, value)
     }
     choices = dict(settings.choices)
     found |= {group: _asked(getattr(settings, group), group, choices, {}, settings.sha256) for group in GROUPS}

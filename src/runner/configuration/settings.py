@@ -9,8 +9,6 @@ from typing import Any, Literal
 from runner.errors import DataError
 
 GROUPS = ("method", "dataset", "model")
-# keys of a run that came later -> the value at which all is as it was before
-LATER = {"compile": False, "batch_norm": "whole"}
 TRACKER = "tracker"  # a group of which a run may have no option, and of which nothing depends
 
 
@@ -59,7 +57,10 @@ class Settings:
 
     @classmethod
     def from_recorded(cls, content: Mapping[str, Any]) -> "Settings":
-        """The settings that a run recorded. Raises `DataError` where another version of the runner wrote them."""
+        """The settings that a run recorded. Raises `DataError` where another version of the runner wrote them.
+
+        A key that it lacks came later, and the value that it has here without being given changes nothing.
+        """
         fields = {each.name: each for each in dataclasses.fields(cls)}
         needed = {name for name, each in fields.items() if each.default_factory is each.default is dataclasses.MISSING}
         differing = sorted((content.keys() - fields.keys()) | (needed - content.keys()))
@@ -68,7 +69,10 @@ class Settings:
                 f"this run was recorded by another version of the runner ({', '.join(differing)}); use that version for it"
             )
         values = copy.deepcopy(dict(content))
-        return cls(**{**values, "given": tuple(values.get("given", ()))})
+        later = {name: fields[name].default for name in fields.keys() - content.keys() - needed}
+        later = {name: value for name, value in later.items() if value is not dataclasses.MISSING}
+        neutral = {**later, **values.get("neutral", {})}
+        return cls(**{**values, "given": tuple(values.get("given", ())), "neutral": neutral})
 
 
 def _recorded(node: Mapping[str, Any]) -> dict[str, Any]:
