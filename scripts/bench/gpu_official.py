@@ -14,10 +14,9 @@ from tsslbp import NETWORKS, Network
 from turns import Step, in_turn
 
 DEVICE = "cuda"
-NYU = {"size": (240, 320), "batch": 16}
 STEPS: dict[str, dict[str, Callable[[], Step]]] = {  # recipe of gpu.py -> kind of its stages -> builder
     "adashare": {
-        name: partial(adashare_variants.official, AdaShareCase(2, kind=kind, open=8, **NYU), DEVICE)  # type: ignore[arg-type]
+        name: partial(adashare_variants.official, AdaShareCase(2, (240, 320), kind, open=8, batch=16), DEVICE)
         for name, kind in (("warmup", "warm"), ("weights", "w"), ("policy", "a"), ("retraining", "retrain"))
     },
     "ke": {"generation": partial(ke_variants.official, EvolutionCase("train", 32, 128, 0.5, 1), DEVICE)},

@@ -5,19 +5,16 @@ every image; here, beside AdaShare (Sun et al. 2020), it chooses for every task.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
 from runner.method import Batch, Method, Objective, Predictor, Setup, Stage, first
-from runner.methods.objectives import EQUAL, penalised, weighted_sum
-from runner.methods.optimizers import Kind, forget, two_rates
+from runner.methods.optimizers import forget
 from runner.methods.retraining import Retraining
-from runner.methods.schedules import step_decay
-from runner.methods.searching import Cycle, Search
-from runner.methods.weighting import RATE, weighting_of
-from runner.methods.weighting import Kind as WeightingKind
+from runner.methods.searching import Cycle, SearchRecipe, retrained, searching
+from runner.methods.steps import Training
 from runner.models.channel_cost import channel_costs
 from runner.models.elastic import LEVELS, Elastic
 from runner.policies.levels import LevelPolicy
@@ -36,28 +33,13 @@ class DeepElastic(Method):
         self,
         *,
         setup: Setup,
-        warmup_steps: int,
-        num_cycles: int,
-        weight_steps: int | None,
-        policy_steps: int | None,
-        retrain_steps: int,
-        search_evaluations: int,
-        retrain_evaluations: int,
-        search_optimizer: Kind,
         exploration: float,
         share_weight: float,
         selector_learning_rate: float,
-        learning_rate: float,
-        backbone_learning_rate: float | None,
-        weight_decay: float,
-        decay_steps: int | None,
-        decay_factor: float,
-        loss_weights: dict[str, float],
-        weighting: WeightingKind,
-        weighting_learning_rate: float | None,
+        **recipe: Unpack[SearchRecipe],
     ) -> None:
         super().__init__()
-        self.tasks, self.loss_weights, self.example = setup.tasks, loss_weights, first(setup.example)
+        self.tasks, self.example = setup.tasks, first(setup.example)
         network = setup.network()
         assert isinstance(network, Elastic)
         self.network, tasks, blocks = network, list(setup.tasks), len(network.blocks)
@@ -70,35 +52,24 @@ class DeepElastic(Method):
             blocks=blocks,
         )
         self.retraining = Retraining(len(tasks), blocks, draws=1, weights=setup.weights)
-        self.retrain_steps, self.retrain_evaluations = setup.steps("retrain_steps", retrain_steps), retrain_evaluations
-        every = decay_steps or retrain_steps / 3
-        self.retrain_schedule = step_decay(retrain_steps, every, decay_factor)
-        self.weighting = weighting_of(weighting, len(tasks), setup.epoch())
-        rates = (learning_rate, backbone_learning_rate, weight_decay)
-        learned = (list(self.weighting.parameters()), weighting_learning_rate or RATE)
+        self.recipe = Training(setup, recipe, sharing=len(tasks))
+        self.retrained, self.weighting = retrained(setup, recipe, self.recipe), self.recipe.weighting
         self.optimizers = {
-            "weights": two_rates("adam", network, *rates, learned=learned),
-            "search": two_rates(search_optimizer, network, *rates, key="method.search_optimizer", learned=learned),
+            "weights": self.recipe.optimizer("adam", network),
+            "search": self.recipe.optimizer(recipe["search_optimizer"], network, "method.search_optimizer"),
             "policy": self.policy.optimizer(),
         }
-        cycles = setup.phases("num_cycles", num_cycles)
-        self.register_buffer("course", torch.zeros(cycles + 1, len(tasks), blocks, len(LEVELS)))
-        self.search = Search(
+        self.search = searching(
+            setup,
+            recipe,
+            self.recipe,
             network=network,
             policy=self.policy,
             losses=self._losses,
-            warmup_steps=setup.steps("warmup_steps", warmup_steps),
-            num_cycles=cycles,
-            weight_steps=setup.steps("weight_steps", weight_steps) if weight_steps else setup.epoch("train1"),
-            policy_steps=setup.steps("policy_steps", policy_steps) if policy_steps else setup.epoch("train2"),
-            cycle_size=1.0,  # nothing of this search depends on how far it is
             curriculum_speed=None,
-            evaluations=search_evaluations,
-            schedule=step_decay(warmup_steps, every, decay_factor),
-            fixed=self.weighting.fixed,
-            project=self.weighting.project,
             begin=self._begin_cycle,
         )
+        self.register_buffer("course", torch.zeros(self.search.num_cycles + 1, len(tasks), blocks, len(LEVELS)))
 
     def stages(self) -> Sequence[Stage]:
         """warmup, search<c>/weights and search<c>/policy for every cycle, retrain0."""
@@ -107,20 +78,13 @@ class DeepElastic(Method):
             self._chosen,
             self._losses,
             self._restart,
-            steps=self.retrain_steps,
-            schedule=self.retrain_schedule,
             fixed=self.weighting.fixed,
-            project=self.weighting.project,
-            evaluate=("retrained",),
-            evaluations=self.retrain_evaluations,
+            **self.retrained,
         )
         return [*self.search.stages(), *retraining]
 
     def _losses(self, batch: Batch, gates: Tensor | None, closed: int = 0) -> Objective:
-        predictions = self.network(batch.inputs, gates, closed)
-        weighting = self.weighting if torch.is_grad_enabled() else EQUAL  # a reward has no gradients to combine
-        objective = weighted_sum(self.tasks, self.loss_weights, predictions, batch, weighting, self.parameters())
-        return penalised(objective, self.network)
+        return self.recipe.loss(self.network(batch.inputs, gates, closed), batch, self.network, self.parameters())
 
     @torch.no_grad()
     def _begin_cycle(self, cycle: Cycle) -> None:

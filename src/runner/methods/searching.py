@@ -6,13 +6,30 @@ train.py and envs/blockdrop_env.py in github.com/sunxm2357/AdaShare (Sun et al. 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 from torch import Tensor
 
-from runner.method import Batch, Objective, Stage, nothing
+from runner.method import Batch, Objective, Setup, Stage, nothing
+from runner.methods.optimizers import Kind
+from runner.methods.steps import Recipe, Training
 from runner.models import Routed
 from runner.policies import LearnedPolicy
 from runner.policies.gumbel import open_blocks
+
+
+class SearchRecipe(Recipe):
+    """The settings of conf/method/_search.yaml, which such a method takes as `**recipe: Unpack[SearchRecipe]`."""
+
+    warmup_steps: int
+    num_cycles: int
+    weight_steps: int | None
+    policy_steps: int | None
+    retrain_steps: int
+    search_evaluations: int
+    retrain_evaluations: int
+    search_optimizer: Kind
+
 
 Losses = Callable[[Batch, Tensor | None, int], Objective]  # batch, gates, leading blocks that every task executes
 
@@ -110,3 +127,33 @@ class Search:
             scalars = {**objective.scalars, name: term.value.detach()}
             objective = objective.plus({name: term.weight * term.value})._replace(scalars=scalars)
         return objective
+
+
+def searching(setup: Setup, recipe: SearchRecipe, training: Training, **parts: Any) -> Search:
+    """The search of a recipe; `parts` are the other fields of `Search`."""
+    wanted, weight_steps, policy_steps = recipe["num_cycles"], recipe["weight_steps"], recipe["policy_steps"]
+    cycles = setup.phases("num_cycles", wanted)
+    return Search(
+        warmup_steps=setup.steps("warmup_steps", recipe["warmup_steps"]),
+        num_cycles=cycles,
+        weight_steps=setup.steps("weight_steps", weight_steps) if weight_steps else setup.epoch("train1"),
+        policy_steps=setup.steps("policy_steps", policy_steps) if policy_steps else setup.epoch("train2"),
+        cycle_size=(wanted - 1) / max(1, cycles - 1),  # the last has as many before it as in the unshrunk recipe
+        evaluations=recipe["search_evaluations"],
+        schedule=training.schedule(recipe["warmup_steps"], recipe["retrain_steps"]),
+        fixed=training.weighting.fixed,
+        project=training.weighting.project,
+        **parts,
+    )
+
+
+def retrained(setup: Setup, recipe: SearchRecipe, training: Training) -> dict[str, Any]:
+    """What a recipe says of the stages that train what was found."""
+    steps = recipe["retrain_steps"]
+    return {
+        "steps": setup.steps("retrain_steps", steps),
+        "schedule": training.schedule(steps, steps),
+        "project": training.weighting.project,
+        "evaluate": ("retrained",),
+        "evaluations": recipe["retrain_evaluations"],
+    }

@@ -5,15 +5,13 @@ AdaShare's multi-task and single-task baselines (Sun et al. 2020).
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Unpack
 
 from torch import nn
 
 from runner.method import Batch, Method, Objective, Predictor, Setup, Stage
-from runner.methods.objectives import penalised, weighted_sum
-from runner.methods.optimizers import Kind, two_rates
-from runner.methods.schedules import step_decay
-from runner.methods.weighting import RATE, weighting_of
-from runner.methods.weighting import Kind as WeightingKind
+from runner.methods.optimizers import Kind
+from runner.methods.steps import Recipe, Training
 from runner.models.composed import Separate
 
 
@@ -28,27 +26,15 @@ class Supervised(Method):
         steps: int,
         evaluations: int,
         optimizer: Kind,
-        learning_rate: float,
-        backbone_learning_rate: float | None,
-        weight_decay: float,
-        decay_steps: int | None,
-        decay_factor: float,
-        loss_weights: dict[str, float],
-        weighting: WeightingKind,
-        weighting_learning_rate: float | None,
+        **recipe: Unpack[Recipe],
     ) -> None:
         super().__init__()
-        self.tasks, self.loss_weights, self.evaluations = setup.tasks, loss_weights, evaluations
-        self.steps = setup.steps("steps", steps)
-        self.schedule = step_decay(steps, decay_steps or steps / 3, decay_factor)
+        self.evaluations, self.steps = evaluations, setup.steps("steps", steps)
         teams = {name: [name] for name in setup.tasks} if separate else {"shared": list(setup.tasks)}
         self.trained = Separate({name: setup.build(team) for name, team in teams.items()})
-        self.weighting = weighting_of(weighting, 1 if separate else len(setup.tasks), setup.epoch())
-        learned = (list(self.weighting.parameters()), weighting_learning_rate or RATE)
-        self.optimizers = {
-            name: two_rates(optimizer, network, learning_rate, backbone_learning_rate, weight_decay, learned=learned)
-            for name, network in self.trained.items()
-        }
+        self.recipe = Training(setup, recipe, sharing=1 if separate else len(setup.tasks))
+        self.schedule, self.weighting = self.recipe.schedule(steps, steps), self.recipe.weighting
+        self.optimizers = {name: self.recipe.optimizer(optimizer, network) for name, network in self.trained.items()}
 
     def stages(self) -> Sequence[Stage]:
         """One stage per network; everything is measured when the last is trained, a lone network also on the way."""
@@ -71,9 +57,7 @@ class Supervised(Method):
         ]
 
     def _objective(self, network: nn.Module, batch: Batch) -> Objective:
-        predictions = network(batch.inputs)
-        objective = weighted_sum(self.tasks, self.loss_weights, predictions, batch, self.weighting, self.parameters())
-        return penalised(objective, network)
+        return self.recipe.loss(network(batch.inputs), batch, network, self.parameters())
 
     def predictors(self) -> Mapping[str, Predictor]:
         """`trained`: every task by its network."""
