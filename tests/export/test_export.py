@@ -17,6 +17,7 @@ from runner.errors import ConfigurationError
 from runner.export import export, load
 from runner.export.__main__ import main
 from runner.export.network import for_inference, stored
+from runner.export.recorded import recorded_tasks
 from runner.export.run import Run
 from runner.layers.kinds import BatchNorm
 from runner.models.compiled import Compiled
@@ -69,10 +70,15 @@ def test_the_weights_are_those_of_the_best_checkpoint(finished, tmp_path):
 
 
 def test_tasks_are_restored_as_what_they_are(separate, tmp_path):
-    asked = {name: (task.kind, type(task).__name__) for name, task in Run(separate.path).method.tasks.items()}
+    asked = {name: (task.kind, type(task).__name__) for name, task in tasks_of(separate).items()}
     assert asked == {"segmentation": ("dense", "Segmentation"), "depth": ("dense", "Depth")}
-    older = Run(without(separate, tmp_path / "older", "definitions").path)
-    assert {name: task.kind for name, task in older.method.tasks.items()} == older.summary["network"]["kinds"]
+    older = without(separate, tmp_path / "older", "definitions")
+    assert {name: task.kind for name, task in tasks_of(older).items()} == older.summary()["network"]["kinds"]
+    assert Run(older.path).networks.keys() == Run(separate.path).networks.keys()
+
+
+def tasks_of(folder):
+    return recorded_tasks(folder.summary()["network"])
 
 
 def test_networks_of_their_own_for_each_task(separate, tmp_path):
