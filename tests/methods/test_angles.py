@@ -6,8 +6,7 @@ import pytest
 import torch
 from tests import networks, tiny
 from tests.compose import small
-from tests.methods.test_contract import go, made, session
-from tests.toy import StopAt
+from tests.methods.around import assert_it_resumes_exactly, made
 from torch.nn import functional as F
 
 from runner.configuration.construct import construct_method
@@ -15,7 +14,6 @@ from runner.errors import ConfigurationError
 from runner.method import first
 from runner.methods import angles
 from runner.models.labels import Cosine
-from runner.training.signals import Interrupted
 
 
 def around(name, *overrides, side=16):
@@ -111,20 +109,8 @@ def test_every_procedure_takes_the_loss(overrides):
 def test_a_training_resumes_exactly(tmp_path, monkeypatch):
     monkeypatch.setitem(tiny.NETWORKS, frozenset({"label"}), CosineLabels)
     node = small("lottery", "method.loss=adacos").method
-    whole = go(session(node, tmp_path / "whole"))
-    interruptions, patience, position, ended = 0, 5, None, None
-    while ended is None:
-        part = session(node, tmp_path / "part", resume=interruptions > 0)
-        StopAt(part, patience)
-        try:
-            ended = go(part)
-        except Interrupted:
-            interruptions += 1
-            patience, position = (5, part.position) if part.position != position else (patience + 1, position)
-    assert interruptions >= 2
-    state = whole.method.state_dict()
-    assert "network.heads.class.scale" in state
-    assert all(torch.equal(value, state[name]) for name, value in ended.method.state_dict().items())
+    whole, _ = assert_it_resumes_exactly(node, tmp_path, every=5)
+    assert "network.heads.class.scale" in whole.method.state_dict()
 
 
 class CosineLabels(tiny.Labels):

@@ -5,71 +5,22 @@ import json
 
 import pytest
 import torch
-from tests import tiny
 from tests.compose import small
+from tests.methods.around import BATCH, METHODS, POLICIES, assert_it_resumes_exactly, made, session
 from tests.signatures import assert_settings_fit
-from tests.toy import SETTINGS, StopAt
+from tests.toy import go
 
-from runner.configuration import files
-from runner.configuration.construct import construct_method, locate
+from runner.configuration.construct import locate
 from runner.method import budget, main_predictor, points
 from runner.report.series import flat, measured_keys
-from runner.rundir.checkpoint import Checkpoints
-from runner.rundir.folder import RunFolder
-from runner.seeds import seed_everything
-from runner.training.batches import Data
 from runner.training.evaluate import evaluate
-from runner.training.loop import freeze_all_but, train
-from runner.training.session import Session
-from runner.training.signals import Interrupted, Stop
-
-METHODS = sorted(files.options("method"))
-POLICIES = [
-    ("adashare", f"method.policy={name}") for name in sorted(files.options("method/policy")) if name != "gumbel"
-]
-CPU = torch.device("cpu")
-BATCH = 4
+from runner.training.loop import freeze_all_but
 
 
 @pytest.fixture(params=[*((name,) for name in METHODS), *POLICIES], ids=" ".join)
 def node(request):
     """A method's settings in its small form."""
     return small(*request.param).method
-
-
-def requirements(node):
-    wanted = node.get("_requires_", [])
-    return wanted.get("model", []) if isinstance(wanted, dict) else wanted
-
-
-def made(node):
-    """The method around a tiny network, and tiny data for it."""
-    words = requirements(node)
-    dataset = tiny.Pictures(labels="label" in words)
-    data = Data(dataset, seed=0, selection="validation", scale=1.0, batch_size=BATCH, device=CPU)
-    seed_everything(0, "initialisation")
-    method = construct_method(node, tiny.setup(tiny.network_for(words), dataset, data.sizes(), batch_size=BATCH))
-    return data, method
-
-
-def session(node, folder, resume=False):
-    data, method = made(node)
-    folder.mkdir(exist_ok=True)
-    checkpoints = Checkpoints(RunFolder(folder).checkpoints, {})
-    saved = checkpoints.load(CPU) if resume else None
-    torch.manual_seed(99)  # what a process that goes on may have drawn must not matter
-    return Session(SETTINGS, RunFolder(folder), method, data, checkpoints, Stop(), saved)
-
-
-def go(around):
-    with around.running():
-        train(around.method, around.data, around, seed=0, start=around.start, autocast=contextlib.nullcontext)
-    return around
-
-
-def events(around):
-    found = [json.loads(line) for line in around.folder.metrics.read_text().splitlines()]
-    return [{key: value for key, value in event.items() if key != "time"} for event in found]
 
 
 def test_stages_are_pure_and_their_names_unique(node):
@@ -134,25 +85,8 @@ def test_every_predictor_gives_every_task_and_changes_nothing(node):
 
 def test_it_resumes_exactly_when_it_is_interrupted_at_every_moment(node, tmp_path):
     """One run is stopped at its second moment, goes on to the next one, is stopped there, and so on to its end."""
-    whole = go(session(node, tmp_path / "whole"))
-    interruptions, patience, position, ended = 0, 2, None, None
-    while ended is None:
-        part = session(node, tmp_path / "part", resume=interruptions > 0)
-        StopAt(part, patience)
-        try:
-            ended = go(part)
-        except Interrupted:
-            interruptions += 1
-            # within an evaluation every start begins it again: stop one question later
-            patience, position = (2, part.position) if part.position != position else (patience + 1, position)
+    whole, interruptions = assert_it_resumes_exactly(node, tmp_path, every=2)
     assert interruptions >= sum(stage.steps for stage in whole.method.stages())
-    state = whole.method.state_dict()
-    for name, value in ended.method.state_dict().items():
-        assert torch.equal(value, state[name]), name
-    assert ended.selection.state() == whole.selection.state() or str(ended.selection.state()) == str(
-        whole.selection.state()
-    )  # nan is not equal to itself
-    assert str(events(ended)) == str(events(whole))
 
 
 def test_the_summary_is_plain_and_the_run_scores(node, tmp_path):

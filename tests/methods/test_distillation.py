@@ -2,14 +2,13 @@ import pytest
 import torch
 from tests import tiny
 from tests.compose import small
-from tests.methods.test_contract import go, made, session
-from tests.toy import StopAt
+from tests.methods.around import assert_it_resumes_exactly, made
 
+from runner.configuration.construct import construct_method
 from runner.errors import ConfigurationError
 from runner.method import Split
 from runner.methods.distillation import divergence, lone_task, paired
 from runner.tasks.classification import Classification
-from runner.training.signals import Interrupted
 
 
 def test_the_divergence_of_one_sample_worked_out():
@@ -87,21 +86,7 @@ def test_every_stage_of_every_procedure_gets_pairs(method, others):
 
 @pytest.mark.parametrize("method", ["ke", "lottery", "ban"])
 def test_the_loss_is_one_of_every_procedure_and_resumes_exactly(method, tmp_path):
-    node = small(method, "method.loss=cs_kd").method
-    whole = go(session(node, tmp_path / "whole"))
-    interruptions, patience, position, ended = 0, 5, None, None
-    while ended is None:
-        part = session(node, tmp_path / "part", resume=interruptions > 0)
-        StopAt(part, patience)
-        try:
-            ended = go(part)
-        except Interrupted:
-            interruptions += 1
-            # within an evaluation every start begins it again: stop one question later
-            patience, position = (5, part.position) if part.position != position else (patience + 1, position)
-    assert interruptions >= 2
-    state = whole.method.state_dict()
-    assert all(torch.equal(value, state[name]) for name, value in ended.method.state_dict().items())
+    assert_it_resumes_exactly(small(method, "method.loss=cs_kd").method, tmp_path, every=5)
 
 
 def born_again():
@@ -155,8 +140,6 @@ def test_a_network_of_weights_of_elsewhere_begins_every_generation():
         network = tiny.Labels(tasks)
         torch.nn.init.ones_(network.convolution.weight)
         return network
-
-    from runner.configuration.construct import construct_method
 
     method = construct_method(node, tiny.setup(make, dataset, {"train": 18}))
     with torch.no_grad():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests import tiny
 from tests.compose import refused, small
-from tests.methods.test_contract import made
+from tests.methods.around import made
 from tests.networks import configured
 
 from runner.configuration.construct import construct_method

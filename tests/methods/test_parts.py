@@ -6,7 +6,7 @@ In float64, with batch norm on running statistics, dropout off and the same poli
 import pytest
 import torch
 from tests.compose import small
-from tests.methods.test_contract import METHODS, made
+from tests.methods.around import METHODS, made
 
 from runner.method import Batch
 from runner.seeds import seed_everything

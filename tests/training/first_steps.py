@@ -12,7 +12,7 @@ from functools import partial
 
 import torch
 from tests.compose import small
-from tests.methods.test_contract import made
+from tests.methods.around import made
 from tests.methods.test_parts import in_float64
 
 from runner.exchange import joined

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.methods.test_contract import POLICIES
+from tests.methods.around import POLICIES
 from tests.methods.test_parts import CASES
 from tests.training.first_steps import first_steps, whole_run
 

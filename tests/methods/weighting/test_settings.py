@@ -7,14 +7,12 @@ import pytest
 import torch
 from tests import tiny
 from tests.compose import refused, small
-from tests.methods.test_contract import go, made, session
-from tests.toy import StopAt
+from tests.methods.around import assert_it_resumes_exactly, made
 
 from runner.configuration.construct import construct_method
 from runner.errors import ConfigurationError
 from runner.methods.weighting import Kind
 from runner.training.loop import freeze_all_but
-from runner.training.signals import Interrupted
 
 KINDS = [kind for kind in get_args(Kind) if kind != "equal"]
 
@@ -46,22 +44,7 @@ def test_every_stage_gives_gradients_to_its_optimizer_s_parameters_and_reports_t
 
 @pytest.mark.parametrize("method", ["hard_sharing", "adashare"])
 def test_it_resumes_exactly(method, kind, tmp_path):
-    """Interrupted at every fifth moment."""
-    node = small(method, f"method.weighting={kind}").method
-    whole = go(session(node, tmp_path / "whole"))
-    interruptions, ended = 0, None
-    while ended is None:
-        part = session(node, tmp_path / "part", resume=interruptions > 0)
-        StopAt(part, 5)
-        try:
-            ended = go(part)
-        except Interrupted:
-            interruptions += 1
-    assert interruptions >= 2
-    state = whole.method.state_dict()
-    assert all(torch.equal(value, state[name]) for name, value in ended.method.state_dict().items())
-    lines = [(tmp_path / name / "metrics.jsonl").read_text().count("\n") for name in ("whole", "part")]
-    assert lines[0] == lines[1]
+    assert_it_resumes_exactly(small(method, f"method.weighting={kind}").method, tmp_path, every=5)
 
 
 @pytest.mark.parametrize("kind", ["uncertainty", "gradnorm"])
