@@ -100,9 +100,9 @@ def network_for(words: Sequence[str]) -> Any:
 
 
 class Pictures(Dataset):
-    """Random pictures with a class, or with a map of classes and a depth; an eighth of the pixels have no label."""
+    """Random pictures with a class, or `two`, or with a map of classes and a depth; an eighth of the pixels have no label."""
 
-    def __init__(self, labels: bool, train: int = 20, test: int = 6) -> None:
+    def __init__(self, labels: bool, two: bool = False, train: int = 20, test: int = 6) -> None:
         count = train + test
         draw = torch.Generator().manual_seed(0)
         self.images = torch.randn(count, 3, SIDE, SIDE, generator=draw)
@@ -110,7 +110,9 @@ class Pictures(Dataset):
         unknown = torch.rand(count, SIDE, SIDE, generator=draw) < 0.125
         depth = (1 + torch.rand(count, 1, SIDE, SIDE, generator=draw)).masked_fill(unknown[:, None], 0)
         if labels:
-            self.tasks, self.targets = {"class": Classification(CLASSES)}, {"class": classes[:, 0, 0]}
+            names = ("class", "other") if two else ("class",)
+            self.tasks = {name: Classification(CLASSES) for name in names}
+            self.targets = {name: classes[:, place, 0] for place, name in enumerate(names)}
         else:
             self.tasks = {"segmentation": Segmentation(CLASSES), "depth": Depth()}
             self.targets = {"segmentation": classes.masked_fill(unknown, 255), "depth": depth}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,7 @@ class Batch(NamedTuple):
     whole: Callable[[Tensor], Tensor] = (
         own  # this part's count of what a mean divides by -> the mean count of all parts
     )
+    parts: int = 1  # equal ones that make the whole batch, of which this is one
 
     def tensors(self) -> list[Tensor]:
         """All of it, in an order of its own."""
@@ -65,8 +66,8 @@ class Batch(NamedTuple):
 class Objective(NamedTuple):
     """What one optimizer step descends, and what it reports.
 
-    Where a batch is made in equal parts by several processes, the whole batch's loss is the mean of the parts' losses, or
-    their sum where `combined` says so; means over valid elements divide by `Batch.whole` of their count.
+    Where a batch is made in equal parts by several processes, the whole batch's loss is the mean of the parts' losses: means
+    over valid elements divide by `Batch.whole` of their count, sums over samples are `Batch.parts` times the part's own.
     """
 
     loss: Tensor  # scalar; its gradient is the step
@@ -74,7 +75,6 @@ class Objective(NamedTuple):
     reported: Tensor | None = (
         None  # the number shown as the loss, where `loss` is a surrogate that only has its gradient
     )
-    combined: Literal["mean", "sum"] = "mean"
 
     def plus(self, terms: Mapping[str, Tensor]) -> "Objective":
         """The objective with further terms, each of them reported by its name."""

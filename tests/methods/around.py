@@ -28,10 +28,11 @@ def requirements(node):
     return wanted.get("model", []) if isinstance(wanted, dict) else wanted
 
 
-def made(node):
-    """The method around a tiny network, and tiny data for it."""
+def made(node, two=None):
+    """The method around a tiny network, and tiny data for it, with `two` kinds of labels where it weighs losses of labels."""
     words = requirements(node)
-    dataset = tiny.Pictures(labels="label" in words)
+    weighs = node.get("weighting", "equal") != "equal"
+    dataset = tiny.Pictures(labels="label" in words, two=weighs if two is None else two)
     data = Data(dataset, seed=0, selection="validation", scale=1.0, batch_size=BATCH, device=CPU)
     seed_everything(0, "initialisation")
     method = construct_method(node, tiny.setup(tiny.network_for(words), dataset, data.sizes(), batch_size=BATCH))

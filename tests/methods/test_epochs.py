@@ -10,7 +10,7 @@ from runner.methods.epochs import Training
 
 RECIPE = {
     "evaluations": 1, "loss": "cross_entropy", "smoothing": 0.1, "learning_rate": 0.2, "momentum": 0.9, "weight_decay": 0.01,
-    "warmup_epochs": None,
+    "warmup_epochs": None, "weighting": "equal", "weighting_learning_rate": None,
 }  # fmt: skip
 
 

@@ -17,6 +17,8 @@ COUNT = 2
 WEIGHTINGS = [
     ("hard_sharing", (f"method.weighting={name}",)) for name in ("uncertainty", "dwa", "rlw", "gradnorm", "pcgrad")
 ]
+# of labels; TSSL-BP's losses are sums over samples
+WEIGHTINGS += [("lottery", ("method.weighting=gradnorm",)), ("tsslbp", ("method.weighting=uncertainty",))]
 PARTED = ("cross_entropy", ("batch_norm=per_process",))
 ALL = [*CASES, *((name, (policy,)) for name, policy in POLICIES), *WEIGHTINGS, PARTED]
 # of what is drawn for every image, spikes or a policy, each process draws that of its own images: others than in one process

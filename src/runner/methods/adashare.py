@@ -54,7 +54,7 @@ class AdaShare(Method):
         self.from_best = chosen("method.policy_from", policy_from, {"last": False, "best": True})
         draws = setup.phases("num_draws", num_draws)
         self.retraining = Retraining(len(tasks), blocks, draws=draws, weights=setup.weights)
-        self.recipe = Training(setup, recipe, sharing=len(tasks))
+        self.recipe = Training(setup, network, recipe, sharing=len(tasks))
         self.retrained, self.weighting = retrained(setup, recipe, self.recipe), self.recipe.weighting
         self.optimizers = {"weights": self.recipe.optimizer("adam", network)}
         self.search: Search | None = None

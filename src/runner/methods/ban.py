@@ -32,7 +32,7 @@ class BornAgain(Method):
         self.earlier = nn.ModuleList(Frozen(setup.network()) for _ in range(self.count - 1))
         self.register_buffer("finished", torch.zeros((), dtype=torch.int64))
         self.recipe = Training(setup, self.network, recipe)
-        self.optimizers = {"weights": self.recipe.optimizer}
+        self.optimizers, self.weighting = {"weights": self.recipe.optimizer}, self.recipe.weighting
 
     def stages(self) -> Sequence[Stage]:
         """generation01, generation02, ...; each with its own warm-up and cosine."""
@@ -53,7 +53,7 @@ class BornAgain(Method):
 
     @torch.no_grad()
     def _begin(self, number: int) -> None:
-        self.recipe.restart()
+        self.recipe.begin_anew()
         if number == 0:
             return
         self.earlier[number - 1].load_state_dict({f"network.{k}": v for k, v in self.network.state_dict().items()})

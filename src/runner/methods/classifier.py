@@ -36,7 +36,7 @@ class Classifier(Method):
             initialize(self.network, initial_draw(self.network))
         self.recipe = Training(setup, self.network, recipe)
         self.epochs = setup.epochs("epochs", epochs)
-        self.optimizers = {"weights": self.recipe.optimizer}
+        self.optimizers, self.weighting = {"weights": self.recipe.optimizer}, self.recipe.weighting
 
     def stages(self) -> Sequence[Stage]:
         """A single stage."""

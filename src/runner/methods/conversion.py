@@ -52,7 +52,7 @@ class Conversion(Method):
         self.percentile = percentile
         self.register_buffer("largest", torch.zeros(len(network.weighted())))
         self.register_buffer("peak", torch.zeros(()))
-        self.optimizers = {"weights": self.recipe.optimizer}
+        self.optimizers, self.weighting = {"weights": self.recipe.optimizer}, self.recipe.weighting
 
     def stages(self) -> Sequence[Stage]:
         """The network without spikes is measured where it is trained, both of them at the end."""

@@ -40,7 +40,7 @@ class DenseSparseDense(Method):
         self.sparse_epochs = setup.epochs("sparse_epochs", sparse_epochs)
         self.redense_epochs = setup.epochs("redense_epochs", redense_epochs)
         self.masks = Named(prunable.whole(self.network))
-        self.optimizers = {"weights": self.recipe.optimizer}
+        self.optimizers, self.weighting = {"weights": self.recipe.optimizer}, self.recipe.weighting
 
     def stages(self) -> Sequence[Stage]:
         """dense, sparse, redense; each with a warm-up and a cosine of its own."""

@@ -52,7 +52,7 @@ class DeepElastic(Method):
             blocks=blocks,
         )
         self.retraining = Retraining(len(tasks), blocks, draws=1, weights=setup.weights)
-        self.recipe = Training(setup, recipe, sharing=len(tasks))
+        self.recipe = Training(setup, network, recipe, sharing=len(tasks))
         self.retrained, self.weighting = retrained(setup, recipe, self.recipe), self.recipe.weighting
         self.optimizers = {
             "weights": self.recipe.optimizer("adam", network),

@@ -67,7 +67,7 @@ class KnowledgeEvolution(Method):
         self._try(masks)
         self.masks = Named(masks)
         self.register_buffer("magnitudes", torch.zeros(self.generations, len(masks), 2))
-        self.optimizers = {"weights": self.recipe.optimizer}
+        self.optimizers, self.weighting = {"weights": self.recipe.optimizer}, self.recipe.weighting
 
     def _channel_masks(self) -> dict[str, Tensor]:
         return hypothesis.kels(self.network, self.example, self.split_rate)
@@ -107,7 +107,7 @@ class KnowledgeEvolution(Method):
         ]
 
     def _begin(self, generation: int) -> None:
-        self.recipe.restart()
+        self.recipe.begin_anew()
         if generation == 0:
             return
         self._measure_magnitudes(generation - 1)

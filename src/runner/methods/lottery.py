@@ -51,7 +51,7 @@ class Lottery(Method):
         self.repeat_order = repeat_order
         self.masks = Named(prunable.whole(self.network))
         self.register_buffer("shares", torch.ones(self.levels))
-        self.optimizers = {"weights": self.recipe.optimizer}
+        self.optimizers, self.weighting = {"weights": self.recipe.optimizer}, self.recipe.weighting
 
     def stages(self) -> Sequence[Stage]:
         """level00, level01, ...; where weights are rewound to early ones, `early` before them."""
@@ -75,7 +75,7 @@ class Lottery(Method):
         if level == 0:
             self.early.network.load_state_dict(self.network.state_dict())
             return
-        self.recipe.restart()
+        self.recipe.begin_anew()
         self.masks.write(pruning.pruned(self.network, self.masks.read(), self.prune_share, self.scope))
         self.shares[level] = pruning.remaining(self.masks.read())
         self.network.load_state_dict(self.early.network.state_dict())

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from runner.method import Batch, Objective
 from runner.methods.weighting.base import Equal, Weighting
+from runner.methods.weighting.gradients import Mean
 from runner.models import Parted
 from runner.seeds import alike
 from runner.tasks import Task
@@ -27,17 +28,31 @@ def weighted_sum(
     The sum is that of AdaShare's envs/blockdrop_env.py, backward_network. A `weighting` descends something else for the terms
     of that sum, of which `parameters` may be those that train; the sum stays what is reported.
     """
-    losses = {
-        name: tasks[name].loss(prediction, batch.targets[name], batch.whole) for name, prediction in predictions.items()
-    }
-    terms = [weights.get(name, 1.0) * loss for name, loss in losses.items()]
-    with alike():
-        loss, found = weighting(terms, parameters, batch.whole)
+    losses = task_losses(tasks, predictions, batch)
     scalars = {f"loss/{name}": loss.detach() for name, loss in losses.items()}
+    terms = {name: weights.get(name, 1.0) * loss for name, loss in losses.items()}
+    return together(terms, scalars, weighting, parameters, batch.whole)
+
+
+def task_losses(tasks: Mapping[str, Task], predictions: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+    """The loss of every predicted task."""
+    return {name: tasks[name].loss(found, batch.targets[name], batch.whole) for name, found in predictions.items()}
+
+
+def together(
+    terms: Mapping[str, Tensor],
+    scalars: Mapping[str, Tensor],
+    weighting: Weighting,
+    parameters: Iterable[nn.Parameter],
+    mean: Mean,
+) -> Objective:
+    """What `weighting` descends for a term of each task; beside `scalars` it reports the weights, and as the loss the sum."""
+    with alike():
+        loss, found = weighting(list(terms.values()), parameters, mean)
     if found is None:
         return Objective(loss, scalars)
-    scalars |= {f"weight/{name}": weight for name, weight in zip(losses, found.unbind(), strict=True)}
-    return Objective(loss, scalars, reported=torch.stack(terms).sum().detach())
+    weights = {f"weight/{name}": weight for name, weight in zip(terms, found.unbind(), strict=True)}
+    return Objective(loss, {**scalars, **weights}, reported=torch.stack(list(terms.values())).sum().detach())
 
 
 def penalised(objective: Objective, network: nn.Module) -> Objective:

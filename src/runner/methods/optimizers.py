@@ -1,6 +1,6 @@
 """Optimizers with a rate for each part of a network, and a fused step that copies nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -36,11 +36,11 @@ def two_rates(
     backbone_rate: float | None,
     weight_decay: float,
     key: str = "method.optimizer",
-    learned: tuple[Iterable[nn.Parameter], float] = ((), 0.0),
+    beside: Sequence[dict[str, Any]] = (),
 ) -> Optimizer:
     """Heads at `rate`, backbone at `backbone_rate` (None: at `rate` too); `key` is the setting that `kind` is.
 
-    `learned` is what learns beside the network, at a rate of its own and without decay: weights of losses.
+    `beside` are further groups, of what learns beside the network.
 
     `adam` has betas (0.5, 0.999), `sgd` momentum 0.9 (envs/blockdrop_env.py, define_optimizer, of the official AdaShare).
     Raises ConfigurationError for a backbone rate where the network does not say what its backbone is.
@@ -58,11 +58,8 @@ def two_rates(
     groups: list[dict[str, Any]] = [
         {"params": part, "lr": lr} for part, lr in zip((heads, backbone), rates, strict=True)
     ]
-    beside, own_rate = list(learned[0]), learned[1]
-    if beside:
-        groups.append({"params": beside, "lr": own_rate, "weight_decay": 0.0})
     make = chosen(key, kind, {"adam": _adam, "sgd": _sgd})
-    return prepared(make(groups, weight_decay))
+    return prepared(make([*groups, *beside], weight_decay))
 
 
 def _adam(groups: list[dict[str, Any]], weight_decay: float) -> Optimizer:

@@ -50,7 +50,7 @@ class RePr(Method):
         self.kept = Named(self._masks({name: torch.ones(len(self._weight(name))) for name in self.filters}))
         self.previous = Named({f"{name}.weight": self._weight(name) for name in self.filters})
         self.register_buffer("shares", torch.ones(self.rounds))
-        self.optimizers = {"weights": self.recipe.optimizer}
+        self.optimizers, self.weighting = {"weights": self.recipe.optimizer}, self.recipe.weighting
 
     def _weight(self, name: str) -> Tensor:
         return self.network.get_parameter(f"{name}.weight")

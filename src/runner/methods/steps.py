@@ -1,7 +1,6 @@
 """What every method shares that trains by steps on several tasks: its recipe, its optimizers, its loss."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +10,10 @@ from runner.method import Batch, Objective, Setup
 from runner.methods.objectives import EQUAL, penalised, weighted_sum
 from runner.methods.optimizers import Kind, two_rates
 from runner.methods.schedules import step_decay
-from runner.methods.weighting import RATE, weighting_of
-from runner.methods.weighting import Kind as WeightingKind
+from runner.methods.weighting import Weighed, learned, weighting_of
 
 
-class Recipe(TypedDict):
+class Recipe(Weighed):
     """The settings of conf/method/_multitask.yaml, which such a method takes as `**recipe: Unpack[Recipe]`."""
 
     learning_rate: float
@@ -24,8 +22,6 @@ class Recipe(TypedDict):
     decay_steps: int | None
     decay_factor: float
     loss_weights: dict[str, float]
-    weighting: WeightingKind
-    weighting_learning_rate: float | None
 
 
 class Training:
@@ -34,16 +30,15 @@ class Training:
     `sharing` is how many tasks share a network. `weighting`, what makes a step of their losses, is a part of the method's state.
     """
 
-    def __init__(self, setup: Setup, recipe: Recipe, sharing: int) -> None:
+    def __init__(self, setup: Setup, network: nn.Module, recipe: Recipe, sharing: int) -> None:
         self._tasks, self._recipe = setup.tasks, recipe
-        self.weighting = weighting_of(recipe["weighting"], sharing, setup.epoch())
+        self.weighting = weighting_of(recipe, network, sharing, setup.epoch())
 
     def optimizer(self, kind: Kind, network: nn.Module, key: str = "method.optimizer") -> Optimizer:
         """Of one network and of the weights of losses that are learned; `key` is the setting that `kind` is."""
         recipe = self._recipe
         rates = (recipe["learning_rate"], recipe["backbone_learning_rate"], recipe["weight_decay"])
-        learned = (list(self.weighting.parameters()), recipe["weighting_learning_rate"] or RATE)
-        return two_rates(kind, network, *rates, key=key, learned=learned)
+        return two_rates(kind, network, *rates, key=key, beside=learned(self.weighting, recipe))
 
     def schedule(self, steps: int, whole: int) -> Callable[[float], float]:
         """Of a stage of `steps` steps, where by default the rates fall twice in the `whole` training of a network."""

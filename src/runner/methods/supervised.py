@@ -32,7 +32,7 @@ class Supervised(Method):
         self.evaluations, self.steps = evaluations, setup.steps("steps", steps)
         teams = {name: [name] for name in setup.tasks} if separate else {"shared": list(setup.tasks)}
         self.trained = Separate({name: setup.build(team) for name, team in teams.items()})
-        self.recipe = Training(setup, recipe, sharing=1 if separate else len(setup.tasks))
+        self.recipe = Training(setup, self.trained, recipe, sharing=1 if separate else len(setup.tasks))
         self.schedule, self.weighting = self.recipe.schedule(steps, steps), self.recipe.weighting
         self.optimizers = {name: self.recipe.optimizer(optimizer, network) for name, network in self.trained.items()}
 

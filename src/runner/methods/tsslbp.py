@@ -6,7 +6,7 @@ is that of main.py, train, in github.com/stonezwr/TSSL-BP.
 
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
-from typing import Literal
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
@@ -14,9 +14,10 @@ from torch.optim import AdamW
 
 from runner.configuration.rules import show
 from runner.errors import ConfigurationError, chosen
-from runner.method import Batch, Method, Objective, Predictor, Setup, Stage, nothing
-from runner.methods.objectives import penalised
+from runner.method import Batch, Method, Objective, Predictor, Setup, Stage
+from runner.methods.objectives import penalised, together
 from runner.methods.optimizers import prepared
+from runner.methods.weighting import Weighed, learned, weighting_of
 from runner.models.spiking_model import SpikingModel
 from runner.spiking.losses import count_loss, distance, rate_loss, softmax_loss
 
@@ -43,6 +44,7 @@ class TSSLBP(Method):
         desired_train: list[int] | None,
         desired_count: float | None,
         undesired_count: float | None,
+        **weighed: Unpack[Weighed],
     ) -> None:
         super().__init__()
         network = setup.network()
@@ -58,9 +60,7 @@ class TSSLBP(Method):
             "softmax": softmax_loss,
         }
         self.loss = chosen("method.loss", loss, losses)
-        self.combined: Literal["mean", "sum"] = (
-            "mean" if loss in ("rate", "softmax") else "sum"
-        )  # over the samples of a batch
+        self.summed = loss in ("kernel", "count")  # over the samples of a batch; the others are means
         steps = network.steps
         if desired_train is not None and len(desired_train) != steps:
             raise ConfigurationError(
@@ -78,9 +78,9 @@ class TSSLBP(Method):
         self.evaluations = evaluations or epochs
         self.clip, self.largest_weight = inf if clip is None else clip, largest_weight
         first, second = betas
-        adam = AdamW(
-            network.parameters(), lr=learning_rate, betas=(first, second), weight_decay=weight_decay, fused=True
-        )
+        self.weighting = weighting_of(weighed, network, len(setup.tasks), setup.epoch())
+        groups = [{"params": list(network.parameters())}, *learned(self.weighting, weighed)]
+        adam = AdamW(groups, lr=learning_rate, betas=(first, second), weight_decay=weight_decay, fused=True)
         self.optimizers = {"weights": prepared(adam)}
 
     def stages(self) -> Sequence[Stage]:
@@ -92,8 +92,8 @@ class TSSLBP(Method):
                 steps=self.steps,
                 objective=self._objective,
                 clip=self.clip,
-                project=nothing if self.largest_weight is None else self._clamp,
-                fixed=True,
+                project=self._project,
+                fixed=self.weighting.fixed,
                 evaluate=("snn",),
                 evaluations=self.evaluations,
             )
@@ -101,10 +101,11 @@ class TSSLBP(Method):
 
     def _objective(self, batch: Batch) -> Objective:
         currents = self.network.psc(batch.shared())
-        losses = {task: self.loss(psc, batch.targets[task]) for task, psc in currents.items()}
+        factor = batch.parts if self.summed else 1
+        losses = {task: factor * self.loss(psc, batch.targets[task]) for task, psc in currents.items()}
         scalars = {f"loss/{task}": loss.detach() for task, loss in losses.items()}
-        total = torch.stack(list(losses.values())).sum()
-        return penalised(Objective(total, scalars, combined=self.combined), self.network)
+        objective = together(losses, scalars, self.weighting, self.network.parameters(), batch.whole)
+        return penalised(objective, self.network)
 
     def _distance(self, psc: Tensor, labels: Tensor) -> Tensor:
         assert self.wanted is not None
@@ -113,12 +114,16 @@ class TSSLBP(Method):
     def _count_loss(self, psc: Tensor, labels: Tensor) -> Tensor:
         return count_loss(psc, labels, **self.counts)
 
+    def _project(self) -> None:
+        self.weighting.project()
+        if self.largest_weight is not None:
+            self._clamp(self.largest_weight)
+
     @torch.no_grad()
-    def _clamp(self) -> None:
+    def _clamp(self, largest: float) -> None:
         weights: list[Tensor] = list(self.network.parameters())
-        assert self.largest_weight is not None
-        torch._foreach_clamp_min_(weights, -self.largest_weight)
-        torch._foreach_clamp_max_(weights, self.largest_weight)
+        torch._foreach_clamp_min_(weights, -largest)
+        torch._foreach_clamp_max_(weights, largest)
 
     def predictors(self) -> Mapping[str, Predictor]:
         """`snn`: the spiking network, its output currents summed over all steps."""

@@ -101,7 +101,7 @@ class Data:
             return _channels_last(self.dataset.batch(chosen, self.device, generator(*purpose)))
         rows = part(len(chosen), self.batch_size, here)
         own = self.dataset.batch(chosen[rows], self.device, PartGenerator(rows, len(chosen), *purpose))
-        return _channels_last(own._replace(whole=exchange.mean))
+        return _channels_last(own._replace(whole=exchange.mean, parts=here.count))
 
     def stream(
         self, split: str, begin: int, end: int, order: Order = shuffled, divided: bool = True

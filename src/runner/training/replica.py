@@ -17,8 +17,8 @@ def replicated(
 ) -> Callable[[Batch], Objective]:
     """The objective of this process's part of a batch, whose backward pass leaves the whole batch's gradients.
 
-    What it returns combines by the mean. Batch norms look at what they are `over`. Only parameters that require a gradient now
-    get theirs; policies draw alike in all processes, dropout does not.
+    Batch norms look at what they are `over`. Only parameters that require a gradient now get theirs; policies draw alike in all
+    processes, dropout does not.
     """
     if here.alone:
         return objective
@@ -40,14 +40,13 @@ class _Part(nn.Module):
 
     def forward(self, batch: Batch) -> Objective:
         with apart(self._here.rank), norms(self._over):
-            return as_mean(self._objective(batch), self._here.count)  # whose loss alone has a graph
+            return _reported(self._objective(batch))
 
 
-def as_mean(objective: Objective, count: int) -> Objective:
-    """The same objective of one of `count` equal parts, such that the mean of the parts' numbers is that of the whole batch."""
-    factor = {"mean": 1, "sum": count}[objective.combined]
+def _reported(objective: Objective) -> Objective:
+    """The same objective, whose loss alone has a graph."""
     return Objective(
-        loss=objective.loss * factor,
-        scalars={name: value.detach() * factor for name, value in objective.scalars.items()},
-        reported=None if objective.reported is None else objective.reported.detach() * factor,
+        loss=objective.loss,
+        scalars={name: value.detach() for name, value in objective.scalars.items()},
+        reported=None if objective.reported is None else objective.reported.detach(),
     )

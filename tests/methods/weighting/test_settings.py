@@ -42,7 +42,97 @@ def test_every_stage_gives_gradients_to_its_optimizer_s_parameters_and_reports_t
         assert {name for name in scalars if name.startswith("weight/")} == {"weight/segmentation", "weight/depth"}
 
 
-@pytest.mark.parametrize("method", ["hard_sharing", "adashare"])
+BY_EPOCHS = ["ann2snn", "ban", "cross_entropy", "dsd", "ke", "lottery", "repr", "tsslbp"]
+WEIGHED = [(method, kind) for method in BY_EPOCHS[:-1] for kind in ("gradnorm", "dwa", "upgrad")]
+WEIGHED += [("tsslbp", "dwa"), ("tsslbp", "uncertainty")]
+
+
+@pytest.mark.parametrize(("method", "kind"), WEIGHED, indirect=["kind"])
+def test_methods_trained_by_epochs_weigh_what_several_labels_cost(method, kind):
+    data, made_method = made(small(method, f"method.weighting={kind}").method)
+    made_method.train()
+    for stage in made_method.stages():
+        if stage.objective is None:
+            continue
+        parameters = freeze_all_but(made_method, made_method.optimizers[stage.optimizer])
+        objective = stage.objective(data.batch(stage.split, 0))
+        objective.loss.backward()
+        assert {id(p) for p in made_method.parameters() if p.grad is not None} == {id(p) for p in parameters}
+        scalars = objective.scalars
+        assert {name for name in scalars if name.startswith("weight/")} == {"weight/class", "weight/other"}
+        plain = sum(value for name, value in scalars.items() if not name.startswith("weight/"))
+        torch.testing.assert_close(objective.reported, plain)  # a teacher's divergences are a part of it
+
+
+@pytest.mark.parametrize("method", BY_EPOCHS)
+def test_without_a_weighting_several_labels_cost_their_sum(method):
+    data, made_method = made(small(method).method, two=True)
+    objective = made_method.train().stages()[0].objective(data.batch("train", 0))
+    torch.testing.assert_close(objective.loss.detach(), sum(objective.scalars.values()))
+
+
+@pytest.mark.parametrize(("method", "anew"), [("ke", True), ("lottery", True), ("ban", True), ("dsd", False)])
+def test_weights_begin_anew_with_the_network(method, anew):
+    _, made_method = made(small(method, "method.weighting=gradnorm").method)
+    *_, last = [stage for stage in made_method.stages() if stage.objective]
+    with torch.no_grad():
+        made_method.weighting.weights.copy_(torch.tensor([0.5, 1.5]))
+    last.begin()
+    assert made_method.weighting.weights.tolist() == ([1, 1] if anew else [0.5, 1.5])
+
+
+@pytest.mark.parametrize("method", ["lottery", "dsd"])
+def test_a_step_keeps_pruned_weights_at_zero_and_the_sum_of_weights(method):
+    _, made_method = made(small(method, "method.weighting=gradnorm").method)
+    stages = {stage.name: stage for stage in made_method.stages()}
+    stage = stages["level01" if method == "lottery" else "sparse"]
+    stage.begin()
+    with torch.no_grad():
+        made_method.weighting.weights.copy_(torch.tensor([-1.0, 3.5]))
+        for weight in made_method.network.parameters():
+            weight.fill_(1)
+    stage.project()
+    assert made_method.weighting.weights.tolist() == [0, 2]
+    assert not made_method.network.convolution.weight.all()
+
+
+def test_what_pairs_samples_of_one_class_has_a_lone_task():
+    with pytest.raises(
+        ConfigurationError, match=r"method.loss=cs_kd pairs samples of one class, and there are several tasks"
+    ):
+        made(small("ke", "method.weighting=dwa", "method.loss=cs_kd").method)
+    with pytest.raises(ConfigurationError, match=SHARE):
+        made(small("ke", "method.weighting=dwa").method, two=False)
+
+
+@pytest.mark.parametrize("kind", ["gradnorm", "pcgrad"])
+def test_a_spiking_network_has_one_backward_pass(kind):
+    if kind == "pcgrad":
+        pytest.importorskip("torchjd", reason="the extra weighting is not installed")
+    told = f"method.weighting={kind} looks at the gradient of every task.*use method.weighting=equal, uncertainty, dwa or rlw"
+    with pytest.raises(ConfigurationError, match=told):
+        made(small("tsslbp", f"method.weighting={kind}").method)
+
+
+def test_rules_without_losses_have_no_weighting():
+    assert "method.weighting is not a key here; it belongs to method=adashare" in refused(
+        "method=stdp", "dataset=mnist", "method.weighting=dwa"
+    )
+
+
+def test_steps_that_ask_for_the_gradient_of_every_task_are_not_compiled(kind):
+    """A compiled graph would give zeros where a loss does not reach, so that heads would be taken for shared."""
+    _, made_method = made(small("hard_sharing", f"method.weighting={kind}").method)
+    assert [stage.fixed for stage in made_method.stages()] == [kind in ("uncertainty", "dwa")]
+
+
+# hard sharing with all; with state of every sort, and drawn, where a network begins anew on the way
+RESUMED = [("hard_sharing", kind) for kind in KINDS]
+RESUMED += [("adashare", kind) for kind in ("uncertainty", "dwa", "rlw", "nash_mtl")]
+RESUMED += [("ke", "uncertainty"), ("ban", "dwa"), ("tsslbp", "uncertainty")]
+
+
+@pytest.mark.parametrize(("method", "kind"), RESUMED, indirect=["kind"])
 def test_it_resumes_exactly(method, kind, tmp_path):
     assert_it_resumes_exactly(small(method, f"method.weighting={kind}").method, tmp_path, every=5)
 

@@ -109,7 +109,7 @@ class GradNorm(Weighting):
     `initial` (K) are the losses of the first step.
     """
 
-    fixed = True
+    fixed = False  # which parameters tasks share is asked of the graph; a compiled one gives zeros where a loss does not reach
     alpha = 1.5
     initial: Tensor
     steps: Tensor
