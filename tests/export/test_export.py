@@ -101,10 +101,13 @@ def test_an_ensemble_is_all_of_its_networks(tmp_path):
 def test_an_elastic_network_goes_with_what_it_chose(tmp_path):
     run = finished_run(tmp_path, "elastic", "method.retrain_steps=4", "method.search_evaluations=1")
     inputs = images(run)
-    expected, chosen = predicted(run, "retrained", inputs), run.summary()["channels"]["chosen"]
+    expected, summary = predicted(run, "retrained", inputs), run.summary()
+    channels, costs = summary["channels"], summary["costs"]["retrained"]
     model = load(export(run.path, output=tmp_path / "taken").folder).model
     assert isinstance(model, Executed)
-    assert model.gates.tolist() == chosen
+    assert model.gates.tolist() == channels["chosen"]
+    assert sum(weight.numel() for weight in model.parameters()) == costs["parameters"]
+    assert costs["backbone_parameters"] == channels["parameters_together"] < channels["whole"]["parameters"]
     with torch.no_grad():
         assert all(torch.equal(model(inputs)[task], prediction) for task, prediction in expected.items())
     with pytest.raises(

@@ -121,10 +121,10 @@ def test_the_count_is_what_a_pass_is_seen_to_multiply():
     network, example = made_of({}, 32, tasks=("a",)), torch.zeros(1, 3, 32, 32)
     row = torch.tensor([[1, 0.5, 0.25, 0, 0.5]])
     (cost,), together, _ = channel_costs(network, example, row)
-    seen = costs(Executed(network, row), example, latency=False)
+    seen = costs(Executed(network.reduced(row), row), example, latency=False)
     assert isinstance(cost, Cost)
     assert seen["backbone_macs"] == cost.macs
-    assert together == cost.parameters < seen["backbone_parameters"]
+    assert seen["backbone_parameters"] == together == cost.parameters
 
 
 def test_together_tasks_have_the_most_channels_that_one_of_them_has():
@@ -142,3 +142,35 @@ def test_its_size_beside_that_of_the_tables(layers):
     Our selector has four numbers for a task and block, and what the tables' has beside the network is not known.
     """
     assert weights_of_the_table(Elastic, layers, 2) == 1
+
+
+def test_what_no_task_has_is_left_out():
+    """Of 4, 4, 4, 8 and 6 middle channels of the blocks 4, 2, 1, 0 and 3, by hand.
+
+    A block has 3 x 3 weights to and from them, two numbers a channel of both batch norms, and a shortcut's 1 x 1 weights, norm.
+    """
+    network, row = made_of({}, 32), torch.tensor([[1, 0.5, 0.25, 0, 0.25], [0.25, 0, 0.25, 0, 0.5]])
+    stem = 3 * 4 * 49 + 8
+    first, second = 9 * 4 * (4 + 4) + 2 * (4 + 4), 9 * 2 * (4 + 4) + 2 * (2 + 4) + 4 * 4 + 8
+    third, fourth = 9 * 1 * (4 + 4) + 2 * (1 + 4), 2 * 8 + 4 * 8 + 16
+    fifth = 9 * 3 * (8 + 6) + 2 * (3 + 6) + 8 * 6 + 12
+    left = network.reduced(row)
+    assert (
+        sum(weight.numel() for weight in left.backbone_parameters()) == stem + first + second + third + fourth + fifth
+    )
+    assert stem + first + second + third + fourth + fifth == 1682
+    assert channel_costs(network, torch.zeros(1, 3, 32, 32), row)[1] == 1682
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_without_it_every_task_is_predicted_as_before(training):
+    network, images = made(Elastic)
+    network.train()(images, SHARES)
+    shares = SHARES.clone()
+    shares[:, 2], shares[:, 3] = 0, torch.tensor([0.25, 0.5, 0])
+    left, state = network.train(training).reduced(shares), {**network.state_dict()}
+    for again in (left, left.reduced(shares)):
+        for found, expected in zip(again(images, shares).values(), network(images, shares).values(), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+    assert [tuple(block.body[0].weight.shape[:2]) for block in left.blocks] == [(4, 4), (2, 4), (0, 4), (4, 4), (6, 8)]
+    assert network.state_dict().keys() == state.keys() == left.state_dict().keys()

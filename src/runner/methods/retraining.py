@@ -77,7 +77,9 @@ class Retraining(nn.Module):
             return network(inputs, policy.gates(drawn(), inputs, training=False))
 
         def own() -> nn.Module:
-            return Executed(network, self.gates) if policy.decided else Following(network, policy, self.gates)
+            if policy.decided:
+                return Executed(network.reduced(self.gates), self.gates)
+            return Following(network, policy, self.gates)
 
         return Predictor(predict, own)
 

@@ -50,6 +50,10 @@ class Routed(Parted, ABC):
     def reset_parameters(self) -> None:
         """Draw every weight afresh from torch's global generator."""
 
+    def reduced(self, gates: Tensor) -> "Routed":
+        """The network less what no task needs under `gates`, for these gates alone; itself unless a kind of network says how."""
+        return self
+
 
 class Gated(Routed, ABC):
     """One whose blocks each task can execute or skip, as AdaShare's search needs it; see `runner.models.paths.walk`."""

@@ -174,7 +174,7 @@ def _per_output(module: nn.Module) -> int:
     """Operations per output element; pooling takes the side of its window for its area, as the official code does."""
     match module:
         case nn.Conv1d() | nn.Conv2d() | nn.Conv3d():
-            return 2 * module.weight[0].numel() - (module.bias is None)
+            return 2 * module.weight.shape[1:].numel() - (module.bias is None)
         case nn.Linear():
             return 2 * module.in_features - 1
         case BatchNorm():

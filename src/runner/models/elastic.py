@@ -4,6 +4,7 @@ Here over residual blocks, as AdaShare (Sun et al. 2020) compares with it: model
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from functools import partial
 from itertools import chain
 from math import ceil
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from runner.evolution.slim import load
 from runner.layers.task_norm import TaskNorm, alike
 from runner.method import Inputs
 from runner.models import Heads, Routed
@@ -50,6 +52,23 @@ class Elastic(Routed):
     def head_parameters(self) -> list[nn.Parameter]:
         """Parameters of the task heads."""
         return list(self.heads.parameters())
+
+    def reduced(self, gates: Tensor) -> "Elastic":
+        """A copy without the channels that no task has under `gates`; with these gates it predicts the same.
+
+        Every block keeps the most channels that a task has of it, for those of the others lie inside.
+        """
+        state = self.state_dict()
+        for number, (block, share) in enumerate(zip(self.blocks, gates.amax(0).tolist(), strict=True)):
+            assert isinstance(block, Block)
+            first, norm, _, second, *_ = block.body
+            channels, prefix = middle_channels(block, share), f"blocks.{number}.body"
+            state[f"{prefix}.0.weight"] = _weight(first)[:channels]
+            state |= {f"{prefix}.1.{name}": value for name, value in _leading(norm, channels).items()}
+            state[f"{prefix}.3.weight"] = _weight(second)[:, :channels]
+        copy = deepcopy(self)
+        load(copy, state)
+        return copy
 
     def forward(self, inputs: Inputs, gates: Tensor | None = None, closed: int = 0) -> dict[str, Tensor]:
         """Predict every task from images (B, C, H, W): {task: (B, outputs, h, w)} at an eighth of the resolution.
@@ -94,10 +113,10 @@ def narrowed(block: Block, x: Tensor, passed: Tensor, share: float) -> Tensor:
     """
     first, norm, rectifier, second, *rest = block.body
     channels = middle_channels(block, share)
-    if channels == middle_channels(block, 1.0):
-        return cast(Tensor, block.body(x))
     if channels == 0:
         found = passed.new_zeros(len(x), _weight(second).shape[0], *passed.shape[2:])
+    elif channels == len(_weight(first)):
+        return cast(Tensor, block.body(x))
     else:
         found = functional_call(first, {"weight": _weight(first)[:channels]}, (x,))
         found = rectifier(functional_call(norm, _leading(norm, channels), (found,)))
@@ -108,8 +127,8 @@ def narrowed(block: Block, x: Tensor, passed: Tensor, share: float) -> Tensor:
 
 
 def middle_channels(block: Block, share: float) -> int:
-    """How many of a block's channels between its first two convolutions `share` of them are, rounded up."""
-    return ceil(share * _weight(block.body[0]).shape[0])
+    """How many of a block's channels between its first two convolutions `share` of them are, rounded up, or all that are left."""
+    return min(ceil(share * block.width), len(_weight(block.body[0])))
 
 
 def _weight(convolution: nn.Module) -> Tensor:

@@ -28,7 +28,7 @@ class Block(nn.Module):
         self, channels: int, width: int, stride: int, dilation: int, *, bottleneck: bool, first: bool, norm: Norm
     ) -> None:
         super().__init__()
-        self.bottleneck = bottleneck
+        self.bottleneck, self.width = bottleneck, width
         self.out_channels = width * (4 if bottleneck else 1)
         if bottleneck:
             self.body = nn.Sequential(

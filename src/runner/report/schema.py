@@ -163,7 +163,7 @@ class Channels(TypedDict):
     course: list[list[list[list[float]]]]  # cycles + 1 x tasks x blocks x levels: probabilities before each and at last
     chosen: list[list[float]]  # tasks x blocks: the shares that were trained
     costs: list[ChannelCost]  # of each task
-    parameters_together: int  # of channels that a task has, without heads; the summary's `costs` count the others, too
+    parameters_together: int  # of channels that a task has, without heads
     whole: ChannelCost  # of a task that has all channels
 
 
