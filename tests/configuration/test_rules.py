@@ -85,4 +85,5 @@ def test_what_holds_beside_other_keys(rule, expected):
 def test_the_keys_that_a_rule_refers_to():
     assert neighbours("null | int in [0, epochs)") == ["epochs"]
     assert neighbours("false | true with split=wels") == ["split"]
+    assert neighbours("null | int >= 1 with split=wels | int >= 1 with split=kels") == ["split"]
     assert neighbours("float in [0, 1)") == []

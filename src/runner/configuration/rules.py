@@ -33,8 +33,9 @@ def names_path(rule: str) -> bool:
 
 
 def neighbours(rule: str) -> list[str]:
-    """The keys beside its own that `rule` refers to."""
-    return [found[1] for found in _CONDITION.finditer(rule)] + [found[0] for found in _BOUND.finditer(rule)]
+    """The keys beside its own that `rule` refers to, each once."""
+    keys = [found[1] for found in _CONDITION.finditer(rule)] + [found[0] for found in _BOUND.finditer(rule)]
+    return list(dict.fromkeys(keys))
 
 
 def beside(rule: str, node: Mapping[str, Any]) -> str:

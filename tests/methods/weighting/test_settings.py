@@ -159,9 +159,9 @@ def test_weights_begin_anew_with_the_network_of_every_draw():
 
 
 def test_a_rate_without_weights_that_learn_is_refused():
-    assert "method.weighting_learning_rate=0.1 is not allowed; use null" in refused(
-        "method=hard_sharing", "method.weighting=dwa", "method.weighting_learning_rate=0.1"
-    )
+    told = refused("method=hard_sharing", "method.weighting=dwa", "method.weighting_learning_rate=0.1")
+    assert told.startswith("method.weighting_learning_rate=0.1 is not allowed; use null or float > 0 with")
+    assert told.endswith("with weighting=gradnorm, where weighting=dwa")
 
 
 SHARE = r"method.weighting=dwa weighs the losses of tasks that share a network, and no two of them do; use method.weighting=equal"
