@@ -355,7 +355,11 @@ AIRCRAFT = {
     NOT_FINITE: "classes are names",
     SHAPE: PHOTOGRAPHS,
     FEWER: Cell("fgvc-aircraft-2013b/data/images/0034309.jpg", gone, ("missing", "index 1")),
-    NONE: Cell("fgvc-aircraft-2013b/data/images_variant_test.txt", written(b"\n"), ("no lines",)),
+    NONE: Cell(
+        "fgvc-aircraft-2013b/data/images_variant_test.txt",
+        written(b"\n"),
+        ("names no photographs of the test split", "unpack"),
+    ),
     KIND: Cell(VARIANTS, text("0056978 F/A-18", "0056978"), ("line 3", "'<image> <variant>'")),
 }
 MIT67 = {
@@ -363,7 +367,7 @@ MIT67 = {
     NOT_FINITE: "classes are folders",
     SHAPE: PHOTOGRAPHS,
     FEWER: Cell("Images/airport_inside/a b.jpg", gone, ("missing", "index 1")),
-    NONE: Cell("TestImages.txt", written(b"\n"), ("names no photographs", "<class>/<file>")),
+    NONE: Cell("TestImages.txt", written(b"\n"), ("names no photographs of the test split", "download it again")),
     KIND: Cell("TestImages.txt", text("gameroom/e.jpg", "e.jpg"), ("'e.jpg' at index 1", "<class>/<file>")),
 }
 DOGS = {
@@ -387,7 +391,7 @@ CARS = {
     NOT_FINITE: Cell("devkit/cars_train_annos.mat", annotations(**{"class": np.nan}), ("class nan", "1 to 3")),
     SHAPE: PHOTOGRAPHS,
     FEWER: Cell("cars_train/00002.jpg", gone, ("missing", "index 1")),
-    NONE: Cell("cars_test_annos_withlabels.mat", matrix(annotations=NO_CARS), ("no photographs to test on",)),
+    NONE: Cell("cars_test_annos_withlabels.mat", matrix(annotations=NO_CARS), ("no photographs of the test split",)),
     KIND: Cell("devkit/cars_train_annos.mat", annotations(**{"class": "SUV"}), ("class SUV", "1 to 3")),
 }
 
@@ -403,7 +407,7 @@ CARS_TOGETHER = {
     NOT_FINITE: Cell("cars_annos.mat", cars_of_one_list(test=np.nan), ("test flag nan", "at index 0", "0 or 1")),
     SHAPE: PHOTOGRAPHS,
     FEWER: Cell("car_ims/000003.jpg", gone, ("missing", "index 2")),
-    NONE: Cell("cars_annos.mat", cars_of_one_list(test=1), ("no photographs to train on",)),
+    NONE: Cell("cars_annos.mat", cars_of_one_list(test=1), ("no photographs of the train split",)),
     KIND: Cell("cars_annos.mat", cars_of_one_list(**{"class": "SUV"}), ("class SUV", "1 to 3")),
 }
 DOMAINNET = {

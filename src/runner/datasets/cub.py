@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, Unpack
 
 from runner.datasets.listing import Listed, child, home
-from runner.datasets.photos import LabelledPhotos, Photos, PhotoSettings
+from runner.datasets.photos import Distribution, LabelledPhotos, Photos, PhotoSettings
 from runner.datasets.sources import archives, existing_root, read_lines, whole_number
 from runner.errors import DataError, require_word
 
@@ -29,30 +29,13 @@ class Cub200(LabelledPhotos):
     100 classes has it the other way round.
     """
 
-    def __init__(
-        self,
-        *,
-        root: str,
-        train_flag: Flag,
-        tasks: tuple[str, ...],
-        cache: Path,
-        scale: float,
-        **settings: Unpack[PhotoSettings],
-    ) -> None:
+    def __init__(self, *, root: str, train_flag: Flag, **settings: Unpack[PhotoSettings]) -> None:
         require_word("dataset.train_flag", train_flag, Flag)
         expected = f"{', '.join(LISTS)} and images/ in it (or CUB_200_2011/ holding them)"
         folder = home(existing_root(root, expected), lambda place: child(place, LISTS[0]))
         splits, classes = _read(folder, train_flag, expected)
         about = {"source": "CUB-200-2011 layout", "training flag": train_flag, "classes": len(classes)}
-        super().__init__(
-            "cub200",
-            folder,
-            splits,
-            classes=classes,
-            cache=cache,
-            about=about,
-            **settings,
-        )
+        super().__init__(Distribution("cub200", folder, splits, classes, about), **settings)
 
 
 def _read(folder: Path, train_flag: int, expected: str) -> tuple[dict[str, Photos], tuple[str, ...]]:

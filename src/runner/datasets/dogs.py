@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Unpack
 
 from runner.datasets.matrices import read_cells
-from runner.datasets.named import in_folders, labelled, pictures, require_list
-from runner.datasets.photos import LabelledPhotos, PhotoSettings
-from runner.datasets.sources import existing_root
+from runner.datasets.named import Layout, Rows, in_folders
+from runner.datasets.photos import Distribution, LabelledPhotos, PhotoSettings
 
 LISTS = {"train": "train_list.mat", "test": "test_list.mat"}
-REMEDY = "unpack lists.tar (http://vision.stanford.edu/aditya86/ImageNetDogs) again"
-LAYOUT = f"{', '.join(LISTS.values())} (from lists.tar) and Images/<class>/*.jpg (from images.tar)"
+LAYOUT = Layout(
+    expected=f"{', '.join(LISTS.values())} (from lists.tar) and Images/<class>/*.jpg (from images.tar)",
+    remedy="unpack lists.tar (http://vision.stanford.edu/aditya86/ImageNetDogs) again",
+)
 
 
 class Dogs(LabelledPhotos):
@@ -19,30 +20,17 @@ class Dogs(LabelledPhotos):
     Classes are the folders of the training list, by name, in which order its own labels number them.
     """
 
-    def __init__(
-        self,
-        *,
-        root: str,
-        tasks: tuple[str, ...],
-        cache: Path,
-        scale: float,
-        **settings: Unpack[PhotoSettings],
-    ) -> None:
-        folder = existing_root(root, LAYOUT)
-        lists = {split: require_list(folder, (name,), LAYOUT) for split, name in LISTS.items()}
-        rows = {split: in_folders(read_cells(path, "file_list", REMEDY), path) for split, path in lists.items()}
-        classes = tuple(sorted({label for _, label in rows["train"]}))
-        numbers = {name: number for number, name in enumerate(classes)}
-        images = pictures(folder, "Images", rows["train"][0][0], lists["train"], LAYOUT)
-        super().__init__(
-            "dogs",
-            folder,
-            {split: labelled(rows[split], numbers, images, path) for split, path in lists.items()},
-            classes=tuple(_breed(name) for name in classes),
-            cache=cache,
-            about={"source": "Stanford Dogs", "classes": len(classes)},
-            **settings,
-        )
+    def __init__(self, *, root: str, **settings: Unpack[PhotoSettings]) -> None:
+        folder = LAYOUT.root(root)
+        lists = LAYOUT.lists(folder, LISTS, "Images", _rows)
+        classes = lists["train"].classes()
+        splits = LAYOUT.photos(folder, lists, classes)
+        about = {"source": "Stanford Dogs", "classes": len(classes)}
+        super().__init__(Distribution("dogs", folder, splits, tuple(map(_breed, classes)), about), **settings)
+
+
+def _rows(listing: Path) -> Rows:
+    return in_folders(read_cells(listing, "file_list", LAYOUT.remedy), listing)
 
 
 def _breed(folder: str) -> str:

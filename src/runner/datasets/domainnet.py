@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 from torch import Generator, Tensor
 
-from runner.datasets.photos import LabelledPhotos, Photos
+from runner.datasets.photos import Distribution, LabelledPhotos, Photos, StoredSettings
 from runner.datasets.sources import existing_root, find, read_lines, whole_number
 from runner.errors import DataError
 from runner.method import Batch
@@ -32,10 +32,8 @@ class DomainNet(LabelledPhotos):
     Batches are those of `LabelledPhotos`, of one domain each, under its name; a training crop shows 0.6 to 1 of a picture.
     """
 
-    def __init__(
-        self, *, root: str, size: int, stored: int | None, tasks: tuple[str, ...], cache: Path, scale: float
-    ) -> None:
-        folder = existing_root(root, _EXPECTED)
+    def __init__(self, *, root: str, **settings: Unpack[StoredSettings]) -> None:
+        folder, tasks = existing_root(root, _EXPECTED), settings["tasks"]
         lists = {(split, domain): _read(folder, domain, split) for split in SPLITS for domain in tasks}
         names = _class_names([row for rows in lists.values() for row in rows], folder)
         splits = {split: Photos([], []) for split in SPLITS}
@@ -43,9 +41,7 @@ class DomainNet(LabelledPhotos):
             splits[split].paths.extend(folder / row.picture for row in rows)
             splits[split].labels.extend(row.label for row in rows)
         about = {"source": "DomainNet", "classes": len(names), "domains": list(tasks)}
-        super().__init__(
-            "domainnet", folder, splits, classes=names, size=size, stored=stored, area=_AREA, cache=cache, about=about
-        )
+        super().__init__(Distribution("domainnet", folder, splits, names, about), _AREA, **settings)
         self._owner = torch.tensor([tasks.index(domain) for (_, domain), rows in lists.items() for _ in rows])
         self._domains = tasks
         self.owned = {domain: (self._owner == number).nonzero()[:, 0] for number, domain in enumerate(tasks)}

@@ -8,7 +8,7 @@ import numpy as np
 
 from runner.datasets.listing import Listed, child, home, subfolder
 from runner.datasets.matrices import read_whole_numbers
-from runner.datasets.photos import LabelledPhotos, Photos, PhotoSettings
+from runner.datasets.photos import Distribution, LabelledPhotos, Photos, PhotoSettings
 from runner.datasets.sources import archives, existing_root, read_lines, whole_number
 from runner.errors import DataError
 
@@ -27,15 +27,7 @@ class Flowers102(LabelledPhotos):
     and setid.mat. A list's labels are numbered in the order of their values in the training list.
     """
 
-    def __init__(
-        self,
-        *,
-        root: str,
-        tasks: tuple[str, ...],
-        cache: Path,
-        scale: float,
-        **settings: Unpack[PhotoSettings],
-    ) -> None:
+    def __init__(self, *, root: str, **settings: Unpack[PhotoSettings]) -> None:
         folder = home(existing_root(root, LAYOUT), lambda place: subfolder(place, "jpg"))
         if not subfolder(folder, "jpg"):
             raise DataError(f"{folder / 'jpg'} is missing; expected {LAYOUT}{archives(folder)}")
@@ -43,15 +35,7 @@ class Flowers102(LabelledPhotos):
         by_lists = lists is not None
         splits, names = _from_lists(folder, lists) if lists else read_matrices(folder)
         about = {"source": "Oxford Flower-102, split by " + ("lists/*.csv" if by_lists else "setid.mat")}
-        super().__init__(
-            "flowers102",
-            folder,
-            splits,
-            classes=names,
-            cache=cache,
-            about=about,
-            **settings,
-        )
+        super().__init__(Distribution("flowers102", folder, splits, names, about), **settings)
 
 
 def read_matrices(folder: Path) -> tuple[dict[str, Photos], tuple[str, ...]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Unpack
 
 from runner.datasets.listing import Search, composed, home, key, subfolder, visible
-from runner.datasets.photos import LabelledPhotos, Photos, PhotoSettings
+from runner.datasets.photos import Distribution, LabelledPhotos, Photos, PhotoSettings
 from runner.datasets.pictures import ENDINGS
 from runner.datasets.sources import archives, existing_root
 from runner.errors import DataError
@@ -26,15 +26,7 @@ class ImageFolder(LabelledPhotos):
     the test split: selection then draws its own from train/.
     """
 
-    def __init__(
-        self,
-        *,
-        root: str,
-        tasks: tuple[str, ...],
-        cache: Path,
-        scale: float,
-        **settings: Unpack[PhotoSettings],
-    ) -> None:
+    def __init__(self, *, root: str, **settings: Unpack[PhotoSettings]) -> None:
         folder = home(existing_root(root, LAYOUT), lambda place: len(_split_folders(place)) > 1)
         search, found = Search(folder), _split_folders(folder)
         if "train" not in found or len(found) < 2:
@@ -49,15 +41,7 @@ class ImageFolder(LabelledPhotos):
         about = {"source": "image folder", "classes": len(classes), "test split": f"{found['test'].name}/"}
         if passed := search.say():
             about["passed over"] = passed
-        super().__init__(
-            "image_folder",
-            folder,
-            splits,
-            classes=classes,
-            cache=cache,
-            about=about,
-            **settings,
-        )
+        super().__init__(Distribution("image_folder", folder, splits, classes, about), **settings)
 
 
 def _split_folders(folder: Path) -> dict[str, Path]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -35,11 +35,29 @@ class Photos(NamedTuple):
     labels: list[int]
 
 
-class PhotoSettings(TypedDict):
-    """The settings of conf/dataset/_photos.yaml, which a reader takes as `**settings: Unpack[PhotoSettings]` and hands on."""
+class Distribution(NamedTuple):
+    """What a reader has found of a data set: its name in the cache, its folder, its splits and what there is to say of it."""
 
+    name: str
+    root: Path
+    splits: Mapping[str, Photos]
+    classes: tuple[str, ...]  # their names, by number
+    about: Mapping[str, Any]
+
+
+class StoredSettings(TypedDict):
+    """What every reader of photographs takes as `**settings` and hands on: what all data sets are given, and the sizes."""
+
+    tasks: tuple[str, ...]
+    cache: Path
+    scale: float
     size: int
     stored: int | None
+
+
+class PhotoSettings(StoredSettings):
+    """The same of readers whose options build on conf/dataset/_photos.yaml."""
+
     retrieval: NotRequired[bool]
 
 
@@ -59,25 +77,15 @@ class LabelledPhotos(Dataset):
     """
 
     def __init__(
-        self,
-        name: str,
-        root: Path,
-        splits: Mapping[str, Photos],
-        *,
-        classes: tuple[str, ...],
-        size: int,
-        stored: int | None,
-        cache: Path,
-        about: Mapping[str, Any],
-        area: tuple[float, float] = crops.SCALE,
-        retrieval: bool = False,
+        self, found: Distribution, area: tuple[float, float] = crops.SCALE, **settings: Unpack[PhotoSettings]
     ) -> None:
+        name, root, splits, classes, about = found
+        size, retrieval = settings["size"], settings.get("retrieval", False)
         self._size, self._area = size, area
-        self._stored = stored or 2 * round(size * EVALUATION_RESIZE)
+        self._stored = settings["stored"] or 2 * round(size * EVALUATION_RESIZE)
         paths = [path for split in splits.values() for path in split.paths]
-        self._store = _open_store(
-            cache / f"{name}-{digest([root.resolve(), *paths])[:8]}-{self._stored}px", root, paths, self._stored
-        )
+        place = settings["cache"] / f"{name}-{digest([root.resolve(), *paths])[:8]}-{self._stored}px"
+        self._store = _open_store(place, root, paths, self._stored)
         self.sources = described(root, paths)
         self.names = [os.path.relpath(path, root) for path in paths]
         self.classes = {"class": torch.tensor([label for split in splits.values() for label in split.labels])}
