@@ -31,8 +31,9 @@ from runner.rundir.checkpoint import Checkpoints
 from runner.rundir.folder import RunFolder
 from runner.rundir.storage import write_atomically, write_json
 from runner.seeds import seed_everything
-from runner.training.batches import Data, changed_sources, describe, difference, fingerprint
+from runner.training.batches import Data
 from runner.training.features import require_features
+from runner.training.fingerprint import changed_sources, describe, difference, fingerprint
 from runner.training.loop import train
 from runner.training.session import Session
 from runner.training.signals import Interrupted, Stop
