@@ -4,7 +4,9 @@ from typing import ClassVar
 
 import torch
 
-from runner.method import Batch, Stage, budget, main_predictor
+from runner.batch import Batch
+from runner.method import Stage
+from runner.stages import budget, main_predictor
 from tests import tiny
 
 

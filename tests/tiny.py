@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from runner.batch import Batch
 from runner.datasets import Dataset
-from runner.method import Batch, Setup
+from runner.method import Setup
 from runner.models import Heads
 from runner.models.competing import CompetingRates, CompetingSpikes
 from runner.models.deeplab import DeepLab

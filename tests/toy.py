@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from runner.batch import Batch
 from runner.configuration.settings import Settings
 from runner.datasets import Dataset
-from runner.method import Batch, Method, Objective, Predictor, Stage
+from runner.method import Method, Objective, Predictor, Stage
 from runner.rundir.checkpoint import Checkpoints
 from runner.rundir.folder import RunFolder
 from runner.tasks import Meter, Task, Whole, own

@@ -16,9 +16,10 @@ from convolutions import alone
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from runner.batch import Batch
 from runner.configuration import files
 from runner.configuration.construct import construct_method, construct_model
-from runner.method import Batch, Method, Setup, Stage
+from runner.method import Method, Setup, Stage
 from runner.methods.adashare import AdaShare
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals

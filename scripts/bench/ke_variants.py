@@ -16,13 +16,14 @@ import torch
 from convolutions import Step, alone
 from torch import Tensor, nn
 
+from runner.batch import Batch
 from runner.configuration import files
 from runner.configuration.construct import construct_method
 from runner.device import keep_freed_memory
 from runner.evolution.fold import fold_batch_norm
 from runner.evolution.hypothesis import kels
 from runner.evolution.slim import extract
-from runner.method import Batch, Setup
+from runner.method import Setup
 from runner.methods.ke import KnowledgeEvolution
 from runner.models.resnet import ResNet
 from runner.tasks.classification import Classification

@@ -29,10 +29,11 @@ def step(case: str, weighting: str) -> Step:
     """One training step; ImportError where a package is missing."""
     import torch
 
+    from runner.batch import Batch
     from runner.configuration import files
     from runner.configuration.construct import construct_method, construct_model
     from runner.errors import ConfigurationError
-    from runner.method import Batch, Setup
+    from runner.method import Setup
     from runner.tasks.depth import Depth
     from runner.tasks.normals import Normals
     from runner.tasks.segmentation import Segmentation

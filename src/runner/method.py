@@ -14,53 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from runner.batch import Batch, Inputs
 from runner.errors import ConfigurationError
 from runner.seeds import generator
-from runner.tasks import Task, own
-
-Inputs = Tensor | Mapping[str, Tensor]  # of all tasks, or each task's own
-
-
-def each(inputs: Inputs, change: Callable[[Tensor], Tensor]) -> Inputs:
-    """The same inputs, every tensor of them changed."""
-    return change(inputs) if isinstance(inputs, Tensor) else {task: change(own) for task, own in inputs.items()}
-
-
-def first(inputs: Inputs) -> Tensor:
-    """Inputs of all tasks, or those of the first of them."""
-    return inputs if isinstance(inputs, Tensor) else next(iter(inputs.values()))
-
-
-class Batch(NamedTuple):
-    """Samples of one split, ready on the training device; where every task has samples of its own, as many of each."""
-
-    inputs: Inputs  # (B, C, H, W), or (T, B, ...) for event streams
-    targets: Mapping[str, Tensor]  # task name -> target, (B, ...)
-    axis: int = 0  # of `inputs` along which the samples lie: 1 for event streams
-    whole: Callable[[Tensor], Tensor] = (
-        own  # this part's count of what a mean divides by -> the mean count of all parts
-    )
-    parts: int = 1  # equal ones that make the whole batch, of which this is one
-
-    def tensors(self) -> list[Tensor]:
-        """All of it, in an order of its own."""
-        inputs = [self.inputs] if isinstance(self.inputs, Tensor) else list(self.inputs.values())
-        return [*inputs, *self.targets.values()]
-
-    def halves(self) -> tuple["Batch", "Batch"]:
-        """The first and the second half of the samples; an odd one goes to the first."""
-        middle = (first(self.inputs).shape[self.axis] + 1) // 2
-        return self._part(slice(None, middle)), self._part(slice(middle, None))
-
-    def _part(self, samples: slice) -> "Batch":
-        place = (*(slice(None),) * self.axis, samples)
-        targets = {name: target[samples] for name, target in self.targets.items()}
-        return self._replace(inputs=each(self.inputs, lambda own: own[place]), targets=targets)
-
-    def shared(self) -> Tensor:
-        """The inputs, which all tasks share."""
-        assert isinstance(self.inputs, Tensor)
-        return self.inputs
+from runner.tasks import Task
 
 
 class Objective(NamedTuple):
@@ -249,41 +206,3 @@ class Method(nn.Module, ABC):
     def summary(self) -> Mapping[str, Any]:
         """What was learned beside the metrics, as plain values for summary.json."""
         return {}
-
-
-def main_predictor(stages: Sequence[Stage]) -> str:
-    """The one that scores, selects and is shown: what the last stage that measures names first."""
-    return next(stage.evaluate[0] for stage in reversed(stages) if stage.evaluate)
-
-
-def points(method: Method) -> tuple[str, ...]:
-    """The names of the stages that are points of the method's series, in order."""
-    if method.series is None:
-        return ()
-    stages = method.stages()
-    main = main_predictor(stages)
-    return tuple(stage.name for stage in stages if stage.evaluate[:1] == (main,))
-
-
-class Budget(NamedTuple):
-    """Training samples, each as often as an optimizer step used it."""
-
-    samples: int  # that the compared weights were trained on
-    before: dict[str, int]  # kind of stage -> what was spent before those weights began: a warm-up, a search
-
-
-def budget(stages: Sequence[Stage], batch_size: int) -> Budget:
-    """What the weights of the last stages were trained on: all steps since weights last began afresh.
-
-    Only runs of equal budget are compared. For AdaShare these are the samples of one retraining, with warm-up and search
-    shown apart; for Knowledge Evolution and its kind the sum over generations; for single-task training those of one network.
-    """
-    begun = max((index for index, stage in enumerate(stages) if stage.restarts), default=0)
-    first = next(index for index, stage in enumerate(stages) if stage.restarts or index == begun)
-    before: dict[str, int] = {}
-    for stage in stages[:first]:
-        kind = stage.name.rstrip("0123456789").partition("/")[0].rstrip("0123456789")
-        if stage.objective is not None:
-            before[kind] = before.get(kind, 0) + stage.steps * batch_size
-    samples = sum(stage.steps for stage in stages[begun:] if stage.objective is not None) * batch_size
-    return Budget(samples, before)

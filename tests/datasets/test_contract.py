@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from runner.batch import Batch, each, first
 from runner.configuration import files
 from runner.datasets import Dataset
 from runner.errors import ConfigurationError
-from runner.method import Batch, each, first
 from runner.seeds import PartGenerator, generator
 from tests.datasets import layouts
 from tests.signatures import parameters, words_of_annotation, words_of_rule

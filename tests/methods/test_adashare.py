@@ -8,8 +8,8 @@ from tests import tiny
 from tests.compose import composed, small
 
 from runner.configuration.construct import construct_method
-from runner.method import budget
 from runner.run import assemble
+from runner.stages import budget
 
 CPU = torch.device("cpu")
 

@@ -9,9 +9,9 @@ from tests.compose import small
 from tests.methods.around import assert_it_resumes_exactly, made
 from torch.nn import functional as F
 
+from runner.batch import first
 from runner.configuration.construct import construct_method
 from runner.errors import ConfigurationError
-from runner.method import first
 from runner.methods import angles
 from runner.models.labels import Cosine
 

@@ -11,8 +11,8 @@ from tests.signatures import assert_settings_fit
 from tests.toy import go
 
 from runner.configuration.construct import locate
-from runner.method import budget, main_predictor, points
 from runner.report.series import flat, measured_keys
+from runner.stages import budget, main_predictor, points
 from runner.training.evaluate import evaluate
 from runner.training.loop import freeze_all_but
 

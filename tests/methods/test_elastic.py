@@ -7,10 +7,10 @@ from tests.compose import small
 from tests.report.conforms import misfits
 
 from runner.configuration.construct import construct_method
-from runner.method import budget
 from runner.report import schema
 from runner.report.sections.channels import CHANNELS
 from runner.seeds import seed_everything
+from runner.stages import budget
 from runner.training.batches import Data
 from runner.training.loop import freeze_all_but
 

@@ -11,9 +11,9 @@ import torch
 from tests.compose import small
 
 from runner.errors import ConfigurationError
-from runner.method import main_predictor
 from runner.run import assemble
 from runner.seeds import seed_everything
+from runner.stages import main_predictor
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,7 @@ import torch
 from tests.compose import small
 from tests.methods.around import METHODS, made
 
-from runner.method import Batch
+from runner.batch import Batch
 from runner.seeds import seed_everything
 from runner.tasks.depth import Depth
 

@@ -9,12 +9,14 @@ import yaml
 from tests.asked import BATCH, settings
 from torch import Tensor, nn
 
+from runner.batch import Batch
 from runner.configuration.settings import Settings
 from runner.datasets import Dataset
-from runner.method import Batch, Method, Objective, Predictor, Series, Stage, main_predictor, points
+from runner.method import Method, Objective, Predictor, Series, Stage
 from runner.report.summary import finish
 from runner.rundir.folder import RunFolder
 from runner.rundir.record import Record, read
+from runner.stages import main_predictor, points
 from runner.tasks.classification import Classification
 from runner.tasks.depth import Depth
 from runner.training.batches import Data

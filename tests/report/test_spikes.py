@@ -7,7 +7,7 @@ import torch
 from tests.report.conforms import misfits
 from tests.toy import Numbers
 
-from runner.method import Batch
+from runner.batch import Batch
 from runner.models.snn import SpikingNetwork
 from runner.models.spiking_model import LayerTrace, layer_names
 from runner.report import schema

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from runner.method import Batch
+from runner.batch import Batch
 from runner.training import ahead as module
 from runner.training.ahead import ahead, pays
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from tests.toy import Numbers
 
+from runner.batch import Batch
 from runner.errors import ConfigurationError
-from runner.method import Batch
 from runner.processes import Processes
 from runner.tasks.classification import Classification
 from runner.training.batches import Data, part

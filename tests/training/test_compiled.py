@@ -7,10 +7,10 @@ import pytest
 import torch
 from tests import tiny
 
+from runner.batch import Batch
 from runner.configuration import files
 from runner.configuration.construct import construct_method
 from runner.errors import ConfigurationError
-from runner.method import Batch
 from runner.training.compiled import Compiled
 from runner.training.loop import freeze_all_but
 from runner.training.steps import Steps

@@ -10,7 +10,8 @@ import torch
 from tests.toy import Line, Numbers, StopAt, TwoPhases, go, session
 
 from runner.errors import DivergedError
-from runner.method import Objective, Predictor, Series, Stage, budget
+from runner.method import Objective, Predictor, Series, Stage
+from runner.stages import budget
 from runner.training.batches import Data
 from runner.training.loop import batches_before, evaluation_steps
 from runner.training.selection import relative_score

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from runner.batch import Batch
 from runner.errors import DivergedError
-from runner.method import Batch, Objective, Stage
+from runner.method import Objective, Stage
 from runner.training.steps import Steps
 
 BATCH = Batch(torch.ones(2, 1), {})

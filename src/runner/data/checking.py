@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from runner.batch import first
 from runner.data.catalogue import Published
 from runner.datasets import Dataset
-from runner.method import first
 from runner.tasks.targets import DenseTask
 
 _TOGETHER = 32  # samples read at once

@@ -8,9 +8,9 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from runner.batch import first
 from runner.datasets import Dataset
 from runner.datasets.texts import written
-from runner.method import first
 from runner.preparation import Preparation
 from runner.rundir.storage import write_atomically
 from runner.tasks.targets import DenseTask

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, device
 
+from runner.batch import Batch
 from runner.errors import ConfigurationError
-from runner.method import Batch
 from runner.preparation import Preparation
 from runner.tasks import Task
 

@@ -6,9 +6,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Generator, Tensor
 
+from runner.batch import Batch
 from runner.datasets import geometry
 from runner.errors import ConfigurationError, chosen, require_word
-from runner.method import Batch
 from runner.preparation import Channels, Preparation
 from runner.tasks.targets import Target
 

@@ -7,10 +7,10 @@ from typing import NamedTuple, Unpack
 import torch
 from torch import Generator, Tensor
 
+from runner.batch import Batch
 from runner.datasets.photos import Distribution, LabelledPhotos, Photos, StoredSettings
 from runner.datasets.sources import existing_root, find, read_lines, whole_number
 from runner.errors import DataError
-from runner.method import Batch
 from runner.tasks.classification import Classification
 
 SPLITS = ("train", "test")

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from runner.batch import Batch
 from runner.datasets import Dataset, binning
 from runner.datasets.arrays import StoredArray, open_arrays
 from runner.datasets.images import consecutive
 from runner.errors import ConfigurationError
-from runner.method import Batch
 from runner.tasks.classification import Classification
 
 SIDE = 34  # pixels of N-MNIST's part of the sensor, in x and y

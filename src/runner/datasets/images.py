@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from runner.batch import Batch
 from runner.datasets import Dataset, crops
-from runner.method import Batch
 from runner.preparation import Preparation
 from runner.tasks.classification import Classification
 

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Generator, Tensor
 
+from runner.batch import Batch
 from runner.datasets import Dataset, crops
 from runner.datasets.arrays import build_once
 from runner.datasets.images import Colours, consecutive
@@ -18,7 +19,6 @@ from runner.datasets.photo_store import PhotoStore
 from runner.datasets.pictures import read_colours
 from runner.datasets.sources import described, digest, state_of_files
 from runner.errors import ConfigurationError
-from runner.method import Batch
 from runner.preparation import Preparation
 from runner.tasks.classification import Classification
 

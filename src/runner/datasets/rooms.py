@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
+from runner.batch import Batch
 from runner.datasets import Dataset, geometry
 from runner.datasets.arrays import build_once, gather, open_arrays
 from runner.datasets.filling import Rows, fill
@@ -18,7 +19,6 @@ from runner.datasets.scenes.dice import Dice
 from runner.datasets.scenes.recipes import ROOM_TYPES
 from runner.datasets.scenes.render import STORED, render
 from runner.errors import require_word
-from runner.method import Batch
 from runner.preparation import Preparation
 from runner.tasks import Task
 from runner.tasks.classification import Classification

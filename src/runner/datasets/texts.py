@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from runner.batch import Batch
 from runner.datasets import Dataset
 from runner.datasets.arrays import ArrayFile, build_once, gather, open_arrays
 from runner.datasets.listing import child, subfolder
 from runner.datasets.sources import described, digest, existing_root, find, opened_text, read_lines, state_of_files
 from runner.datasets.sources import whole_number as number_of
 from runner.errors import DataError
-from runner.method import Batch
 from runner.preparation import ALPHABET, FILLING, TOKENS, UNKNOWN
 from runner.tasks.classification import Classification
 

@@ -16,9 +16,10 @@ from runner.configuration.plugins import registered
 from runner.configuration.settings import Settings
 from runner.errors import ConfigurationError, DataError
 from runner.export.recorded import recorded_tasks
-from runner.method import Method, Setup, main_predictor
+from runner.method import Method, Setup
 from runner.rundir.checkpoint import Checkpoints
 from runner.rundir.folder import RunFolder
+from runner.stages import main_predictor
 
 
 class Run:

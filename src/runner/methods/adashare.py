@@ -12,8 +12,9 @@ from typing import Any, Literal, Unpack
 import torch
 from torch import Tensor
 
+from runner.batch import Batch, Inputs, first
 from runner.errors import chosen
-from runner.method import Batch, Inputs, Method, Objective, Predictor, Series, Setup, Stage, first
+from runner.method import Method, Objective, Predictor, Series, Setup, Stage
 from runner.methods.optimizers import forget
 from runner.methods.retraining import Retraining
 from runner.methods.searching import Search, SearchRecipe, retrained, searching

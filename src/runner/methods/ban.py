@@ -10,7 +10,8 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from runner.method import Batch, Method, Objective, Predictor, Series, Setup, Stage
+from runner.batch import Batch
+from runner.method import Method, Objective, Predictor, Series, Setup, Stage
 from runner.methods.epochs import Recipe, Training
 from runner.methods.states import Frozen
 from runner.models.composed import Ensemble

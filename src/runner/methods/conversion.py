@@ -9,8 +9,9 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
+from runner.batch import Batch, first
 from runner.errors import ConfigurationError
-from runner.method import Batch, Method, Predictor, Setup, Stage, first
+from runner.method import Method, Predictor, Setup, Stage
 from runner.methods.epochs import Recipe, Training
 from runner.models.converted import ConvertedNetwork, Encoding, Reset
 from runner.models.relu import ReluNetwork

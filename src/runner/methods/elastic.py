@@ -10,7 +10,8 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
-from runner.method import Batch, Method, Objective, Predictor, Setup, Stage, first
+from runner.batch import Batch, first
+from runner.method import Method, Objective, Predictor, Setup, Stage
 from runner.methods.optimizers import forget
 from runner.methods.retraining import Retraining
 from runner.methods.searching import Cycle, SearchRecipe, retrained, searching

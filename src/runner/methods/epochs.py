@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD
 
+from runner.batch import Batch, Inputs
 from runner.errors import chosen
-from runner.method import Batch, Inputs, Objective, Setup, Stage, nothing, shuffled
+from runner.method import Objective, Setup, Stage, nothing, shuffled
 from runner.methods.angles import adapted, rescaled
 from runner.methods.distillation import divergence, lone_task, paired
 from runner.methods.objectives import penalised, task_losses, together

@@ -12,9 +12,10 @@ from typing import Any, Literal, Unpack
 import torch
 from torch import Tensor, nn
 
+from runner.batch import Inputs, first
 from runner.errors import ConfigurationError, chosen
 from runner.evolution import channels, forgetting, hypothesis, slim
-from runner.method import Inputs, Method, Predictor, Series, Setup, Stage, first
+from runner.method import Method, Predictor, Series, Setup, Stage
 from runner.methods.epochs import Recipe, Training
 from runner.methods.states import Named
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from runner.method import Batch, Objective
+from runner.batch import Batch
+from runner.method import Objective
 from runner.methods.weighting.base import Equal, Weighting
 from runner.methods.weighting.gradients import Mean
 from runner.models import Parted

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.optim import SGD
 
 from runner import exchange
+from runner.batch import Batch
 from runner.errors import ConfigurationError
-from runner.method import Batch, Method, Objective, Predictor, Setup, Stage
+from runner.method import Method, Objective, Predictor, Setup, Stage
 from runner.models.competing import Competing, CompetingRates, CompetingSpikes
 from runner.spiking.plasticity import bcm, stdp
 

@@ -10,9 +10,10 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
+from runner.batch import first
 from runner.evolution import pruning, redundancy
 from runner.layers.kinds import BatchNorm
-from runner.method import Method, Predictor, Series, Setup, Stage, first
+from runner.method import Method, Predictor, Series, Setup, Stage
 from runner.methods.epochs import Recipe, Training
 from runner.methods.states import Named
 

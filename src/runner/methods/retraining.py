@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner.method import Batch, Inputs, Objective, Predictor, Stage, StartingWeights
+from runner.batch import Batch, Inputs
+from runner.method import Objective, Predictor, Stage, StartingWeights
 from runner.models import Routed
 from runner.models.composed import Executed, Following
 from runner.policies import Policy

@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from runner.method import Batch, Objective, Setup, Stage, nothing
+from runner.batch import Batch
+from runner.method import Objective, Setup, Stage, nothing
 from runner.methods.optimizers import Kind
 from runner.methods.steps import Recipe, Training
 from runner.models import Routed

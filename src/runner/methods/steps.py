@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from runner.method import Batch, Objective, Setup
+from runner.batch import Batch
+from runner.method import Objective, Setup
 from runner.methods.objectives import EQUAL, penalised, weighted_sum
 from runner.methods.optimizers import Kind, two_rates
 from runner.methods.schedules import step_decay

@@ -9,7 +9,8 @@ from typing import Unpack
 
 from torch import nn
 
-from runner.method import Batch, Method, Objective, Predictor, Setup, Stage
+from runner.batch import Batch
+from runner.method import Method, Objective, Predictor, Setup, Stage
 from runner.methods.optimizers import Kind
 from runner.methods.steps import Recipe, Training
 from runner.models.composed import Separate

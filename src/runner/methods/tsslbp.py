@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
+from runner.batch import Batch
 from runner.configuration.rules import show
 from runner.errors import ConfigurationError, chosen
-from runner.method import Batch, Method, Objective, Predictor, Setup, Stage
+from runner.method import Method, Objective, Predictor, Setup, Stage
 from runner.methods.objectives import penalised, together
 from runner.methods.optimizers import prepared
 from runner.methods.weighting import Weighed, learned, weighting_of

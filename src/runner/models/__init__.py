@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from runner.method import Inputs
+from runner.batch import Inputs
 
 
 class Heads(nn.ModuleDict):

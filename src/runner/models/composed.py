@@ -6,7 +6,7 @@ from math import log
 import torch
 from torch import Tensor, nn
 
-from runner.method import Inputs
+from runner.batch import Inputs
 from runner.models import Routed
 from runner.policies import Policy
 

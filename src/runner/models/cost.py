@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from runner.batch import Inputs, each, first
 from runner.layers.kinds import BatchNorm, Layer, Transposed
 from runner.layers.modes import evaluation
-from runner.method import Inputs, each, first
 from runner.models import Heads
 from runner.models.spiking import Spiking
 from runner.models.spiking_model import SpikingModel

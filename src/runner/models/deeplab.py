@@ -10,9 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from runner.batch import Inputs
 from runner.errors import chosen
 from runner.layers.task_norm import TaskNorm, alike, for_tasks
-from runner.method import Inputs
 from runner.models import Gated, Heads
 from runner.models.paths import Group, passes, walk
 from runner.models.residual import Backbone, Norm, draw, trainable

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from runner.batch import Inputs
 from runner.evolution.slim import load
 from runner.layers.task_norm import TaskNorm, alike
-from runner.method import Inputs
 from runner.models import Heads, Routed
 from runner.models.paths import Group, equal, passes
 from runner.models.residual import Backbone, Block, draw, trainable

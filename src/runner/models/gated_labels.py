@@ -10,11 +10,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from runner.batch import Inputs
 from runner.errors import ConfigurationError, chosen
 from runner.layers.initial import initialize, kaiming_normal
 from runner.layers.kinds import BatchNorm
 from runner.layers.task_norm import OwnNorm, TaskNorm, alike, for_tasks
-from runner.method import Inputs
 from runner.models import Gated, Heads
 from runner.models.labels import Stem, is_small
 from runner.models.paths import Group, passes, walk

@@ -8,7 +8,8 @@ from typing import ClassVar, NamedTuple
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from runner.method import Inputs, Objective
+from runner.batch import Inputs
+from runner.method import Objective
 
 
 class Regulariser(NamedTuple):

@@ -10,8 +10,8 @@ from typing import Literal, Unpack
 import torch
 from torch import Tensor
 
+from runner.batch import Inputs
 from runner.errors import chosen
-from runner.method import Inputs
 from runner.policies.logits import LogitPolicy, LogitSettings
 from runner.seeds import alike
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from runner import exchange
+from runner.batch import Inputs
 from runner.errors import ConfigurationError, chosen
 from runner.layers.modes import evaluation
-from runner.method import Inputs
 from runner.policies import LearnedPolicy, Regulariser, gumbel
 from runner.policies.logits import SHARING, SPARSITY, InstanceSettings, execute_probability
 

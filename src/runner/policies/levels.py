@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from runner.method import Inputs, Objective
+from runner.batch import Inputs
+from runner.method import Objective
 from runner.policies import LearnedPolicy, Regulariser
 from runner.policies.reinforce import self_critical
 from runner.seeds import alike

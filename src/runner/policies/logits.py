@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
+from runner.batch import Inputs
 from runner.errors import chosen
-from runner.method import Inputs
 from runner.policies import LearnedPolicy, Regulariser
 
 Initial = Literal["equal", "random", "all_chosen"]

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from runner.method import Inputs, Objective
+from runner.batch import Inputs
+from runner.method import Objective
 from runner.policies.logits import LogitPolicy, LogitSettings
 from runner.seeds import alike
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from runner.method import Inputs
+from runner.batch import Inputs
 from runner.policies import Policy
 from runner.seeds import alike
 

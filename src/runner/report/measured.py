@@ -6,12 +6,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from runner.batch import first
 from runner.device import Autocast
-from runner.method import Method, first, main_predictor
+from runner.method import Method
 from runner.models.cost import costs
 from runner.models.spiking_model import SpikingModel
 from runner.report import schema
 from runner.report.spikes import Observed, described, observe, still
+from runner.stages import main_predictor
 from runner.tasks import Task
 from runner.training.batches import Data
 from runner.training.progress import patiently

@@ -57,7 +57,7 @@ class Weights(TypedDict):
 
 
 class Budget(TypedDict):
-    """Training samples, each as often as an optimizer step used it; see `runner.method.budget`."""
+    """Training samples, each as often as an optimizer step used it; see `runner.stages.budget`."""
 
     samples: int  # that the compared weights were trained on
     before: dict[str, int]  # kind of stage -> what was spent before those weights began

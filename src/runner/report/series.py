@@ -5,11 +5,12 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from runner.method import Method, points
+from runner.method import Method
 from runner.report import schema
 from runner.report.comparison import Neighbour
 from runner.report.words import first_metrics
 from runner.rundir.record import at_the_ends
+from runner.stages import points
 from runner.training.batches import Data
 from runner.training.selection import Evaluation, Metrics, Selection
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from runner.batch import Batch, first
 from runner.device import Autocast
-from runner.method import Batch, first
 from runner.models.snn_layers import Linear
 from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel, layer_names
 from runner.report import schema

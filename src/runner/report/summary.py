@@ -14,7 +14,7 @@ from runner import __version__
 from runner.configuration.identity import digest
 from runner.configuration.settings import Settings
 from runner.device import autocast, peak_memory
-from runner.method import Method, StartingWeights, budget, main_predictor
+from runner.method import Method, StartingWeights
 from runner.report.baseline import found, given, relative
 from runner.report.comparison import beside, neighbours
 from runner.report.finished import Finished
@@ -25,6 +25,7 @@ from runner.report.series import flat, series
 from runner.report.spikes import dead_layers
 from runner.report.tables import show
 from runner.rundir.folder import RunFolder
+from runner.stages import budget, main_predictor
 from runner.tasks.record import definition
 from runner.training.batches import Data
 from runner.training.progress import SCREEN

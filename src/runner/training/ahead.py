@@ -7,7 +7,7 @@ from functools import cache
 
 import torch
 
-from runner.method import Batch
+from runner.batch import Batch
 
 Made = tuple[Batch, torch.cuda.Event | None]
 

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from runner import exchange
+from runner.batch import Batch, Inputs, each, first
 from runner.datasets import Dataset
 from runner.errors import chosen
-from runner.method import Batch, Inputs, Order, Split, each, first, shuffled
+from runner.method import Order, Split, shuffled
 from runner.processes import ALONE, Processes
 from runner.seeds import PartGenerator, generator
 from runner.training.ahead import ahead, pays

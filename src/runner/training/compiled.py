@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import torch
 
+from runner.batch import Batch
 from runner.errors import ConfigurationError
-from runner.method import Batch, Objective, Stage
+from runner.method import Objective, Stage
 
 log = logging.getLogger("runner")
 

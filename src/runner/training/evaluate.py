@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from runner.device import Autocast
 from runner.errors import DivergedError
 from runner.method import Method
 from runner.seeds import seed_everything
 from runner.training.batches import Data
 from runner.training.features import Seen
-from runner.training.selection import Metrics
+from runner.training.selection import Evaluation, Metrics
 
 
 def evaluate(
@@ -24,7 +25,7 @@ def evaluate(
     batch_size: int,
     limit: int | None = None,
     position: str,
-    autocast: Callable[[], AbstractContextManager],
+    autocast: Autocast,
     check: Callable[[], None],
 ) -> Metrics:
     """Every task's metrics of one predictor over a split (`limit` batches of it), in evaluation mode and without gradients.
@@ -54,6 +55,40 @@ def evaluate(
                 f"{position}: predictor {predictor}, task {name}: a prediction is not finite; lower the learning rate"
             )
     return {name: meter.compute() for name, meter in meters.items()}
+
+
+def measured(
+    method: Method,
+    predictor: str,
+    data: Data,
+    stage: str,
+    step: int,
+    *,
+    batch_size: int,
+    limit: int | None,
+    autocast: Autocast,
+    check: Callable[[str], None],
+) -> Evaluation:
+    """One predictor at a step of a stage on the split that selects, if there is one, and on the test split.
+
+    `check` is told the split. The rest is as for `evaluate`; raises `DivergedError` for an infinite metric as well.
+    """
+    metrics: dict[str, Metrics] = {}
+    position = f"stage {stage}, step {step}"
+    for split in ["validation", "test"] if data.selection_split == "validation" else ["test"]:
+        metrics[split] = evaluate(
+            method,
+            predictor,
+            data,
+            split,
+            batch_size=batch_size,
+            limit=limit,
+            position=position,
+            autocast=autocast,
+            check=partial(check, split),
+        )
+        require_finite(metrics[split], f"{position}, predictor {predictor}, split {split}")
+    return Evaluation(predictor, stage, step, metrics, limit)
 
 
 def require_finite(metrics: Metrics, where: str) -> None:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from runner.batch import Inputs, each
 from runner.errors import ConfigurationError
-from runner.method import Inputs, Method, each
+from runner.method import Method
 from runner.models import Heads
 from runner.tasks import Meter
 from runner.training.batches import Data

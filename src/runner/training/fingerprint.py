@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runner.method import first
+from runner.batch import first
 from runner.training.batches import Data
 from runner.training.splits import evenly
 

@@ -7,8 +7,9 @@ from typing import Protocol
 from torch import Tensor
 from torch.optim import Optimizer
 
+from runner.batch import Batch
 from runner.layers.batch_norm import Over
-from runner.method import Batch, Method, Stage
+from runner.method import Method, Stage
 from runner.rundir.checkpoint import BEGINNING, Position
 from runner.seeds import seed_everything
 from runner.training.batches import Data

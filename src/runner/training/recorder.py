@@ -1,11 +1,11 @@
 """What a training says while it goes: lines of metrics.jsonl and the live view."""
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from typing import Any
 
 from runner.method import Stage
 from runner.rundir.record import Record
+from runner.stages import starts
 from runner.training.progress import Progress
 from runner.training.selection import Evaluation
 
@@ -20,9 +20,7 @@ class Recorder:
         total = sum(stage.steps for stage in stages)
         self._progress = Progress(total, done)
         self._every = max(1, -(-total // LINES))
-        self._before = dict(
-            zip((s.name for s in stages), accumulate((s.steps for s in stages), initial=0), strict=False)
-        )
+        self._before = starts(stages)
 
     def stage(self, stage: Stage) -> None:
         """A stage begins or goes on."""

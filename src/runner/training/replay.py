@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from runner.method import Batch, each
+from runner.batch import Batch, each
 
 log = logging.getLogger("runner")
 WARM = 3  # steps launched one by one before one is recorded: optimizers make their state, libraries their plans

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from runner.batch import Batch
 from runner.layers.batch_norm import Over, norms
-from runner.method import Batch, Method, Objective
+from runner.method import Method, Objective
 from runner.processes import Processes
 from runner.seeds import apart
 

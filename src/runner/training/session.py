@@ -4,26 +4,25 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import accumulate
 from typing import Any
-
-import torch
 
 from runner.configuration.identity import digest
 from runner.configuration.settings import Settings
 from runner.device import autocast
-from runner.method import Method, Stage, points
+from runner.method import Method, Stage
 from runner.rundir.checkpoint import BEGINNING, Checkpoints, Position
 from runner.rundir.folder import RunFolder
 from runner.rundir.record import Record, read
+from runner.stages import points, starts
 from runner.trackers import Tracked
 from runner.trackers.tracking import Tracking
 from runner.training.batches import Data
-from runner.training.evaluate import evaluate, require_finite
+from runner.training.evaluate import measured
 from runner.training.finite import require_finite_parameters
 from runner.training.lost import without_lost_best
+from runner.training.machine import machine, warn_of_another
 from runner.training.recorder import Recorder
-from runner.training.selection import Evaluation, Metrics, Selection
+from runner.training.selection import Evaluation, Selection
 from runner.training.signals import Interrupted, Stop
 from runner.training.silence import silent_layers
 from runner.training.warned import Warned
@@ -73,9 +72,7 @@ class Session:
         """The tracker that was asked for."""
         path, identity = self.folder.path, digest(self.settings)
         run = Tracked(path, path.name, identity, self.settings.recorded())
-        lengths = [stage.steps for stage in self._stages]
-        starts = dict(zip((stage.name for stage in self._stages), accumulate(lengths, initial=0), strict=False))
-        return Tracking(self.settings.tracker, run, starts)
+        return Tracking(self.settings.tracker, run, starts(self._stages))
 
     def _take_over(self, saved: Mapping[str, Any]) -> None:
         self.method.load_state_dict(saved["method"])
@@ -83,27 +80,7 @@ class Session:
             self.method.optimizers[name].load_state_dict(state)
         names = [*(stage.name for stage in self._stages), "the end"]
         log.info("going on from %s, step %d", names[max(0, self.start.stage)], self.start.step)
-        before = saved.get("machine", {})  # checkpoints of older versions may lack what is noted now
-        for name, value in self._machine().items():
-            if before.get(name, value) != value:
-                log.warning(
-                    "this run began with %s=%s and goes on with %s=%s: %s, so results can differ from an uninterrupted run's",
-                    name,
-                    before[name],
-                    name,
-                    value,
-                    "batch norms look at another number of samples"
-                    if name == "processes" and self.settings.batch_norm == "per_process"
-                    else "sums are rounded in another order",
-                )
-
-    def _machine(self) -> dict[str, Any]:
-        """What is no part of a run's identity, yet decides in which order numbers are summed."""
-        return {
-            "threads": torch.get_num_threads(),
-            "device": self.data.device.type,
-            "processes": self.data.here.count,
-        }
+        warn_of_another(saved.get("machine", {}), self.data, self.settings.batch_norm)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -140,7 +117,7 @@ class Session:
             "seconds": self.seconds,
             "warnings": self.warned.texts,
             "looked_at": sorted(self._looked_at),
-            "machine": self._machine(),
+            "machine": machine(self.data),
         }
         self.checkpoints.save(self.position, state)
         self._saved_at = time.monotonic()
@@ -210,26 +187,21 @@ class Session:
                     self.warned.warn(f"stage {stage.name}, step {step}: {text}")
 
     def _measured(self, predictor: str, stage: str, step: int, limit: int | None) -> Evaluation:
-        metrics: dict[str, Metrics] = {}
-        for split in ["validation", "test"] if self.data.selection_split == "validation" else ["test"]:
+        def check(split: str) -> None:
+            self.stop.check()
+            self.recorder.measuring(predictor, split)
 
-            def check(split: str = split) -> None:
-                self.stop.check()
-                self.recorder.measuring(predictor, split)
-
-            metrics[split] = evaluate(
-                self.method,
-                predictor,
-                self.data,
-                split,
-                batch_size=self.settings.evaluation_batch,
-                limit=limit,
-                position=f"stage {stage}, step {step}",
-                autocast=self.autocast,
-                check=check,
-            )
-            require_finite(metrics[split], f"stage {stage}, step {step}, predictor {predictor}, split {split}")
-        return Evaluation(predictor, stage, step, metrics, limit)
+        return measured(
+            self.method,
+            predictor,
+            self.data,
+            stage,
+            step,
+            batch_size=self.settings.evaluation_batch,
+            limit=limit,
+            autocast=self.autocast,
+            check=check,
+        )
 
     def load_best(self) -> None:
         """Give the method the weights of its best evaluation; measure them on whole splits where that was cut short."""

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from runner import exchange
+from runner.batch import Batch
 from runner.errors import DivergedError
 from runner.layers.batch_norm import Over
-from runner.method import Batch, Method, Objective, Stage
+from runner.method import Method, Objective, Stage
 from runner.processes import ALONE, Processes
 from runner.training.compiled import Compiled
 from runner.training.replay import Replay

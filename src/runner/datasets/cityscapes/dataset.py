@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from runner.batch import Batch
 from runner.datasets import Dataset, stored
 from runner.datasets.arrays import StoredArray, gather
 from runner.datasets.cityscapes.arrays import LIST, AdaShareArrays, MtanArrays
@@ -21,7 +22,6 @@ from runner.datasets.frames import VOID
 from runner.datasets.listing import child, home
 from runner.datasets.sources import described
 from runner.errors import DataError, chosen, require_word
-from runner.method import Batch
 from runner.tasks.depth import Depth
 from runner.tasks.segmentation import Segmentation
 from runner.tasks.targets import DenseTask

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from runner.batch import Batch
 from runner.configuration.own_tasks import OwnTask, read
 from runner.datasets import Dataset
 from runner.datasets.arrays import build_once, gather, open_arrays
@@ -23,7 +24,6 @@ from runner.datasets.listing import Search, child, home
 from runner.datasets.pictures import read_colours
 from runner.datasets.sources import described, digest, existing_root, state_of_files
 from runner.errors import DataError
-from runner.method import Batch
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
 from runner.tasks.regression import HeatMap

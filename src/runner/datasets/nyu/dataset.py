@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
+from runner.batch import Batch
 from runner.datasets import Dataset
 from runner.datasets.arrays import gather, open_arrays
 from runner.datasets.dense import Augment, Views, pair, require_views
@@ -18,7 +19,6 @@ from runner.datasets.nyu.labelled import FRAMES, MAPPING, SPLITS, LabelledMat
 from runner.datasets.nyu.mtan import PARTS, MtanArrays
 from runner.datasets.nyu.source import Source
 from runner.errors import ConfigurationError, DataError, require_word
-from runner.method import Batch
 from runner.tasks.depth import Depth
 from runner.tasks.normals import Normals
 from runner.tasks.segmentation import Segmentation

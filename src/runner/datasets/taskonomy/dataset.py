@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from runner.batch import Batch
 from runner.datasets import Dataset, stored
 from runner.datasets.arrays import gather
 from runner.datasets.dense import Augment, Views, pair, require_views
@@ -28,7 +29,6 @@ from runner.datasets.taskonomy.source import (
     read,
 )
 from runner.errors import DataError, chosen, require_word
-from runner.method import Batch
 from runner.tasks import normals, segmentation
 from runner.tasks.normals import Normals
 from runner.tasks.regression import HeatMap
