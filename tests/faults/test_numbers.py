@@ -11,11 +11,11 @@ from tests.faults.conftest import SMALL, summary, tensors, without_times
 
 SPOILED = """
 import torch
-from runner.training import session
+from runner.training import evaluate as measuring
 from runner.training.steps import Steps
 
 value, kind, due = float("{value}"), "{kind}", {step}
-steps, take, evaluate = [], Steps.take, session.evaluate
+steps, take, evaluate = [], Steps.take, measuring.evaluate
 
 def spoiled_take(self, step, batch):
     steps.append(step)
@@ -43,7 +43,7 @@ def spoiled_evaluation(*arguments, **options):
         found[task][next(iter(metrics))] = value
     return found
 
-Steps.take, session.evaluate = spoiled_take, spoiled_evaluation
+Steps.take, measuring.evaluate = spoiled_take, spoiled_evaluation
 """
 # of Knowledge Evolution in batches of 4
 FIFTEEN_STEPS = ("method.generations=1", "method.epochs=3", "dataset.train=20")

@@ -12,7 +12,7 @@ from torch import nn
 from runner.configuration import files
 from runner.configuration.construct import construct_model, locate
 from runner.errors import ConfigurationError
-from runner.evolution.channels import layers
+from runner.layers.kinds import layers
 from runner.layers.plain import plain
 from runner.models import Gated, Heads, Parted
 from runner.models.columns import Mixing

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
-from runner.evolution.channels import layers
-from runner.layers.kinds import BatchNorm
+from runner.layers.kinds import BatchNorm, layers
 
 
 def later(model: nn.Module, first: str) -> dict[str, Tensor]:

@@ -13,10 +13,10 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call
 
 from runner.errors import ConfigurationError, chosen
-from runner.evolution.channels import groups, layers, trace
+from runner.evolution.channels import trace
 from runner.evolution.groups import kept
 from runner.layers.initial import Draw, fan_in, initial_draw, narrow_uniform, zero
-from runner.layers.kinds import Layer, Transposed
+from runner.layers.kinds import Layer, Transposed, groups, layers
 
 Masks = Mapping[str, Tensor]
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from runner.errors import ConfigurationError, chosen
-from runner.evolution.channels import layers
 from runner.evolution.groups import kept
+from runner.layers.kinds import layers
 
 Scope = Literal["global", "layer"]
 

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from runner.errors import ConfigurationError
-from runner.evolution.channels import layers
 from runner.evolution.groups import kept
-from runner.layers.kinds import BatchNorm, Convolution
+from runner.layers.kinds import BatchNorm, Convolution, layers
 from runner.layers.modes import evaluation
 
 

@@ -13,9 +13,20 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from runner.errors import CheckpointError, ConfigurationError
-from runner.evolution.channels import WholeChannelsError, groups, layers, multiplier, trace
+from runner.evolution.channels import trace
 from runner.evolution.hypothesis import Masks, fit_weights, predict_with, weight_mask
-from runner.layers.kinds import BatchNorm, Convolution, InstanceNorm, Layer, Norm, Transposed
+from runner.evolution.tracer import WholeChannelsError
+from runner.layers.kinds import (
+    BatchNorm,
+    Convolution,
+    InstanceNorm,
+    Layer,
+    Norm,
+    Transposed,
+    groups,
+    layers,
+    multiplier,
+)
 from runner.layers.modes import evaluation
 
 TOLERANCE = 1e-2  # of the largest prediction: a channel out of place changes more than that, reduced precision less

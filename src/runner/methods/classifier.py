@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from runner.batch import first
 from runner.errors import ConfigurationError
 from runner.evolution import hypothesis, slim
-from runner.evolution.channels import WholeChannelsError
+from runner.evolution.tracer import WholeChannelsError
 from runner.layers.initial import initial_draw, initialize
 from runner.method import Method, Predictor, Setup, Stage
 from runner.methods.epochs import Recipe, Training

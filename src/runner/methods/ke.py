@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from runner.batch import Inputs, first
 from runner.errors import ConfigurationError, chosen
-from runner.evolution import channels, forgetting, hypothesis, slim
+from runner.evolution import forgetting, hypothesis, slim
+from runner.layers.kinds import layers
 from runner.method import Method, Predictor, Series, Setup, Stage
 from runner.methods.epochs import Recipe, Training
 from runner.methods.states import Named
@@ -91,7 +92,7 @@ class KnowledgeEvolution(Method):
         if self.forget_from is None:
             raise ConfigurationError(
                 "method.split=later_layers forgets all layers from one on, and method.forget_from=null names none; use the name "
-                f"of a part of the network, as in method.forget_from={list(channels.layers(self.network))[-1]}"
+                f"of a part of the network, as in method.forget_from={list(layers(self.network))[-1]}"
             )
         return forgetting.later(self.network, self.forget_from)
 
@@ -145,9 +146,9 @@ class KnowledgeEvolution(Method):
     def summary(self) -> Mapping[str, Any]:
         """Mean |w| per layer and generation inside and outside the mask."""
         self._measure_magnitudes(self.generations - 1)
-        layers = [name.removesuffix(".weight") for name in self.masks]
+        names = [name.removesuffix(".weight") for name in self.masks]
         parts = ["inside the mask: fit-hypothesis", "outside the mask: reset-hypothesis"]
-        return {"magnitudes": {"layers": layers, "parts": parts, "values": self.magnitudes.tolist()}}
+        return {"magnitudes": {"layers": names, "parts": parts, "values": self.magnitudes.tolist()}}
 
 
 def _drawn_generator() -> torch.Generator:
