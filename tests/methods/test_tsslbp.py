@@ -136,9 +136,9 @@ def test_what_silence_is_nearest_to_is_refused(tmp_path, overrides, asked):
 def test_counts_are_in_proportion_to_the_steps_unless_given(tmp_path):
     """Half and a tenth: 15 and 3 at the 30 steps they were published for (TSSL-BP's Networks/NMNIST_CNN.yaml)."""
     _, method = assembled(tmp_path, "method.loss=count")
-    assert method.counts == {"desired": 2.5, "undesired": 0.5}
+    assert method.loss.counts == {"desired": 2.5, "undesired": 0.5}
     _, method = assembled(tmp_path, "method.loss=count", "model.steps=30")
-    assert method.counts == {"desired": 15.0, "undesired": 3.0}
+    assert method.loss.counts == {"desired": 15.0, "undesired": 3.0}
 
 
 @pytest.mark.parametrize(

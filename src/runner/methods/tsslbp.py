@@ -4,31 +4,30 @@ Zhang and Li, "Temporal Spike Sequence Learning via Backpropagation for Deep Spi
 is that of main.py, train, in github.com/stonezwr/TSSL-BP.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
-from typing import Literal, Unpack
+from typing import Unpack
 
 import torch
 from torch import Tensor
 from torch.optim import AdamW
 
 from runner.batch import Batch
-from runner.configuration.rules import show
-from runner.errors import ConfigurationError, chosen
+from runner.errors import ConfigurationError
 from runner.method import Method, Objective, Predictor, Setup, Stage
 from runner.methods.objectives import penalised, together
 from runner.methods.optimizers import prepared
+from runner.methods.output_loss import OutputLoss, Wanted
 from runner.methods.weighting import Weighed, learned, weighting_of
 from runner.models.spiking_model import SpikingModel
-from runner.spiking.losses import count_loss, distance, rate_loss, softmax_loss
 
-Loss = Callable[[Tensor, Tensor], Tensor]  # currents (T, B, classes), labels (B,) -> scalar
+
+class Towards(Wanted, Weighed):
+    """What a step descends: the loss of the output neurons of every task, and what these add up to."""
 
 
 class TSSLBP(Method):
     """Trains a spiking network on the postsynaptic currents of its output neurons; the class is the largest sum over time."""
-
-    wanted: Tensor | None
 
     def __init__(
         self,
@@ -41,11 +40,7 @@ class TSSLBP(Method):
         betas: Sequence[float],
         clip: float | None,
         largest_weight: float | None,
-        loss: Literal["kernel", "count", "rate", "softmax"],
-        desired_train: list[int] | None,
-        desired_count: float | None,
-        undesired_count: float | None,
-        **weighed: Unpack[Weighed],
+        **towards: Unpack[Towards],
     ) -> None:
         super().__init__()
         network = setup.network()
@@ -54,33 +49,14 @@ class TSSLBP(Method):
                 f"method.loss looks at output currents, and {type(network).__name__} is no SpikingModel; choose model=snn_..."
             )
         self.network = network
-        losses: dict[str, Loss] = {
-            "kernel": self._distance,
-            "count": self._count_loss,
-            "rate": rate_loss,
-            "softmax": softmax_loss,
-        }
-        self.loss = chosen("method.loss", loss, losses)
-        self.summed = loss in ("kernel", "count")  # over the samples of a batch; the others are means
-        steps = network.steps
-        if desired_train is not None and len(desired_train) != steps:
-            raise ConfigurationError(
-                f"method.desired_train={show(desired_train)} has {len(desired_train)} numbers, and the network runs for {steps} "
-                "steps; give one for each"
-            )
-        wanted = network.wanted(desired_train) if loss == "kernel" else None
-        self.register_buffer("wanted", wanted, persistent=False)  # where the currents are
-        self.counts = {
-            "desired": steps / 2 if desired_count is None else desired_count,
-            "undesired": steps / 10 if undesired_count is None else undesired_count,
-        }
+        self.loss = OutputLoss(network, towards)
         epochs = setup.epochs("epochs", epochs)
         self.steps = epochs * setup.epoch()
         self.evaluations = evaluations or epochs
         self.clip, self.largest_weight = inf if clip is None else clip, largest_weight
         first, second = betas
-        self.weighting = weighting_of(weighed, network, len(setup.tasks), setup.epoch())
-        groups = [{"params": list(network.parameters())}, *learned(self.weighting, weighed)]
+        self.weighting = weighting_of(towards, network, len(setup.tasks), setup.epoch())
+        groups = [{"params": list(network.parameters())}, *learned(self.weighting, towards)]
         adam = AdamW(groups, lr=learning_rate, betas=(first, second), weight_decay=weight_decay, fused=True)
         self.optimizers = {"weights": prepared(adam)}
 
@@ -102,18 +78,11 @@ class TSSLBP(Method):
 
     def _objective(self, batch: Batch) -> Objective:
         currents = self.network.psc(batch.shared())
-        factor = batch.parts if self.summed else 1
+        factor = batch.parts if self.loss.summed else 1
         losses = {task: factor * self.loss(psc, batch.targets[task]) for task, psc in currents.items()}
         scalars = {f"loss/{task}": loss.detach() for task, loss in losses.items()}
         objective = together(losses, scalars, self.weighting, self.network.parameters(), batch.whole)
         return penalised(objective, self.network)
-
-    def _distance(self, psc: Tensor, labels: Tensor) -> Tensor:
-        assert self.wanted is not None
-        return distance(psc, labels, self.wanted)
-
-    def _count_loss(self, psc: Tensor, labels: Tensor) -> Tensor:
-        return count_loss(psc, labels, **self.counts)
 
     def _project(self) -> None:
         self.weighting.project()
