@@ -1,6 +1,7 @@
 """Networks and data of a few numbers, so that a whole run takes a moment; a network for each need of methods."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,6 +24,18 @@ from runner.tasks.depth import Depth
 from runner.tasks.segmentation import Segmentation
 
 SIDE, CLASSES = 16, 3
+SPIKING: Mapping[str, Any] = {  # settings of a `SpikingNetwork` that add nothing
+    "tau_m": 5.0,
+    "tau_s": {"released": 3.0, "published": 2.0},
+    "threshold": 1.0,
+    "version": "released",
+    "gradient": partial(GradientRule, name="tssl"),
+    "dropout": 0.0,
+    "dropout_over": "rows",
+    "init": None,
+    "weight_scale": 1.0,
+    "gradient_dtype": "float32",
+}
 
 
 class Labels(nn.Module):
@@ -50,17 +63,12 @@ def elastic(tasks: Mapping[str, int]) -> nn.Module:
 
 
 def spiking(tasks: Mapping[str, int]) -> nn.Module:
-    constants: dict[str, Any] = {"tau_m": 5.0, "tau_s": 3.0, "threshold": 0.3, "version": "released"}
-    rest: dict[str, Any] = {"dropout": 0.2, "dropout_over": "rows", "init": None, "gradient_dtype": "float32"}
     return SpikingNetwork(
         layers="2C5-P4-6",
         steps=4,
-        gradient=lambda: GradientRule(name="tssl"),
-        weight_scale=1.0,
-        **constants,
-        **rest,
         tasks=tasks,
         input_shape=(3, SIDE, SIDE),
+        **{**SPIKING, "threshold": 0.3, "dropout": 0.2},
     )
 
 

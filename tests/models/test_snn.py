@@ -12,21 +12,13 @@ from runner.models.snn import SpikingNetwork
 from runner.models.snn_layers import Convolution, Linear, Pool, parse
 from runner.spiking import GradientRule, count_loss, kernel_loss
 from runner.spiking.stbp import STBP
+from tests.tiny import SPIKING
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 OPTIONS = {
+    **SPIKING,
     "layers": "4C3-P2-6C3-P2-20",
     "steps": 5,
-    "tau_m": 5.0,
-    "tau_s": {"released": 3.0, "published": 2.0},
-    "threshold": 1.0,
-    "version": "released",
-    "gradient": partial(GradientRule, name="tssl"),
-    "dropout": 0.0,
-    "dropout_over": "rows",
-    "init": None,
-    "weight_scale": 1.0,
-    "gradient_dtype": "float32",
     "tasks": {"label": 10},
     "input_shape": (1, 14, 14),
 }

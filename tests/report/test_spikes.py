@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 from tests.report.conforms import misfits
+from tests.tiny import SPIKING
 from tests.toy import Numbers
 
 from runner.batch import Batch
@@ -17,22 +18,9 @@ from runner.spiking.rules import GradientRule
 from runner.tasks.classification import Classification
 from runner.training.batches import Data
 
-OPTIONS = {
-    "tau_m": 5.0,
-    "tau_s": 2.0,
-    "threshold": 1.0,
-    "version": "released",
-    "gradient": partial(GradientRule, name="tssl"),
-    "dropout": 0.0,
-    "dropout_over": "rows",
-    "init": None,
-    "weight_scale": 1.0,
-    "gradient_dtype": "float32",
-}
-
 
 def network(layers, input_shape, classes=2, steps=2, **options):
-    made = {**OPTIONS, **options}
+    made = {**SPIKING, "tau_s": 2.0, **options}
     return SpikingNetwork(layers=layers, steps=steps, tasks={"class": classes}, input_shape=input_shape, **made)
 
 

@@ -3,9 +3,12 @@
 Wu, Deng, Li, Zhu, Xie and Shi, "Direct Training for Spiking Neural Networks: Faster, Larger, Better", AAAI 2019.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
+from runner.models.snn_layers import Convolution, Pool, Spec
 from runner.models.spiking import Signals
 from runner.spiking.neuron import psc_filter
 
@@ -25,3 +28,21 @@ class NeuNorm(nn.Module):
         """Maps (T, B, C, H, W), which are rarely zero afterwards."""
         activity = psc_filter(signals.values.mean(2, keepdim=True), 1 / (1 - self.decay))
         return signals._replace(values=signals.values - self.weight * activity, dense=True)
+
+
+def behind_convolutions(
+    layers: list[nn.Module], specs: Sequence[Spec], shape: Sequence[int], decay: float
+) -> list[nn.Module]:
+    """The layers of `specs` with a `NeuNorm` behind every convolution and its pooling, for inputs (C, H, W)."""
+    found: list[nn.Module] = []
+    channels, height, width = shape
+    for layer, spec in zip(layers, specs, strict=True):
+        found.append(layer)
+        if isinstance(spec, Pool):
+            height, width = height // spec.size, width // spec.size
+        elif isinstance(spec, Convolution):
+            (rows, columns), (above, left) = spec.kernel, spec.padding
+            channels = spec.channels
+            height, width = (height + 2 * above - rows + 1) // spec.pool, (width + 2 * left - columns + 1) // spec.pool
+            found.append(NeuNorm((channels, height, width), decay))
+    return found

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from runner.models import Heads
-from runner.models.snn import steps_of
 from runner.models.snn_layers import Convolution, Linear, Pool, parse
 from runner.models.spiking import Signals, SumPool, floating, weighed, weight_of
-from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel, chained
+from runner.models.spiking_model import LayerTrace, SpikingLayer, SpikingModel, chained, steps_of
 from runner.spiking.dynamics import sum_pool
 from runner.spiking.losses import desired_train
 from runner.spiking.slayer import ResponseNeuron, fire, run

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
+from runner.errors import ConfigurationError
 from runner.models.snn_layers import Convolution, Linear, written
 
 
@@ -127,3 +128,20 @@ def layer_names(network: SpikingModel) -> dict[str, str]:
         seen[text] += 1
         told[name] = text if counts[text] == 1 else f"{text} ({seen[text]})"
     return told
+
+
+def steps_of(steps: int | None, input_shape: tuple[int, ...]) -> int:
+    """For how many steps a network runs; raises `ConfigurationError` where `steps` and the inputs' shape do not say one."""
+    if len(input_shape) not in (3, 4):
+        raise ConfigurationError(
+            f"spiking networks take images (C, H, W) or events (T, C, H, W), and these inputs are {input_shape}"
+        )
+    if len(input_shape) == 3 and steps is None:
+        raise ConfigurationError(
+            "model.steps=null, but images do not say for how many steps to show them; use model.steps=5"
+        )
+    if len(input_shape) == 4 and steps not in (None, input_shape[0]):
+        raise ConfigurationError(
+            f"model.steps={steps}, but the events come in {input_shape[0]} steps; use model.steps=null or dataset.steps={steps}"
+        )
+    return input_shape[0] if steps is None else steps
