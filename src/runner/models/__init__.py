@@ -28,9 +28,11 @@ class Parted(nn.Module, ABC):
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Trainable parameters that all tasks may share."""
 
-    @abstractmethod
     def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the task heads."""
+        """Parameters of the task heads: those in `Heads`."""
+        return [
+            parameter for module in self.modules() if isinstance(module, Heads) for parameter in module.parameters()
+        ]
 
     def penalty(self) -> Mapping[str, Tensor]:
         """Named scalar terms that are added to the objective the network is trained with; none unless a network says so."""

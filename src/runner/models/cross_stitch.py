@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from runner.models import Heads, Parted
+from runner.models import Parted
 from runner.models.columns import Columns, Mixing, spread
 from runner.models.residual import Backbone, draw, trainable
 
@@ -50,7 +50,7 @@ class CrossStitch(Parted):
         self.stitches = nn.ModuleList(
             Stitch(len(tasks), channels, own, per_channel=per_channel) for channels in sizes.channels
         )
-        self.heads = Heads({task: sizes.head(outputs) for task, outputs in tasks.items()})
+        self.heads = sizes.heads(tasks)
         draw(self, [self.columns])
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
@@ -60,7 +60,3 @@ class CrossStitch(Parted):
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Parameters of the columns and the stitches."""
         return trainable([self.columns, self.stitches])
-
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the task heads."""
-        return list(self.heads.parameters())

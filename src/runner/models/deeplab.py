@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from runner.batch import Inputs
 from runner.errors import chosen
 from runner.layers.task_norm import TaskNorm, alike, for_tasks
-from runner.models import Gated, Heads
+from runner.models import Gated
 from runner.models.paths import Group, passes, walk
 from runner.models.residual import Backbone, Norm, draw, trainable
 
@@ -45,7 +45,7 @@ class DeepLab(Gated):
         backbone = Backbone(layers=layers, widths=widths, head_width=head_width, bottleneck=bottleneck, dropout=dropout)
         self.stem = backbone.stem(input_shape[0], norm)
         self.blocks = nn.ModuleList(block for stage in backbone.stages(norm) for block in stage)
-        self.heads = Heads({task: backbone.head(outputs) for task, outputs in tasks.items()})
+        self.heads = backbone.heads(tasks)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -55,10 +55,6 @@ class DeepLab(Gated):
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Parameters of stem and blocks, which learn at their own rate; a bottleneck's batch-norm scales stay fixed."""
         return trainable((self.stem, self.blocks))
-
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the task heads."""
-        return list(self.heads.parameters())
 
     def forward(self, inputs: Inputs, gates: Tensor | None = None, closed: int = 0) -> dict[str, Tensor]:
         """Predict every task from images (B, 3, H, W): {task: (B, outputs, h, w)} at an eighth of the resolution.

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from runner.batch import Inputs
 from runner.evolution.slim import load
 from runner.layers.task_norm import TaskNorm, alike
-from runner.models import Heads, Routed
+from runner.models import Routed
 from runner.models.paths import Group, equal, passes
 from runner.models.residual import Backbone, Block, draw, trainable
 
@@ -38,7 +38,7 @@ class Elastic(Routed):
         sizes, norm = backbone(), partial(TaskNorm, tasks=len(tasks))
         self.stem = sizes.stem(input_shape[0], norm)
         self.blocks = nn.ModuleList(block for stage in sizes.stages(norm) for block in stage)
-        self.heads = Heads({task: sizes.head(outputs) for task, outputs in tasks.items()})
+        self.heads = sizes.heads(tasks)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -48,10 +48,6 @@ class Elastic(Routed):
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Parameters of stem and blocks."""
         return trainable((self.stem, self.blocks))
-
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the task heads."""
-        return list(self.heads.parameters())
 
     def reduced(self, gates: Tensor) -> "Elastic":
         """A copy without the channels that no task has under `gates`; with these gates it predicts the same.

@@ -31,6 +31,12 @@ def norm_of(statistics: Statistics, tasks: int, shared: type[nn.Module] = nn.Bat
     return chosen("model.statistics", statistics, norms)
 
 
+def require_four(layers: Sequence[int], widths: Sequence[int]) -> None:
+    """Raise ConfigurationError unless each of four stages has a number of blocks and one of channels."""
+    if len(layers) != 4 or len(widths) != 4:
+        raise ConfigurationError(f"model.layers={list(layers)}, model.widths={list(widths)}: give four numbers each")
+
+
 class GatedLabels(Gated):
     """A stem, residual blocks and a head for each task: inputs -> {task: logits (B, classes)}.
 
@@ -44,10 +50,6 @@ class GatedLabels(Gated):
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Parameters of stem and blocks."""
         return [*self.stem.parameters(), *self.blocks.parameters()]
-
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the task heads."""
-        return list(self.heads.parameters())
 
     def reset_parameters(self) -> None:
         """Draw every weight afresh, Kaiming normal; batch norm neutral."""
@@ -101,10 +103,7 @@ class GatedResNet(GatedLabels):
         input_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
-        if len(layers) != 4 or len(widths) != 4:
-            raise ConfigurationError(
-                f"model.layers={list(layers)}, model.widths={list(widths)}: give four numbers each"
-            )
+        require_four(layers, widths)
         self.layers = tuple(layers)
         norm, small = norm_of(statistics, len(tasks)), is_small(stem)
         self.stem = nn.Sequential(

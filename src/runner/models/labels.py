@@ -27,10 +27,6 @@ class LabelNetwork(Parted, ABC):
         heads = set(self.head_parameters())
         return [parameter for parameter in self.parameters() if parameter not in heads]
 
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the layers that `label_head` made for named tasks."""
-        return [p for module in self.modules() if isinstance(module, Heads) for p in module.parameters()]
-
 
 class Cosine(nn.Module):
     """s cos θ of features (B, F) with a direction of each class: (B, classes).

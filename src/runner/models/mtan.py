@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from runner.models import Heads, Parted
+from runner.models import Parted
 from runner.models.residual import STRIDES, Backbone, draw, trainable
 
 
@@ -73,7 +73,7 @@ class MTAN(Parted):
                 for task in tasks
             }
         )
-        self.heads = Heads({task: sizes.head(outputs) for task, outputs in tasks.items()})
+        self.heads = sizes.heads(tasks)
         draw(self, [self.stem, self.stages])
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
@@ -107,7 +107,3 @@ class MTAN(Parted):
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Parameters of the shared network, of the attention and of what leads from one to the next."""
         return trainable([self.stem, self.stages, self.attention, self.onward])
-
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the task heads."""
-        return list(self.heads.parameters())

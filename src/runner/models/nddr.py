@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from runner.models import Heads, Parted
+from runner.models import Parted
 from runner.models.columns import Columns, Mixing, spread
 from runner.models.residual import Backbone, draw, trainable
 
@@ -62,7 +62,7 @@ class NDDR(Parted):
         sizes = backbone()
         self.columns = Columns(sizes, input_shape[0], len(tasks))
         self.fusions = nn.ModuleList(Fusion(len(tasks), channels, own) for channels in sizes.channels)
-        self.heads = Heads({task: sizes.head(outputs) for task, outputs in tasks.items()})
+        self.heads = sizes.heads(tasks)
         draw(self, [self.columns])
         for fusion in self.fusions:
             assert isinstance(fusion, Fusion)
@@ -75,7 +75,3 @@ class NDDR(Parted):
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Parameters of the columns and the fusions."""
         return trainable([self.columns, self.fusions])
-
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the task heads."""
-        return list(self.heads.parameters())

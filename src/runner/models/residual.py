@@ -4,7 +4,7 @@ AdaShare's network (Sun et al. 2020): models/deeplab_resnet.py and models/base.p
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from runner.layers.dilated import DilatedConv2d
 from runner.layers.dropout import RectifiedDropout
 from runner.layers.kinds import BatchNorm
+from runner.models import Heads
 
 Norm = Callable[[int], nn.Module]  # channels -> batch norm
 STRIDES, DILATIONS, ASPP_DILATIONS = (1, 2, 1, 1), (1, 1, 2, 4), (6, 12, 18, 24)
@@ -148,6 +149,10 @@ class Backbone:
     def head(self, outputs: int) -> Head:
         """A head on the last stage."""
         return Head(self.channels[-1], self.head_width, outputs, self.dropout)
+
+    def heads(self, tasks: Mapping[str, int]) -> Heads:
+        """One for each of `tasks`, task -> outputs."""
+        return Heads({task: self.head(outputs) for task, outputs in tasks.items()})
 
 
 def draw(network: nn.Module, backbone: Iterable[nn.Module]) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from runner.errors import ConfigurationError
-from runner.models import Heads, Parted
+from runner.models import Parted
 from runner.models.columns import Columns, Mixing, spread
 from runner.models.residual import Backbone, draw, trainable
 
@@ -90,7 +90,7 @@ class Sluice(Parted):
         self.columns = Columns(sizes, input_shape[0], len(tasks))
         self.sluices = nn.ModuleList(Sluices(len(tasks), own) for _ in sizes.channels)
         self.outputs = Outputs(len(tasks), len(sizes.channels), last)
-        self.heads = Heads({task: sizes.head(outputs) for task, outputs in tasks.items()})
+        self.heads = sizes.heads(tasks)
         self.orthogonality = orthogonality
         draw(self, [self.columns])
 
@@ -115,7 +115,3 @@ class Sluice(Parted):
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Parameters of the columns, the sluices and the weights of the stages."""
         return trainable([self.columns, self.sluices, self.outputs])
-
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the task heads."""
-        return list(self.heads.parameters())

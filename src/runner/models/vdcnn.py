@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runner.errors import ConfigurationError
 from runner.models import Heads
-from runner.models.gated_labels import GatedLabels, Statistics, norm_of
+from runner.models.gated_labels import GatedLabels, Statistics, norm_of, require_four
 from runner.models.residual import Norm
 from runner.preparation import TOKENS
 
@@ -33,10 +32,7 @@ class VDCNN(GatedLabels):
         input_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
-        if len(layers) != 4 or len(widths) != 4:
-            raise ConfigurationError(
-                f"model.layers={list(layers)}, model.widths={list(widths)}: give four numbers each"
-            )
+        require_four(layers, widths)
         self.layers = tuple(layers)
         norm = norm_of(statistics, len(tasks), nn.BatchNorm1d)
         self.stem = nn.Sequential(
