@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import pytest
 import torch
@@ -117,7 +117,7 @@ def test_every_key_is_a_keyword_of_its_kind_and_every_keyword_a_key(option: str)
 
 
 def test_unknown_words_are_refused(case: Case) -> None:
-    hints = get_type_hints(type(case.data).__init__)
+    hints = parameters(type(case.data))
     for key, kind in hints.items():
         words = [word for part in (kind, *get_args(kind)) if get_origin(part) is Literal for word in get_args(part)]
         if words:

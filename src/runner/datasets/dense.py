@@ -1,7 +1,7 @@
 """How frames of one size with dense labels become what a network gets: sizes, colours, crops."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
 import torch
 from torch import Generator, Tensor
@@ -42,6 +42,14 @@ ADASHARE = Coding("BGR", (104.00698793, 116.66876762, 122.67891434), (1.0,) * 3,
 _CODINGS = {"standard": IMAGENET, "official": ADASHARE, "none": IMAGENET}
 
 
+class ViewSettings(TypedDict):
+    """What a reader of frames takes as `**views` and hands on, see `Views`."""
+
+    crop: Sequence[int] | None
+    augment: Augment
+    zoom: Sequence[float]
+
+
 class Views:
     """Whole frames where they are measured, and crops of scaled and mirrored ones where they are trained on.
 
@@ -54,12 +62,11 @@ class Views:
     - none: whole frames, coded as in standard.
     """
 
-    def __init__(
-        self, size: tuple[int, int], *, crop: Sequence[int] | None, zoom: Sequence[float], augment: Augment
-    ) -> None:
+    def __init__(self, size: tuple[int, int], **views: Unpack[ViewSettings]) -> None:
+        crop, zoom = views["crop"], views["zoom"]
         self.size, self.crop = size, pair(crop) if crop else default_crop(size)
-        self.augment, self._zoom = augment, (float(zoom[0]), float(zoom[1]))
-        self._coding = chosen("dataset.augment", augment, _CODINGS)
+        self.augment, self._zoom = views["augment"], (float(zoom[0]), float(zoom[1]))
+        self._coding = chosen("dataset.augment", self.augment, _CODINGS)
         self.preparation = self._coding.preparation(size)
 
     def batch(
@@ -87,15 +94,14 @@ class Views:
         return {"resolution": list(self.size), "augmentation": self.augment, "crop": crop}
 
 
-def require_views(
-    resolution: Sequence[int] | None, crop: Sequence[int] | None, zoom: Sequence[float], augment: Augment
-) -> None:
+def require_views(resolution: Sequence[int] | None, **views: Unpack[ViewSettings]) -> None:
     """Raise `ConfigurationError` unless `augment` is one, sizes are pairs of numbers and factors are in order.
 
     It is what `Views` will be made of, tried before the data are read, which say how large frames are.
     """
-    require_word("dataset.augment", augment, Augment)
-    for key, value in (("resolution", resolution), ("crop", crop)):
+    require_word("dataset.augment", views["augment"], Augment)
+    zoom = views["zoom"]
+    for key, value in (("resolution", resolution), ("crop", views["crop"])):
         if value is not None and len(value) != 2:
             raise ConfigurationError(f"dataset.{key}={list(value)} has {len(value)} numbers; expected [height, width]")
     if len(zoom) != 2 or zoom[0] > zoom[1]:

@@ -5,9 +5,9 @@ int64 the number of events up to and with recording n; `labels` (N,) int64.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 
 from runner.batch import Batch
 from runner.datasets import Dataset, binning
-from runner.datasets.arrays import StoredArray, open_arrays
+from runner.datasets.arrays import StoredArray, build_once, open_arrays
 from runner.datasets.images import consecutive
 from runner.errors import ConfigurationError
 from runner.tasks.classification import Classification
@@ -41,19 +41,6 @@ def encode(polarity: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     return ((polarity.astype(np.int16) << 14) | (y.astype(np.int16) << 7) | x.astype(np.int16)).astype(np.int16)
 
 
-def write_recordings(folder: Path, recordings: Iterable[Recording]) -> None:
-    """Write recordings one after the other into the arrays of `folder`."""
-    ends, labels = [0], []
-    with open(folder / "codes.i2", "wb") as codes, open(folder / "times.i4", "wb") as times:
-        for recording in recordings:
-            codes.write(recording.codes.astype(np.int16).data)
-            times.write(recording.times.astype(np.int32).data)
-            ends.append(ends[-1] + len(recording.codes))
-            labels.append(recording.label)
-    np.save(folder / "ends.npy", np.array(ends[1:], np.int64))
-    np.save(folder / "labels.npy", np.array(labels, np.int64))
-
-
 class EventStore:
     """The recordings of a folder, read as they are needed."""
 
@@ -77,6 +64,33 @@ class EventStore:
         return binning.Events(number, code >> 14, (code >> 7) & 127, code & 127, time)
 
 
+def stored(folder: Path, fingerprint: Mapping[str, Any], recordings: Callable[[], Iterable[Recording]]) -> EventStore:
+    """What `folder` of the cache keeps of `recordings`, written where it has none with this `fingerprint`."""
+    return EventStore(build_once(folder, fingerprint, lambda empty: _write(empty, recordings())))
+
+
+def _write(folder: Path, recordings: Iterable[Recording]) -> None:
+    """Write recordings one after the other into the arrays of `folder`."""
+    ends, labels = [0], []
+    with open(folder / "codes.i2", "wb") as codes, open(folder / "times.i4", "wb") as times:
+        for recording in recordings:
+            codes.write(recording.codes.astype(np.int16).data)
+            times.write(recording.times.astype(np.int32).data)
+            ends.append(ends[-1] + len(recording.codes))
+            labels.append(recording.label)
+    np.save(folder / "ends.npy", np.array(ends[1:], np.int64))
+    np.save(folder / "labels.npy", np.array(labels, np.int64))
+
+
+class RecordingSettings(TypedDict):
+    """The settings of conf/dataset/_recordings.yaml, which a reader takes as `**settings` and hands on."""
+
+    steps: int
+    step_us: int
+    binning: Binning
+    stabilise: bool
+
+
 class EventRecordings(Dataset):
     """Recordings of a 34x34 sensor with the task `class`, as (T, B, 2, 34, 34) float32 of zeros and ones; channel 1 is on.
 
@@ -91,23 +105,20 @@ class EventRecordings(Dataset):
         sizes: Mapping[str, int],
         *,
         classes: tuple[str, ...],
-        steps: int,
-        step_us: int,
-        binning: Binning,
-        stabilise: bool,
         about: Mapping[str, Any],
+        **settings: Unpack[RecordingSettings],
     ) -> None:
-        self._store, self._steps, self._step_us = store, steps, step_us
-        self._bin, self._stabilise = BINNINGS[binning], stabilise
+        self._store, self._steps, self._step_us = store, settings["steps"], settings["step_us"]
+        self._bin, self._stabilise = BINNINGS[settings["binning"]], settings["stabilise"]
         self.tasks = {"class": Classification(classes=len(classes))}
         self.class_names: Mapping[str, tuple[str, ...]] = {"class": classes}
         self.classes = {"class": store.labels}
         self.splits = consecutive(sizes)
-        self._window = f"{steps} steps of {step_us / 1000:g} ms"
+        self._window = f"{self._steps} steps of {self._step_us / 1000:g} ms"
         share = self._share_of_events()
         self.about = {
             **about,
-            "binning": f"{self._window}, {binning} binning",
+            "binning": f"{self._window}, {settings['binning']} binning",
             "events": len(store.codes),
             "share of events in the window": round(share, 4),
         }

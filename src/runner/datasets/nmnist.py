@@ -5,11 +5,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
-from runner.datasets.arrays import build_once
-from runner.datasets.events import SIDE, Binning, EventRecordings, EventStore, Recording, encode, write_recordings
+from runner.datasets.events import SIDE, Binning, EventRecordings, Recording, RecordingSettings, encode, stored
 from runner.datasets.listing import Search, home, subfolder
 from runner.datasets.sources import archives, described, digest, existing_root, read_bytes, state_of_files
 from runner.errors import ConfigurationError, DataError, require_word
@@ -38,51 +38,53 @@ class Nmnist(EventRecordings):
         self,
         *,
         root: str,
-        steps: int,
-        step_us: int,
-        binning: Binning,
-        stabilise: bool,
         text_step_us: int,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
+        **settings: Unpack[RecordingSettings],
     ) -> None:
-        require_word("dataset.binning", binning, Binning)
+        require_word("dataset.binning", settings["binning"], Binning)
         folder = existing_root(root, LAYOUT)
         folder = home(folder, lambda place: subfolder(place, SPLITS["test"]))
         search = Search(folder)
         files = {split: _list_files(search, name) for split, name in SPLITS.items()}
         everything = [path for recordings in files.values() for path, _ in recordings]
         is_text = everything[0].suffix.lower() != BINARY
-        if is_text and not stabilise:
-            raise ConfigurationError(
-                f"dataset.stabilise=false, but {folder} holds the converter's text files, whose events have been stabilised; "
-                "set dataset.stabilise=true or give the .bin recordings"
-            )
-        if is_text and step_us % text_step_us:
-            raise ConfigurationError(
-                f"dataset.step_us={step_us}, but {folder} holds text files with bins of {text_step_us} microseconds; "
-                "use a multiple of that, or correct dataset.text_step_us"
-            )
+        if is_text:
+            _require_text(folder, settings, text_step_us)
         read = (lambda path: read_text(path, text_step_us)) if is_text else read_bin
         fingerprint = {"version": 1, "files": state_of_files(folder, everything)}
         form = f"text{text_step_us}" if is_text else "bin"
         target = cache / f"nmnist-{form}-{digest([folder.resolve()])[:8]}"
-        store = EventStore(
-            build_once(target, fingerprint, lambda empty: write_recordings(empty, _recordings(files.values(), read)))
-        )
+        store = stored(target, fingerprint, lambda: _recordings(files.values(), read))
         self.sources = described(folder, everything)
         self.names = [os.path.relpath(path, folder) for path in everything]
-        about = {"source": "N-MNIST, " + ("converted text" if is_text else ".bin files"), "stabilised": stabilise}
+        about = {
+            "source": "N-MNIST, " + ("converted text" if is_text else ".bin files"),
+            "stabilised": settings["stabilise"],
+        }
+        settings["stabilise"] = settings["stabilise"] and not is_text
         super().__init__(
             store,
             {split: len(paths) for split, paths in files.items()},
             classes=tuple("0123456789"),
-            steps=steps,
-            step_us=step_us,
-            binning=binning,
-            stabilise=stabilise and not is_text,
             about={**about, **({"passed over": passed} if (passed := search.say()) else {})},
+            **settings,
+        )
+
+
+def _require_text(folder: Path, settings: RecordingSettings, text_step_us: int) -> None:
+    """Raise `ConfigurationError` for settings that the converter's text files cannot be read with."""
+    if not settings["stabilise"]:
+        raise ConfigurationError(
+            f"dataset.stabilise=false, but {folder} holds the converter's text files, whose events have been stabilised; "
+            "set dataset.stabilise=true or give the .bin recordings"
+        )
+    if settings["step_us"] % text_step_us:
+        raise ConfigurationError(
+            f"dataset.step_us={settings['step_us']}, but {folder} holds text files with bins of {text_step_us} microseconds; "
+            "use a multiple of that, or correct dataset.text_step_us"
         )
 
 

@@ -6,14 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 import numpy as np
 import torch
 
-from runner.datasets.arrays import build_once
 from runner.datasets.event_camera import Sensor, record, thresholds
-from runner.datasets.events import Binning, EventRecordings, EventStore, Recording, encode, write_recordings
+from runner.datasets.events import Binning, EventRecordings, Recording, RecordingSettings, encode, stored
 from runner.datasets.images import LabelledSplit
 from runner.datasets.mnist import DIGITS, FASHION_PLACES, GARMENTS, MNIST_PLACES, read_idx
 from runner.datasets.sources import digest
@@ -46,16 +45,13 @@ class Saccades(EventRecordings):
         threshold: float,
         mismatch: float,
         noise_hz: float,
-        steps: int,
-        step_us: int,
-        binning: Binning,
-        stabilise: bool,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
+        **settings: Unpack[RecordingSettings],
     ) -> None:
         require_word("dataset.source", source, Pictures)
-        require_word("dataset.binning", binning, Binning)
+        require_word("dataset.binning", settings["binning"], Binning)
         places, classes = SOURCES[source]
         splits = read_idx(root, places)
         sizes = {
@@ -66,23 +62,10 @@ class Saccades(EventRecordings):
         pictures = {name: digest([split.images.tobytes(), split.labels.tobytes()]) for name, split in splits.items()}
         fingerprint = {"version": 1, "pictures": pictures, "sizes": sizes, "sensor": sensor._asdict(), "seed": seed}
         target = cache / f"saccades-{digest([fingerprint])}"
-        store = EventStore(
-            build_once(
-                target, fingerprint, lambda empty: write_recordings(empty, _simulate(splits, sizes, sensor, seed))
-            )
-        )
+        store = stored(target, fingerprint, lambda: _simulate(splits, sizes, sensor, seed))
         about = {"source": f"N-MNIST procedure simulated over {source}", "sensor": sensor._asdict(), "seed": seed}
         self.sources = {name: found for split in splits.values() for name, found in split.sources.items()}
-        super().__init__(
-            store,
-            sizes,
-            classes=classes,
-            steps=steps,
-            step_us=step_us,
-            binning=binning,
-            stabilise=stabilise,
-            about=about,
-        )
+        super().__init__(store, sizes, classes=classes, about=about, **settings)
 
 
 def _simulate(

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from runner.datasets.cityscapes.arrays import LIST, AdaShareArrays, MtanArrays
 from runner.datasets.cityscapes.classes import NAMES
 from runner.datasets.cityscapes.official import DISPARITY, IMAGES, LABELS, OfficialFolders
 from runner.datasets.cityscapes.source import PARTS, Part, Source
-from runner.datasets.dense import Augment, Views, pair, require_views
+from runner.datasets.dense import Views, ViewSettings, pair, require_views
 from runner.datasets.frames import VOID
 from runner.datasets.listing import child, home
 from runner.datasets.sources import described
@@ -47,23 +47,21 @@ class Cityscapes(Dataset):
         root: str,
         classes: Classes,
         resolution: Sequence[int] | None,
-        crop: Sequence[int] | None,
-        augment: Augment,
-        zoom: Sequence[float],
         metrics: Metrics,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
+        **views: Unpack[ViewSettings],
     ) -> None:
         require_word("dataset.classes", classes, Classes)
-        require_views(resolution, crop, zoom, augment)
+        require_views(resolution, **views)
         self._void = chosen("dataset.metrics", metrics, {"standard": VOID, "official": _OFFICIAL_VOID})
         source, folder = _open(root, classes), Path(root).expanduser()
         if "depth" in tasks:
             source.require_depth()
         self.tasks = self._tasks = {name: _task(name, classes, self._void, metrics) for name in tasks}
         size = pair(resolution) if resolution else source.default_size
-        self._views = Views(size, crop=crop, zoom=zoom, augment=augment)
+        self._views = Views(size, **views)
         place = stored.Place(f"cityscapes-{source.layout}", _VERSION, folder, cache)
         parts = {part: _part(source, part, classes) for part in PARTS if part == "image" or part in tasks}
         self._arrays: dict[str, StoredArray] = {name: stored.stored(part, size, place) for name, part in parts.items()}

@@ -59,7 +59,7 @@ class DenseFolder(Dataset):
         cache: Path,
         scale: float,
     ) -> None:
-        require_views(resolution, crop, zoom, augment)
+        require_views(resolution, crop=crop, zoom=zoom, augment=augment)
         folder = home(existing_root(root, LAYOUT), lambda place: child(place, DESCRIPTION))
         described_tasks = read(folder / DESCRIPTION)
         unknown = [task for task in tasks if task not in described_tasks]

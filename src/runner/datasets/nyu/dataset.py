@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import Generator, Tensor
@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from runner.batch import Batch
 from runner.datasets import Dataset
 from runner.datasets.arrays import gather, open_arrays
-from runner.datasets.dense import Augment, Views, pair, require_views
+from runner.datasets.dense import Views, ViewSettings, pair, require_views
 from runner.datasets.listing import child, home
 from runner.datasets.nyu import normals as normal_codes
 from runner.datasets.nyu.adashare import LIST, AdaShareFolder
@@ -43,26 +43,24 @@ class NYU(Dataset):
         *,
         root: str,
         resolution: Sequence[int] | None,
-        crop: Sequence[int] | None,
-        augment: Augment,
-        zoom: Sequence[float],
         derive_normals: bool,
         metrics: Metrics,
         normals: NormalCoding,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
+        **views: Unpack[ViewSettings],
     ) -> None:
         require_word("dataset.metrics", metrics, Metrics)
         require_word("dataset.normals", normals, NormalCoding)
-        require_views(resolution, crop, zoom, augment)
+        require_views(resolution, **views)
         source = _open(root)
         if derive_normals and not source.whole_view:
             raise ConfigurationError(
                 f"dataset.derive_normals=true needs the camera, which the cropped frames of the {source.layout} layout "
                 "hide; set dataset.derive_normals=false"
             )
-        self._views = Views(pair(resolution) if resolution else source.size, crop=crop, zoom=zoom, augment=augment)
+        self._views = Views(pair(resolution) if resolution else source.size, **views)
         derived = derive_normals or not source.has_normals
         self._arrays = open_arrays(cached_arrays(source, Path(root).expanduser(), self._views.size, derived, cache))
         self.splits = {name: torch.tensor(numbers) for name, numbers in source.splits.items()}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from math import log, nan
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from runner.batch import Batch
 from runner.datasets import Dataset, stored
 from runner.datasets.arrays import gather
-from runner.datasets.dense import Augment, Views, pair, require_views
+from runner.datasets.dense import Views, ViewSettings, pair, require_views
 from runner.datasets.frames import VOID, read_numbers
 from runner.datasets.listing import home
 from runner.datasets.sources import described
@@ -69,20 +69,18 @@ class Taskonomy(Dataset):
         *,
         root: str,
         resolution: Sequence[int],
-        crop: Sequence[int] | None,
-        augment: Augment,
-        zoom: Sequence[float],
         metrics: Metrics,
         tasks: tuple[str, ...],
         cache: Path,
         scale: float,
+        **views: Unpack[ViewSettings],
     ) -> None:
         require_word("dataset.metrics", metrics, Metrics)
-        require_views(resolution, crop, zoom, augment)
+        require_views(resolution, **views)
         folder, source = _open(root)
         weights = _class_weights(folder)
         self.tasks = self._tasks = {name: _task(name, weights, metrics) for name in tasks}
-        self._views = Views(pair(resolution), crop=crop, zoom=zoom, augment=augment)
+        self._views = Views(pair(resolution), **views)
         place = stored.Place(f"taskonomy-{source.layout}", _VERSION, folder, cache)
         parts = {name: _part(source, name) for name in ("image", *tasks)}
         self._arrays = {name: stored.stored(part, self._views.size, place) for name, part in parts.items()}
