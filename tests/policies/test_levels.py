@@ -4,13 +4,12 @@ from itertools import product
 
 import pytest
 import torch
+from tests.policies.descent import NONE, descend, first_objective
 
-from runner.method import Objective
 from runner.policies.levels import LevelPolicy
 from runner.policies.reinforce import surrogate
 
 LEVELS, BLOCKS = (1.0, 0.5, 0.25, 0.0), 2
-NONE = torch.empty(0)  # inputs, which choices do not depend on
 LOGITS = torch.tensor([[[0.3, -0.2, 0.1, 0.5], [1.0, 0.1, -0.4, 0.0]]], dtype=torch.float64)
 ALL = [torch.tensor(numbers).view(1, BLOCKS) for numbers in product(range(4), repeat=BLOCKS)]
 WORTH = torch.tensor([[3.0, -1.0, 0.5, 2.0], [0.25, 1.0, -2.0, 0.0]], dtype=torch.float64)
@@ -82,14 +81,13 @@ def test_the_expected_share_is_added_up_over_tasks_and_pulls_channels_away():
     torch.testing.assert_close(policy.logits.grad[:, 3:, 3], torch.full((3, 2), -0.0546875))
 
 
-def objective(shares):
-    return Objective(cost(numbers(shares)).float(), {})
+def cost_of_shares(shares):
+    return cost(numbers(shares))
 
 
 def test_the_loss_that_is_shown_is_that_of_the_sample_beside_that_of_the_most_likely_choices():
     policy = made()
-    torch.manual_seed(0)
-    found = policy.objective(objective, NONE, 0, open_blocks=2)
+    found = first_objective(policy, cost_of_shares, open_blocks=2)
     assert found.reported.item() in [pytest.approx(cost(each).item()) for each in ALL]
     assert found.scalars["most_likely"].item() == pytest.approx(3.25)  # all channels of both: 3 + 0.25
     assert not found.reported.requires_grad
@@ -97,10 +95,5 @@ def test_the_loss_that_is_shown_is_that_of_the_sample_beside_that_of_the_most_li
 
 def test_it_finds_the_cheapest_choices():
     policy = made(exploration=0.05)
-    optimizer = policy.optimizer()
-    torch.manual_seed(0)
-    for _ in range(400):
-        optimizer.zero_grad()
-        policy.objective(objective, NONE, 0, open_blocks=2).loss.backward()
-        optimizer.step()
+    descend(policy, cost_of_shares, steps=400)
     assert torch.equal(numbers(policy.draw()), min(ALL, key=cost))

@@ -4,12 +4,11 @@ from itertools import product
 
 import pytest
 import torch
+from tests.policies.descent import NONE, descend, first_objective
 
-from runner.method import Objective
 from runner.policies.reinforce import ReinforcePolicy, surrogate
 
 TASKS, BLOCKS = 2, 2
-NONE = torch.empty(0)  # inputs, which decisions do not depend on
 LOGITS = torch.tensor([[[0.3, -0.2], [1.0, 0.1]], [[-0.7, 0.4], [0.2, 0.5]]], dtype=torch.float64)
 ALL = [torch.tensor(bits, dtype=torch.float64).view(TASKS, BLOCKS) for bits in product((0, 1), repeat=TASKS * BLOCKS)]
 WORTH = torch.tensor([[0.5, -1.0], [2.0, 0.25]], dtype=torch.float64)
@@ -76,14 +75,13 @@ def test_samples_come_up_as_often_as_their_weights_take_for_granted():
         assert share == pytest.approx(sampled(LOGITS, gates, 0.5).item(), abs=0.015)  # four deviations
 
 
-def objective(gates):
-    return Objective(cost(gates.double()).float(), {})
+def cost_of_gates(gates):
+    return cost(gates.double())
 
 
 def test_closed_blocks_get_no_gradient_and_the_loss_that_is_shown_is_true():
     policy = made()
-    torch.manual_seed(0)
-    found = policy.objective(objective, NONE, 0, open_blocks=1)
+    found = first_objective(policy, cost_of_gates, open_blocks=1)
     found.loss.backward()
     assert not policy.logits.grad[:, 0].any()
     assert found.reported.item() in [pytest.approx(cost(gates).item()) for gates in ALL]
@@ -93,11 +91,6 @@ def test_closed_blocks_get_no_gradient_and_the_loss_that_is_shown_is_true():
 
 def test_it_finds_the_cheapest_decisions():
     policy = made(exploration=0.05)
-    optimizer = policy.optimizer()
-    torch.manual_seed(0)
-    for _ in range(300):
-        optimizer.zero_grad()
-        policy.objective(objective, NONE, 0, open_blocks=2).loss.backward()
-        optimizer.step()
+    descend(policy, cost_of_gates, steps=300)
     cheapest = min(ALL, key=cost)
     assert torch.equal(policy.most_likely().double(), cheapest)

@@ -64,7 +64,9 @@ class EventStore:
         return binning.Events(number, code >> 14, (code >> 7) & 127, code & 127, time)
 
 
-def stored(folder: Path, fingerprint: Mapping[str, Any], recordings: Callable[[], Iterable[Recording]]) -> EventStore:
+def open_recordings(
+    folder: Path, fingerprint: Mapping[str, Any], recordings: Callable[[], Iterable[Recording]]
+) -> EventStore:
     """What `folder` of the cache keeps of `recordings`, written where it has none with this `fingerprint`."""
     return EventStore(build_once(folder, fingerprint, lambda empty: _write(empty, recordings())))
 

@@ -9,7 +9,7 @@ from typing import Unpack
 
 import numpy as np
 
-from runner.datasets.events import SIDE, Binning, EventRecordings, Recording, RecordingSettings, encode, stored
+from runner.datasets.events import SIDE, Binning, EventRecordings, Recording, RecordingSettings, encode, open_recordings
 from runner.datasets.listing import Search, home, subfolder
 from runner.datasets.sources import archives, described, digest, existing_root, read_bytes, state_of_files
 from runner.errors import ConfigurationError, DataError, require_word
@@ -57,7 +57,7 @@ class Nmnist(EventRecordings):
         fingerprint = {"version": 1, "files": state_of_files(folder, everything)}
         form = f"text{text_step_us}" if is_text else "bin"
         target = cache / f"nmnist-{form}-{digest([folder.resolve()])[:8]}"
-        store = stored(target, fingerprint, lambda: _recordings(files.values(), read))
+        store = open_recordings(target, fingerprint, lambda: _recordings(files.values(), read))
         self.sources = described(folder, everything)
         self.names = [os.path.relpath(path, folder) for path in everything]
         about = {

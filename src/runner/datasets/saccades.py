@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from runner.datasets.event_camera import Sensor, record, thresholds
-from runner.datasets.events import Binning, EventRecordings, Recording, RecordingSettings, encode, stored
+from runner.datasets.events import Binning, EventRecordings, Recording, RecordingSettings, encode, open_recordings
 from runner.datasets.images import LabelledSplit
 from runner.datasets.mnist import DIGITS, FASHION_PLACES, GARMENTS, MNIST_PLACES, read_idx
 from runner.datasets.sources import digest
@@ -62,7 +62,7 @@ class Saccades(EventRecordings):
         pictures = {name: digest([split.images.tobytes(), split.labels.tobytes()]) for name, split in splits.items()}
         fingerprint = {"version": 1, "pictures": pictures, "sizes": sizes, "sensor": sensor._asdict(), "seed": seed}
         target = cache / f"saccades-{digest([fingerprint])}"
-        store = stored(target, fingerprint, lambda: _simulate(splits, sizes, sensor, seed))
+        store = open_recordings(target, fingerprint, lambda: _simulate(splits, sizes, sensor, seed))
         about = {"source": f"N-MNIST procedure simulated over {source}", "sensor": sensor._asdict(), "seed": seed}
         self.sources = {name: found for split in splits.values() for name, found in split.sources.items()}
         super().__init__(store, sizes, classes=classes, about=about, **settings)
