@@ -72,11 +72,7 @@ def finish(
         "seconds": round(session.seconds, 3),
         "seconds_in_all": 0.0,  # until all is drawn
         "peak_memory_bytes": peak,
-        "device": torch.cuda.get_device_name() if data.device.type == "cuda" else platform.processor() or "cpu",
-        "threads": torch.get_num_threads(),
-        "processes": data.here.count,
-        "batch_per_process": data.batch_size // data.here.count,
-        "versions": {"runner": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
+        **_ran_on(data),
         "plugins": dict(settings.plugins),
         "warnings": list(session.warned.texts),
     }
@@ -157,6 +153,17 @@ def _asked(settings: Settings, data: Data) -> dict[str, Any]:
             "class_names": {name: list(names) for name, names in data.dataset.class_names.items()},
             "metrics": {name: dict(task.higher_is_better) for name, task in tasks.items()},
         },
+    }
+
+
+def _ran_on(data: Data) -> dict[str, Any]:
+    """What the run ran on, and in how many parts."""
+    return {
+        "device": torch.cuda.get_device_name() if data.device.type == "cuda" else platform.processor() or "cpu",
+        "threads": torch.get_num_threads(),
+        "processes": data.here.count,
+        "batch_per_process": data.batch_size // data.here.count,
+        "versions": {"runner": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
     }
 
 
