@@ -23,6 +23,22 @@ CPU = torch.device("cpu")
 BATCH = 4
 
 
+class Recording:
+    """Takes down every step of a training, [stage, step, loss, gradient norm]; an evaluation is always the best so far."""
+
+    def __init__(self):
+        self.steps = []
+
+    def on_step(self, stage, step, loss, norm, rate, scalars):
+        self.steps.append([stage.name, step, loss, norm])
+
+    def evaluate(self, stage, step):
+        stage.on_best()
+
+    def on_stage_begin(self, stage): ...
+    def on_position(self, position, settle): ...
+
+
 def requirements(node):
     wanted = node.get("_requires_", [])
     return wanted.get("model", []) if isinstance(wanted, dict) else wanted

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.compose import composed
+from tests.methods.around import Recording
 from tests.rounding import same_draws
 
 from runner.datasets import rooms
@@ -24,22 +25,6 @@ from runner.tasks.segmentation import Segmentation
 from runner.training.loop import train
 
 CASES = json.loads((Path(__file__).parents[1] / "golden" / "first_steps.json").read_text())
-
-
-class Recording:
-    """Takes down every step; an evaluation is always the best so far."""
-
-    def __init__(self):
-        self.steps = []
-
-    def on_step(self, stage, step, loss, norm, rate, scalars):
-        self.steps.append([stage.name, step, loss, norm])
-
-    def evaluate(self, stage, step):
-        stage.on_best()
-
-    def on_stage_begin(self, stage): ...
-    def on_position(self, position, settle): ...
 
 
 @pytest.fixture(scope="module")
