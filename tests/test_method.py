@@ -87,3 +87,9 @@ def test_an_order_gets_the_labels_of_its_split_without_reading_images():
         batch = data.batch("train", number, of_one_class)
         assert set(batch.targets["class"].tolist()) <= {number}
     assert len(Counted.read) <= 6
+
+
+def test_a_package_of_somebody_s_finds_batches_where_they_were_before():
+    from runner import batch, method
+
+    assert (method.Batch, method.Inputs) == (batch.Batch, batch.Inputs)

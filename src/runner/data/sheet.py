@@ -14,6 +14,7 @@ from runner.datasets.texts import written
 from runner.preparation import Preparation
 from runner.rundir.storage import write_atomically
 from runner.tasks.targets import DenseTask
+from runner.training.splits import evenly
 
 SHOWN, _PICTURES, _SIDE, _CAPTION, _LINE = 24, 8, 128, 14, 20  # _LINE: letters of a text side by side
 CPU = torch.device("cpu")
@@ -21,9 +22,7 @@ CPU = torch.device("cpu")
 
 def sheet(data: Dataset, split: str) -> Image.Image:
     """The contact sheet of a split."""
-    samples = data.splits[split]
-    count = min(SHOWN, len(samples))
-    parts = [_shown(data, part) for part in data.apart(samples[torch.arange(count) * len(samples) // count])]
+    parts = [_shown(data, part) for part in data.apart(evenly(data.splits[split], SHOWN))]
     return _tiled([tile for tiles, _ in parts for tile in tiles], [caption for _, some in parts for caption in some])
 
 
