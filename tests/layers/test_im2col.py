@@ -63,6 +63,19 @@ def test_output_and_gradients_are_those_of_conv2d(size, kernel, stride, padding,
     assert len(used) == 2  # once each way
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_what_follows_may_work_in_place(bias):
+    torch.manual_seed(0)
+    layer, inputs = Conv2d(4, 5, 3, bias=bias).to(memory_format=torch.channels_last), torch.randn(3, 4, 4, 5)
+    found = []
+    for rectified in (nn.ReLU(inplace=True), nn.ReLU()):
+        layer.weight.grad = None
+        rectified(layer(inputs)).square().sum().backward()
+        found.append(layer.weight.grad)
+    assert torch.equal(*found)
+    assert float(found[0].abs().sum()) > 0
+
+
 def test_autocast_computes_in_bfloat16_and_gives_float32_gradients():
     torch.manual_seed(0)
     layer = Conv2d(64, 32, 3, padding=1, bias=False).to(memory_format=torch.channels_last)

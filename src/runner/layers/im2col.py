@@ -62,10 +62,16 @@ class _Convolution(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.window, ctx.biased = window, bias is not None
-        rows, columns = window.places((x.shape[2], x.shape[3]))
         matrix, unfolded = _matrix(weight).t(), unfold(x, window)
-        output = unfolded @ matrix if bias is None else torch.addmm(bias, unfolded, matrix)
-        return output.view(len(x), rows, columns, -1).permute(0, 3, 1, 2)
+        shape = (len(x), len(weight), *window.places((x.shape[2], x.shape[3])))
+        # whole, not a view of the product: what follows may work in place, which autograd forbids on views
+        output = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+        product = output.permute(0, 2, 3, 1).view(-1, len(weight))
+        if bias is None:
+            torch.mm(unfolded, matrix, out=product)
+        else:
+            torch.addmm(bias, unfolded, matrix, out=product)
+        return output
 
     @staticmethod
     @once_differentiable
