@@ -20,7 +20,10 @@ PYTHON = """#!/usr/bin/env bash
 [ "$1 $2" = "-m runner" ] && set -- "$@" $RUNNER_LINES
 exec {python} -W ignore "$@"
 """
-SMALL = "scale=0.01 threads=1 evaluation_batch=8 dataset.size=32 dataset.train=24 dataset.test=8 method.batch_size=4"
+SMALL = (
+    "scale=0.01 threads=1 evaluation_batch=8 dataset.tasks=[segmentation,depth] dataset.size=32 dataset.train=24 dataset.test=8 "
+    "method.batch_size=4"
+)
 SIZES = ("layers=[1,1,1,1]", "widths=[4,4,8,8]", "head_width=4")
 
 SWEPT = re.compile(r"[\w.]+=[^\[,]*[,*]")  # several values of a key, or a glob
@@ -152,7 +155,7 @@ def test_a_line_that_asks_for_something_is_told(line, typed):
 
 @pytest.mark.slow
 def test_lines_about_a_finished_run(typed, place):
-    small = " ".join([*smallness("hard_sharing"), "threads=1"])
+    small = " ".join([*smallness("hard_sharing"), "dataset.tasks=[segmentation]", "threads=1"])
     typed("python -m runner hydra.run.dir=outputs/RUN", small)
     for line in FINISHED:
         typed(line)

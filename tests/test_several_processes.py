@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import sys
 
@@ -13,19 +14,19 @@ from tests.faults import dice, tries
 from tests.test_command import lines, until
 from tests.training.test_processes import started
 
-HARD = (*smallness("hard_sharing"), "threads=1")
-SLOW = (*HARD, "method.steps=60", "checkpoint_minutes=0")  # long enough to be stopped
+HARD = (*smallness("hard_sharing"), "dataset.tasks=[segmentation]", "threads=1")
+SLOW = (*HARD, "method.steps=40", "checkpoint_minutes=0")  # long enough to be stopped
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 SECONDS = 30  # that a run may go on when one of its processes is lost
 
 
-@pytest.fixture
-def together(tmp_path, command_cache):
-    """Starts the command as two processes, without torchrun, so that each has its exit code."""
+@pytest.fixture(scope="module")
+def together(command_cache):
+    """Starts the command in a folder as two processes, without torchrun, so that each has its exit code."""
 
-    def start(*overrides):
+    def start(folder, *overrides):
         command = ["-W", "ignore", "-m", "runner", *overrides, f"cache_dir={command_cache}"]
-        return started(2, command, cwd=tmp_path)
+        return started(2, command, cwd=folder)
 
     return start
 
@@ -58,51 +59,70 @@ def begun(record, size=2000):
     until(lambda: record.exists() and record.stat().st_size > size)
 
 
-@pytest.fixture
-def whole(tmp_path, together):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, together):
     """The folder of a run that nothing stops."""
-    codes, said = ended(together(*SLOW, "hydra.run.dir=whole"))
+    home = tmp_path_factory.mktemp("whole")
+    codes, said = ended(together(home, *SLOW, "hydra.run.dir=run"))
     assert codes == [0, 0], said
-    return tmp_path / "whole"
+    return home / "run"
 
 
-def stopped_at_one(tmp_path, together, runner):
-    both = together(*SLOW, "hydra.run.dir=run")
-    begun(tmp_path / "run" / "metrics.jsonl")
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory, together):
+    """The folder of a run that was stopped at its second process."""
+    home = tmp_path_factory.mktemp("stopped")
+    both = together(home, *SLOW, "hydra.run.dir=run")
+    begun(home / "run" / "metrics.jsonl")
     both[1].send_signal(signal.SIGTERM)
     codes, said = ended(both)
     assert codes == [143, 143], said
+    require_stopped(home / "run", said[0])
     assert said[1] == ""
-    return said[0]
+    return home / "run"
 
 
-def stopped_at_torchrun(tmp_path, together, runner):
-    launcher = runner(*SLOW, "hydra.run.dir=run", launcher=TORCHRUN, wait=False)
-    begun(tmp_path / "run" / "metrics.jsonl")
-    launcher.send_signal(signal.SIGTERM)
-    return launcher.communicate(timeout=SECONDS)[1]
-
-
-@pytest.mark.fault("F17")
-@pytest.mark.parametrize("stopped", [stopped_at_one, stopped_at_torchrun])
-def test_a_signal_stops_all_and_the_same_command_goes_on_exactly(tmp_path, together, runner, whole, stopped):
-    said = stopped(tmp_path, together, runner)
+def require_stopped(folder, said):
     assert said.count("stopped by SIGTERM; the same command goes on from here\n") == 1, said
-    assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "interrupted"
-    codes, said = ended(together(*SLOW, "hydra.run.dir=run"))
+    assert json.loads((folder / "summary.json").read_text())["status"] == "interrupted"
+
+
+def require_whole(folder, together, whole):
+    """Raise where the same command does not go on to the bits of the run that nothing stopped."""
+    codes, said = ended(together(folder.parent, *SLOW, f"hydra.run.dir={folder.name}"))
     assert codes == [0, 0], said
     assert "going on from shared, step " in said[0]
-    assert lines(tmp_path / "run") == lines(whole)
-    found, expected = (torch.load(path / "checkpoints" / "last.pt")["method"] for path in (tmp_path / "run", whole))
+    assert lines(folder) == lines(whole)
+    found, expected = (torch.load(path / "checkpoints" / "last.pt")["method"] for path in (folder, whole))
     assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
 @pytest.mark.fault("F17")
-@pytest.mark.parametrize("number", tries(suite=2, quick=2, full=12))
+def test_a_signal_to_one_stops_all_and_the_same_command_goes_on_exactly(tmp_path, together, stopped, whole):
+    require_whole(shutil.copytree(stopped, tmp_path / "run"), together, whole)
+
+
+@pytest.mark.fault("F17")
+def test_a_signal_to_torchrun_stops_all_and_the_same_command_goes_on_exactly(tmp_path, runner, together, whole):
+    launcher = runner(*SLOW, "hydra.run.dir=run", launcher=TORCHRUN, wait=False)
+    begun(tmp_path / "run" / "metrics.jsonl")
+    launcher.send_signal(signal.SIGTERM)
+    require_stopped(tmp_path / "run", launcher.communicate(timeout=SECONDS)[1])
+    require_whole(tmp_path / "run", together, whole)
+
+
+@pytest.mark.fault("F17")
+def test_a_run_of_two_that_one_goes_on_with_says_so(tmp_path, runner, stopped):
+    shutil.copytree(stopped, tmp_path / "run")
+    assert "began with processes=2 and goes on with processes=1" in runner(*SLOW, "hydra.run.dir=run", check=0).stderr
+
+
+@pytest.mark.fault("F17")
+@pytest.mark.parametrize("number", tries(suite=1, quick=2, full=12))
 def test_one_that_is_killed_ends_the_run_and_the_same_command_goes_on(tmp_path, together, number):
     killed = number % 2
-    both = together(*SLOW, "hydra.run.dir=run")
-    begun(tmp_path / "run" / "metrics.jsonl", size=dice("lost", number).randrange(2000, 8000))
+    both = together(tmp_path, *SLOW, "hydra.run.dir=run")
+    begun(tmp_path / "run" / "metrics.jsonl", size=dice("lost", number).randrange(2000, 6000))
     both[killed].kill()
     said = both[1 - killed].communicate(timeout=SECONDS)[1]
     assert both[1 - killed].returncode == 8, said
@@ -110,18 +130,9 @@ def test_one_that_is_killed_ends_the_run_and_the_same_command_goes_on(tmp_path, 
     assert said.endswith(told)
     assert "Traceback" not in said
     both[killed].communicate()
-    codes, said = ended(together(*SLOW, "hydra.run.dir=run"))
+    codes, said = ended(together(tmp_path, *SLOW, "hydra.run.dir=run"))
     assert codes == [0, 0], said
     assert "going on from shared, step " in said[0]
-
-
-@pytest.mark.fault("F17")
-def test_a_run_of_two_that_one_goes_on_with_says_so(tmp_path, together, runner):
-    both = together(*SLOW, "hydra.run.dir=run")
-    begun(tmp_path / "run" / "metrics.jsonl")
-    both[0].send_signal(signal.SIGTERM)
-    assert ended(both)[0] == [143, 143]
-    assert "began with processes=2 and goes on with processes=1" in runner(*SLOW, "hydra.run.dir=run", check=0).stderr
 
 
 @pytest.mark.parametrize(
@@ -142,7 +153,7 @@ def test_a_run_of_two_that_one_goes_on_with_says_so(tmp_path, together, runner):
     ],
 )
 def test_what_several_processes_cannot_do_is_refused_in_one_line(tmp_path, together, typed, told):
-    codes, said = ended(together(*HARD, *typed))
+    codes, said = ended(together(tmp_path, *HARD, *typed))
     assert codes == [2, 2], said
     assert re.fullmatch(f"runner: {re.escape(told)}.*\n", said[0])
     assert said[1] == ""

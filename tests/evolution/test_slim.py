@@ -14,15 +14,9 @@ from runner.evolution.slim import extract, load
 from runner.models.cost import parameters
 from runner.models.deeplab import DeepLab
 
-LARGE = {"resnet34", "resnet50", "resnet101", "densenet121", "densenet169"}
+SMALL = {(name, "small") for name in ("resnet18", "alexnet", "vgg11_bn", "googlenet", "mobilenet_v2")}
 CASES = [
-    pytest.param(
-        name,
-        stem,
-        marks=[pytest.mark.slow]
-        if name in LARGE or (name, stem) in (("vgg11_bn", "imagenet"), ("alexnet", "imagenet"))
-        else [],
-    )
+    (name, stem, (0.2, 0.5, 0.8) if (name, stem) in SMALL else (0.5,))
     for name in NETWORKS
     for stem in ("imagenet", "small")
 ]
@@ -53,12 +47,12 @@ def owns_only_its_bytes(model):
     )
 
 
-@pytest.mark.parametrize(("name", "stem"), CASES)
-def test_slim_is_the_masked_network(name, stem):
+@pytest.mark.parametrize(("name", "stem", "rates"), CASES)
+def test_slim_is_the_masked_network(name, stem, rates):
     side = 64 if (name, stem) == ("alexnet", "imagenet") else 32
     model = network(name, stem, {"scene": 5, "other": 3}, side)
     example = images(2, 16 if stem == "small" and name not in ("alexnet", "vgg11_bn") else side)
-    for rate in (0.2, 0.5, 0.8):
+    for rate in rates:
         masks = kels(model, example, rate)
         slim = extract(model, masks, example)
         agrees(model, masks, slim, example.roll(1, 2))

@@ -17,7 +17,7 @@ import torch
 from tests.compose import smallness
 from tests.datasets.layouts import idx_files
 
-SMALL = (*smallness("hard_sharing"), "threads=1")
+SMALL = (*smallness("hard_sharing"), "dataset.tasks=[segmentation]", "threads=1")
 LONG = ("method.steps=4000",)  # of SMALL: longer than any test waits
 STOPPED = ("method.steps=60", "checkpoint_minutes=0")
 

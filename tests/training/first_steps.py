@@ -1,8 +1,8 @@
 """What methods' steps find in a process of a run, without dropout; a program of its own for runs of several.
 
-Prints {kind: {case: steps}} as JSON: the first step of every stage, each from the beginning, in float64 and in float32, and all
-steps of a whole run in float64. A step is [stage, shown loss, gradient norm, scalars], a first one has the sum of all weights
-behind it.
+Given {kind: cases} as JSON, prints {kind: {case: steps}}: the first step of every stage, each from the beginning, in float64 and
+in float32, and all steps of a whole run in float64. A step is [stage, shown loss, gradient norm, scalars], a first one has the
+sum of all weights behind it.
 """
 
 import contextlib
@@ -96,7 +96,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     with joined(torch.device("cpu"), contextlib.nullcontext()):
         found = {
-            kind: {case: steps(*json.loads(case), processes()) for case in sys.argv[1:]}
-            for kind, steps in KINDS.items()
+            kind: {json.dumps(case): KINDS[kind](*case, processes()) for case in cases}
+            for kind, cases in json.loads(sys.argv[1]).items()
         }
     print(json.dumps(found))
