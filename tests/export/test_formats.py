@@ -34,7 +34,7 @@ def slim():
 
 
 def labels():
-    return network("mobilenet_v2", tasks={"class": 5, "is": 2}), (3, 32, 32)
+    return network("alexnet", tasks={"class": 5, "is": 2}), (3, 32, 32)
 
 
 def hard_sharing():

@@ -23,7 +23,13 @@ NETWORKS = {
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
 def finished(request, tmp_path_factory):
-    return request.param, finished_run(tmp_path_factory.mktemp(request.param), request.param, "model=mobilenet_v2")
+    return request.param, finished_run(
+        tmp_path_factory.mktemp(request.param),
+        request.param,
+        "model=alexnet",
+        "model.stem=small",
+        "method.learning_rate=0.01",
+    )
 
 
 def there(file, inputs):
