@@ -208,18 +208,19 @@ def test_a_sweep_begins_with_single_tasks_whose_settings_the_default_method_may_
 
 
 def test_a_finished_run_gets_its_relative_performance_when_its_command_is_typed_after_single_tasks(tmp_path, runner):
-    alone = [override.replace("hard_sharing", "single_task") for override in HARD]
-    assert "no relative performance: run method=single_task" in runner(*HARD, check=0).stdout
+    shared = (*smallness("hard_sharing"), "dataset.tasks=[segmentation,depth]", "threads=1")
+    alone = [override.replace("hard_sharing", "single_task") for override in shared]
+    assert "no relative performance: run method=single_task" in runner(*shared, check=0).stdout
     (folder,) = folders(tmp_path)
     runner(*alone, check=0)
-    again = runner(*HARD, check=0)
+    again = runner(*shared, check=0)
     assert "already finished" in again.stderr
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["baseline"]["run"].startswith("single_task-")
     said = summary["relative_performance"].get("undefined") or "relative performance of trained against single_task-"
     assert said[:60] in again.stdout
     (folder / "summary.json").write_text(json.dumps({**summary, "relative_performance": None}))
-    assert "sweep: 1 jobs" in runner("-m", *HARD, check=0).stdout
+    assert "sweep: 1 jobs" in runner("-m", *shared, check=0).stdout
     assert json.loads((folder / "summary.json").read_text()) == summary
 
 
