@@ -13,7 +13,6 @@ from runner.errors import ConfigurationError, chosen
 from runner.methods.weighting.base import Equal, Weighting
 from runner.methods.weighting.combined import combined
 from runner.methods.weighting.losses import DynamicAverage, GradNorm, RandomWeights, Uncertainty
-from runner.models.spiking import Spiking
 from runner.models.spiking_model import SpikingModel
 
 Kind = Literal[
@@ -51,7 +50,7 @@ def weighting_of(recipe: Weighed, network: nn.Module, sharing: int, epoch: int) 
             f"method.weighting={kind} weighs the losses of tasks that share a network, and no two of them do; use "
             "method.weighting=equal, or more tasks and a method that trains one network for them, as method=hard_sharing does"
         )
-    spiking = any(isinstance(module, Spiking | SpikingModel) for module in network.modules())
+    spiking = any(isinstance(module, SpikingModel) for module in network.modules())
     if spiking and kind in ("gradnorm", *_GRADIENTS):
         raise ConfigurationError(
             f"method.weighting={kind} looks at the gradient of every task, and a spiking network has one backward pass a step; "
