@@ -1,9 +1,13 @@
 """What several test files need."""
 
+import fcntl
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +25,25 @@ def shared() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory) -> Callable[[str, Callable[[], Any]], Any]:
+    """Makes what JSON can hold once for all processes that run tests, and gives it to each by its name."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def found(name: str, make: Callable[[], Any]) -> Any:
+        with (shared / f"{name}.json").open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            content = file.read()
+            if not content:
+                content = json.dumps(make())
+                file.write(content)
+            return json.loads(content)
+
+    return found
 
 
 @pytest.fixture(scope="session")

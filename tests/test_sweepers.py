@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from tests.compose import smallness
-from tests.test_command import HARD, until
+from tests.test_command import until
+
+HARD = (*smallness("hard_sharing"), "dataset.tasks=[segmentation,depth]", "threads=1")
 
 JOBLIB, SUBMITIT, OPTUNA = "hydra-joblib-launcher", "hydra-submitit-launcher", "hydra-optuna-sweeper"
 EXTRAS = {JOBLIB: "parallel", SUBMITIT: "submitit", OPTUNA: "optuna"}

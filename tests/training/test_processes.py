@@ -54,13 +54,17 @@ def written(case):
 
 
 @pytest.fixture(scope="module")
-def together():
+def together(once):
     """What every process finds of every case."""
-    asked = json.dumps({"first": ALL, "rounded": ROUNDED, "whole": RUNS})
-    ended = [process.communicate() for process in started(COUNT, ["-m", "tests.training.first_steps", asked])]
-    for _, said in ended:
-        assert not said, said
-    return [json.loads(found) for found, _ in ended]
+
+    def found():
+        asked = json.dumps({"first": ALL, "rounded": ROUNDED, "whole": RUNS})
+        ended = [process.communicate() for process in started(COUNT, ["-m", "tests.training.first_steps", asked])]
+        for _, said in ended:
+            assert not said, said
+        return [json.loads(found) for found, _ in ended]
+
+    return once("steps of several processes", found)
 
 
 @pytest.mark.parametrize("case", ALL, ids=written)
