@@ -16,7 +16,9 @@ from runner.models.deeplab import DeepLab
 
 SMALL = {(name, "small") for name in ("resnet18", "alexnet", "vgg11_bn", "googlenet", "mobilenet_v2")}
 CASES = [
-    (name, stem, (0.2, 0.5, 0.8) if (name, stem) in SMALL else (0.5,))
+    pytest.param(name, stem, (0.2, 0.5, 0.8))
+    if (name, stem) in SMALL
+    else pytest.param(name, stem, (0.5,), marks=pytest.mark.slow)
     for name in NETWORKS
     for stem in ("imagenet", "small")
 ]

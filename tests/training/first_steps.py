@@ -12,7 +12,7 @@ from functools import partial
 
 import torch
 from tests.compose import small
-from tests.methods.around import made
+from tests.methods.around import Recording, made
 from tests.methods.test_parts import in_float64
 
 from runner.exchange import joined
@@ -23,24 +23,14 @@ from runner.training.loop import freeze_all_but, train
 from runner.training.steps import Steps
 
 
-class Told:
-    def __init__(self):
-        self.found = []
+class Told(Recording):
+    """With what a step reports beside; nothing is measured, so nothing is the best."""
 
     def on_step(self, stage, step, loss, norm, rate, scalars):
-        self.found.append([stage.name, loss, norm, scalars])
+        self.steps.append([stage.name, loss, norm, scalars])
 
-    def on_observed(self, stage, step):
-        pass
-
-    def on_stage_begin(self, stage):
-        pass
-
-    def on_position(self, position, settle):
-        pass
-
-    def evaluate(self, stage, step):
-        pass
+    def on_observed(self, stage, step): ...
+    def evaluate(self, stage, step): ...
 
 
 def without_dropout(method):
@@ -67,7 +57,7 @@ def whole_run(name: str, overrides: tuple[str, ...], here: Processes):
     data, method, over = prepared(name, overrides, here)
     told = Told()
     train(method, data, told, seed=0, autocast=contextlib.nullcontext, over=over)
-    return told.found
+    return told.steps
 
 
 def first_steps(name: str, overrides: tuple[str, ...], here: Processes, together: bool = True, exact: bool = True):
@@ -86,8 +76,8 @@ def first_steps(name: str, overrides: tuple[str, ...], here: Processes, together
         steps.take(0, batch)
         steps.settle()
         state = method.state_dict().values()
-        told.found[-1].append(sum(float(value.double().abs().sum()) for value in state if value.numel()))
-    return told.found
+        told.steps[-1].append(sum(float(value.double().abs().sum()) for value in state if value.numel()))
+    return told.steps
 
 
 KINDS = {"first": first_steps, "rounded": partial(first_steps, exact=False), "whole": whole_run}
