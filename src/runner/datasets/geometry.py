@@ -125,7 +125,8 @@ def _normals_as_seen(normals: Tensor, placement: Placement) -> Tensor:
     sign = 1.0 - 2.0 * placement.mirrored.double()
     factors = torch.stack([sign, torch.ones_like(sign), placement.scale], dim=1)
     normals = normals * factors.to(normals.device, normals.dtype)[:, :, None, None]
-    lengths = normals.square().sum(1, keepdim=True).sqrt_().clamp_min_(1e-12)
+    # In float32 the root's last bit hangs on the processor: MKL's is not rounded correctly on Intel's.
+    lengths = normals.square().sum(1, keepdim=True).double().sqrt_().to(normals.dtype).clamp_min_(1e-12)
     # Without a change of scale the lengths are right already, and the numbers stay exact.
     unscaled = (placement.scale == 1.0).to(normals.device)[:, None, None, None]
     return normals / lengths.masked_fill_(unscaled, 1.0)
