@@ -1,5 +1,7 @@
 """Checked settings as the command would compose them, and recipes that are small enough for a test."""
 
+import copy
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,14 @@ def refused(*overrides: str, config_dir: Path | None = None) -> str:
 
 def small(method: str, *overrides: str, config_dir: Path | None = None) -> Settings:
     """The method on the embedded dataset, all as small as the options' own files say that it can be (`_small_`)."""
-    return composed(*smallness(method, *overrides, config_dir=config_dir), *overrides, config_dir=config_dir)
+    asked = (*smallness(method, *overrides, config_dir=config_dir), *overrides)
+    return composed(*asked, config_dir=config_dir) if config_dir else copy.deepcopy(_composed_once(*asked))
+
+
+@functools.cache
+def _composed_once(*overrides: str) -> Settings:
+    """The settings of overrides that many tests have in common; not to be changed."""
+    return composed(*overrides)
 
 
 def smallness(method: str, *overrides: str, config_dir: Path | None = None) -> tuple[str, ...]:
@@ -41,7 +50,7 @@ def smallness(method: str, *overrides: str, config_dir: Path | None = None) -> t
     chosen = [text for text in overrides if text.partition("=")[0].partition("/")[0] in files.GROUPS]
     named = [text for text in overrides if text.startswith("plugins=")]
     choices = (f"method={method}", "dataset=rooms", *chosen)
-    settings = composed(*choices, *named, config_dir=config_dir)
+    settings = composed(*choices, *named, config_dir=config_dir) if config_dir else _composed_once(*choices, *named)
     nodes = {"method": settings.method, "dataset": settings.dataset, "model": settings.model}
     own = [f"{key}={show(value)}" for group, node in nodes.items() for key, value in _small(group, node).items()]
     return (*choices, "method.batch_size=4", *own)

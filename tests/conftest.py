@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-PYTHON = (sys.executable, "-W", "ignore")
+from tests.forks import Forked
+
 SHARED = Path(os.environ.get("RUNNER_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
@@ -54,14 +54,23 @@ def command_cache(tmp_path_factory):
 
 @pytest.fixture
 def runner(tmp_path, command_cache):
-    """The command in a process of its own, started in the test's folder; `check` is the exit code that it has to have."""
+    """The command in a process of its own, started in the test's folder; `check` is the exit code that it has to have.
 
-    def call(*overrides, check=None, cwd=tmp_path, wait=True, launcher=PYTHON, **options):
-        command = [*launcher, "-m", "runner", *overrides, f"cache_dir={command_cache}"]
-        options |= {"cwd": cwd, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    `launcher` are the words of a program that starts it, torchrun's.
+    """
+
+    def call(*overrides, check=None, launcher=(), wait=True, **options):
+        typed = ["runner", *overrides, f"cache_dir={command_cache}"]
+        options = {"cwd": tmp_path, "env": dict(os.environ), **options}
+        if launcher:
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+            process = subprocess.Popen([*launcher, "-m", *typed], **pipes, **options)
+        else:
+            process = Forked(*typed, **options)
         if not wait:
-            return subprocess.Popen(command, **options)
-        done = subprocess.run(command, **options, timeout=240)
+            return process
+        done = subprocess.CompletedProcess(typed, 0, *process.communicate(timeout=240))
+        done.returncode = process.returncode
         if check is not None:
             assert done.returncode == check, done.stderr
         return done

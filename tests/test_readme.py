@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.forks import forked
+
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 FILE = re.compile(r"`(my_(?:package|conf)/[\w/.]+)`:\n\n```(?:python|yaml)\n(.*?)```", re.S)
 
@@ -35,8 +37,14 @@ def call(folder, *arguments):
         "PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-W", "ignore", "-m", "runner", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
+    return subprocess.run(
+        [*forked(), "-m", "runner", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
 
 
 def commands():

@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,14 @@ from PIL import Image
 
 from runner.configuration import arguments, composition
 from tests.compose import smallness
+from tests.forks import forked
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"```bash\n(.*?)```", re.S)
-# Stands before the interpreter in PATH and makes a run small, without a change to what is typed.
+# Stands before the interpreter in PATH and makes a run small, without a change to what is typed; commands are forked.
 PYTHON = """#!/usr/bin/env bash
 [ "$1 $2" = "-m runner" ] && set -- "$@" $RUNNER_LINES
-exec {python} -W ignore "$@"
+exec {forked} "$@"
 """
 SMALL = (
     "scale=0.01 threads=1 evaluation_batch=8 dataset.tasks=[segmentation,depth] dataset.size=32 dataset.train=24 dataset.test=8 "
@@ -80,7 +80,7 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     (folder / "bin").mkdir()
     python = folder / "bin" / "python"
-    python.write_text(PYTHON.format(python=shlex.quote(sys.executable)))
+    python.write_text(PYTHON.format(forked=shlex.join(forked())))
     python.chmod(0o755)
     for name in ("holiday/beach.jpg", "more/sea.jpg"):
         (folder / name).parent.mkdir()

@@ -25,7 +25,7 @@ def together(command_cache):
     """Starts the command in a folder as two processes, without torchrun, so that each has its exit code."""
 
     def start(folder, *overrides):
-        command = ["-W", "ignore", "-m", "runner", *overrides, f"cache_dir={command_cache}"]
+        command = ["runner", *overrides, f"cache_dir={command_cache}"]
         return started(2, command, cwd=folder)
 
     return start

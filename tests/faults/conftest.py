@@ -16,6 +16,7 @@ import torch
 
 from tests.compose import smallness
 from tests.datasets.layouts import idx_files
+from tests.forks import Forked
 
 SMALL = (*smallness("hard_sharing"), "dataset.tasks=[segmentation]", "threads=1")
 LONG = ("method.steps=4000",)  # of SMALL: longer than any test waits
@@ -29,9 +30,11 @@ class Command:
         self.home, self.cache = home, cache
         self.small: tuple[str, ...] = SMALL
         self.environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        self.fresh = False
 
-    def inject(self, code: str) -> None:
-        """Have every interpreter that is started from now on run `code` first."""
+    def inject(self, code: str, fresh: bool = False) -> None:
+        """Have every interpreter that is started from now on run `code` first; `fresh`: before anything is imported."""
+        self.fresh = fresh
         place = self.home / "injected"
         place.mkdir(exist_ok=True)
         (place / "sitecustomize.py").write_text(textwrap.dedent(code))
@@ -52,10 +55,14 @@ class Command:
         """The command's words."""
         return [sys.executable, "-m", "runner", *self.small, f"cache_dir={self.cache}", *overrides]
 
-    def start(self, *overrides: str, **options: Any) -> subprocess.Popen[str]:
+    def start(self, *overrides: str, **options: Any) -> Forked | subprocess.Popen[str]:
         """The runner on the small settings, and on what is typed beside them; not waited for."""
+        options = {"cwd": self.home, "env": self.environment, **options}
+        typed = self.typed(*overrides)
+        if not self.fresh and "preexec_fn" not in options:
+            return Forked(*typed[2:], **options)
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(self.typed(*overrides), cwd=self.home, env=self.environment, **{**pipes, **options})
+        return subprocess.Popen(typed, **{**pipes, **options})
 
     def __call__(self, *overrides: str, code: int | None = 0, **options: Any) -> str:
         """Run to the end; what it said on stderr."""
@@ -64,7 +71,9 @@ class Command:
         assert code is None or process.returncode == code, (process.returncode, said)
         return said or ""
 
-    def begun(self, *overrides: str, name: str = "run", lines: int = 1, **options: Any) -> subprocess.Popen[str]:
+    def begun(
+        self, *overrides: str, name: str = "run", lines: int = 1, **options: Any
+    ) -> Forked | subprocess.Popen[str]:
         """The runner, when it has `lines` in its record."""
         process = self.start(*overrides, f"hydra.run.dir={name}", **options)
         until(lambda: process.poll() is not None or recorded(self.home / name) >= lines)
@@ -72,7 +81,7 @@ class Command:
         return process
 
 
-def end(process: subprocess.Popen[str]) -> None:
+def end(process: Forked | subprocess.Popen[str]) -> None:
     """Kill it."""
     process.kill()
     process.communicate()

@@ -22,7 +22,7 @@ MISTAKES = [typed for typed, _ in typos()] + WRONG_TYPES + WRONG_RANGES + [typed
 @pytest.mark.fault("F12")
 @pytest.mark.parametrize("typed", some(MISTAKES, suite=1))
 def test_a_mistyped_command_is_refused_in_a_line_before_torch_is_read(command, typed):
-    command.inject(NO_TORCH)
+    command.inject(NO_TORCH, fresh=True)
     done = subprocess.run(
         [sys.executable, "-m", "runner", *typed.split()],
         cwd=command.home,
@@ -103,7 +103,7 @@ TARGETS = [
 @pytest.mark.fault("F13")
 @pytest.mark.parametrize("typed", some(TARGETS, suite=1))
 def test_code_of_others_cannot_be_named_on_the_command_line(command, typed):
-    command.inject(NO_TORCH)
+    command.inject(NO_TORCH, fresh=True)
     said = command(typed, "++method.path=harm", code=2)
     assert said.startswith("runner: ")
     assert "Traceback" not in said

@@ -50,7 +50,7 @@ def test_a_lock_of_another_machine_on_a_disk_without_locks_is_named_with_the_rem
 @pytest.mark.fault("F6")
 @pytest.mark.parametrize("place", some(["file", "file/run", "/sys/run", "/dev/null/run"], suite=2))
 def test_a_folder_that_cannot_be_made_ends_with_6_before_anything_is_read(command, place):
-    command.inject(NO_TORCH)
+    command.inject(NO_TORCH, fresh=True)
     (command.home / "file").write_text("")
     said = command(f"hydra.run.dir={place}", code=6)
     assert "Traceback" not in said

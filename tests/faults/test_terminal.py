@@ -72,6 +72,7 @@ def test_a_terminal_that_closes_stops_the_run_after_its_step(command):
 def test_letters_that_the_terminal_cannot_show_are_question_marks(command, finished):
     finished.rename(command.home / "한글")
     command.environment |= {"PYTHONIOENCODING": "ascii"}
+    command.fresh = True  # its streams are as the environment says from the start
     process = command.start("hydra.run.dir=한글")
     stdout, stderr = process.communicate(timeout=240)
     assert process.returncode == 0, stderr

@@ -3,10 +3,9 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 
 import pytest
+from tests.forks import Forked
 from tests.methods.around import POLICIES
 from tests.methods.test_parts import CASES
 from tests.training.first_steps import first_steps, whole_run
@@ -36,13 +35,8 @@ def started(count, command, cwd=None):
     shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     shared["TORCH_CPP_LOG_LEVEL"] = "ERROR"  # as the command has it
     return [
-        subprocess.Popen(
-            [sys.executable, *command],
-            env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            cwd=cwd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        Forked(
+            *command, env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}, cwd=cwd or os.getcwd()
         )
         for rank in range(count)
     ]
@@ -59,7 +53,7 @@ def together(once):
 
     def found():
         asked = json.dumps({"first": ALL, "rounded": ROUNDED, "whole": RUNS})
-        ended = [process.communicate() for process in started(COUNT, ["-m", "tests.training.first_steps", asked])]
+        ended = [process.communicate() for process in started(COUNT, ["tests.training.first_steps", asked])]
         for _, said in ended:
             assert not said, said
         return [json.loads(found) for found, _ in ended]

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import yaml
 
+from runner.configuration.yaml_text import plain
 from runner.errors import DataError
 
 Kind = Literal["labels", "normals", "depth", "inverse depth", "heat map"]
@@ -44,7 +45,7 @@ def read(path: Path) -> dict[str, OwnTask]:
         found = "is no file" if path.exists() else "is missing"
         raise DataError(f"{path} {found}; write a line for each folder of labels, such as {_EXAMPLE}")
     try:
-        content = yaml.safe_load(path.read_bytes())
+        content = plain(path.read_bytes())
     except yaml.YAMLError as error:
         raise DataError(
             f"{path} is no YAML: {' '.join(str(error).split())}; expected lines such as {_EXAMPLE}"

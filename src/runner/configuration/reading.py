@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from runner.configuration.spelling import did_you_mean, nearest
+from runner.configuration.yaml_text import plain
 
 PARTS = "_parts_"  # in what is read here: the choices inside an option, part -> option; no file has it
 SHAPES: dict[str, tuple[type, ...]] = {  # what a file may say beside its keys
@@ -48,7 +49,7 @@ class FaultError(Exception):
 def load(path: Path) -> dict[str, Any]:
     """A file's own content."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = plain(path.read_text())
     except yaml.MarkedYAMLError as error:
         raise FaultError(unreadable(path, error)) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

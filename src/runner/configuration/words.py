@@ -4,11 +4,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from runner.configuration import composition, counterparts, files, flags, hints, paths
 from runner.configuration.rules import admits, describe
 from runner.configuration.spelling import nearest
+from runner.configuration.yaml_text import plain
 from runner.errors import ConfigurationError
 
 _QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
@@ -77,7 +76,7 @@ def _flag(word: str, following: Sequence[str], words: Sequence[str]) -> str:
 def _setting(key: str, value: str) -> str:
     """The key with the typed value where it can hold that, otherwise with what it can hold."""
     rules = hints.rules().get(key, ["str"])
-    fitting = any(admits(rule, yaml.safe_load(value)) for rule in rules)
+    fitting = any(admits(rule, plain(value)) for rule in rules)
     return f"{key}={value}" if fitting else f"{key}=... ({describe(rules[0])})"
 
 

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from runner.configuration import files, own_tasks
+from runner.configuration.yaml_text import plain
 from runner.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def settings(name: str, typed: Sequence[str], root: Path | None) -> dict[str, An
             raise ConfigurationError(f"{one} is no setting; write KEY=VALUE, such as {_example(node)}")
         if key not in node["_rules_"]:
             raise ConfigurationError(hints.unknown_key(f"dataset.{key}", {"dataset": name}))
-        node[key] = yaml.safe_load(value) if value else value
+        node[key] = plain(value) if value else value
     if root is not None and "root" in node:
         node["root"] = str(root)
     checks.NodeCheck({"dataset": name}, os.getcwd()).node(node, "dataset.")

@@ -12,8 +12,9 @@ import yaml
 
 from runner.configuration.identity import NOT_IDENTITY, asked
 from runner.configuration.settings import Settings
+from runner.configuration.yaml_text import plain
 from runner.errors import DataError
-from runner.rundir.folder import RunFolder, plain
+from runner.rundir.folder import RunFolder
 
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError)  # of a folder that is no run
 _UNNAMED = (*NOT_IDENTITY, "given", "plugins", "baseline_run", "published", "reference_run", "reference")

@@ -9,19 +9,10 @@ from typing import Any
 import yaml
 
 from runner.configuration.objective import require_known
+from runner.configuration.yaml_text import plain
 from runner.errors import CheckpointError
 from runner.rundir.lock import locked
 from runner.rundir.storage import damaged, read_json, write_json
-
-try:
-    from yaml import CSafeLoader as SafeLoader  # four times as fast
-except ImportError:  # PyYAML was built without libyaml
-    from yaml import SafeLoader  # type: ignore[assignment]
-
-
-def plain(text: str) -> Any:
-    """The plain values that a text in YAML stands for."""
-    return yaml.load(text, Loader=SafeLoader)
 
 
 class RunFolder:
