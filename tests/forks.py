@@ -1,7 +1,9 @@
 """Commands in processes that are forked from one that has imported torch and matplotlib, which is most of what a start costs.
 
-What such a process is given and what can be done to it from outside is as of any other: it has a folder, an environment, streams
-and a session of its own, and its modules of the runner are its own. `Forked` starts one; as a program (`python forks.py SOCKET -m
+What such a process is given and what can be done to it from outside is as of any other: it has a folder, an environment,
+streams and a session of its own, and its modules of the runner are its own. What an interpreter reads before it begins is
+the server's: the seed of hashes, OMP_NUM_THREADS, TORCH_CPP_LOG_LEVEL, how streams are encoded; and what it frees at its end
+is not freed. Tests of such things start interpreters. `Forked` starts a command; as a program (`python forks.py SOCKET -m
 MODULE ...`) this file starts one on its own streams, in its own folder, and ends as that does.
 """
 
@@ -70,7 +72,7 @@ class Forked:
         return code
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """What it says until its end."""
+        """What it says until its end, which comes with the `timeout`."""
         said = {}
 
         def read(stream: IO[str]) -> None:
@@ -85,6 +87,7 @@ class Forked:
         for reader in readers:
             reader.join(max(0, end - time.monotonic()))
             if reader.is_alive():
+                self.kill()
                 raise subprocess.TimeoutExpired(self.args, timeout or 0)
         self.wait(max(0, end - time.monotonic()))
         return tuple(said[stream] if stream else "" for stream in (self.stdout, self.stderr))
@@ -92,7 +95,8 @@ class Forked:
     def send_signal(self, number: int) -> None:
         """Send it a signal, if it has not ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it at once."""
@@ -123,14 +127,17 @@ def server() -> str:
     address = f"{folder.name}/socket"
     command = [sys.executable, "-W", "ignore", __file__, address]
     # torch reads the level when it is imported; with several processes the command sets it before
-    environment = {**os.environ, "TORCH_CPP_LOG_LEVEL": "ERROR"}
+    environment = {**os.environ, "TORCH_CPP_LOG_LEVEL": "ERROR", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin
     assert process.stdout
-    process.stdout.read(1)  # said when it listens
+    assert process.stdout.read(1), "the process that others are forked from did not begin"
+    process.stdout.close()
 
     def close() -> None:
-        process.communicate()
+        assert process.stdin
+        process.stdin.close()
+        process.wait()
         folder.cleanup()
 
     atexit.register(close)
@@ -193,7 +200,9 @@ def _attended(connection: socket.socket) -> list[str]:
 def _become(module: str, *typed: str) -> None:
     """Be the interpreter that runs `module`, with the folder it is in and PYTHONPATH before all others."""
     places = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    sys.path[:1] = ["", *places]
+    sys.path[:1] = [os.getcwd(), *places]
+    tempfile.tempdir = None
+    importlib.import_module("numpy").random.seed()
     sys.argv = [module, *typed]
     if any(Path(place, "sitecustomize.py").exists() for place in places):
         sys.modules.pop("sitecustomize", None)
@@ -222,6 +231,7 @@ def main() -> None:
         warnings.simplefilter("ignore")
         _become(*words)
         return
+    assert typed[0] == "-m"
     asked = {"typed": typed, "cwd": os.getcwd(), "env": dict(os.environ), "session": False}
     connection, _ = _ask(address, asked, (0, 1, 2))
     with connection:

@@ -33,8 +33,8 @@ class Command:
         self.fresh = False
 
     def inject(self, code: str, fresh: bool = False) -> None:
-        """Have every interpreter that is started from now on run `code` first; `fresh`: before anything is imported."""
-        self.fresh = fresh
+        """Have every interpreter that is started from now on run `code` before the runner's, or with `fresh` before all."""
+        self.fresh = self.fresh or fresh
         place = self.home / "injected"
         place.mkdir(exist_ok=True)
         (place / "sitecustomize.py").write_text(textwrap.dedent(code))
@@ -139,8 +139,10 @@ def faults_cache(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def originals(tmp_path_factory, faults_cache) -> Command:
-    """Where the runs lie that tests damage copies of."""
-    return Command(tmp_path_factory.mktemp("originals"), faults_cache)
+    """Where the runs lie that tests damage copies of; made by interpreters of their own, with other seeds of hashes."""
+    command = Command(tmp_path_factory.mktemp("originals"), faults_cache)
+    command.fresh = True
+    return command
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ MISTAKES = [typed for typed, _ in typos()] + WRONG_TYPES + WRONG_RANGES + [typed
 @pytest.mark.fault("F12")
 @pytest.mark.parametrize("typed", some(MISTAKES, suite=1))
 def test_a_mistyped_command_is_refused_in_a_line_before_torch_is_read(command, typed):
-    command.inject(NO_TORCH, fresh=True)
+    command.inject(NO_TORCH)
     done = subprocess.run(
         [sys.executable, "-m", "runner", *typed.split()],
         cwd=command.home,
