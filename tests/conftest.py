@@ -69,8 +69,8 @@ def runner(tmp_path, command_cache):
             process = Forked(*typed, **options)
         if not wait:
             return process
-        done = subprocess.CompletedProcess(typed, 0, *process.communicate(timeout=240))
-        done.returncode = process.returncode
+        said = process.communicate(timeout=240)
+        done = subprocess.CompletedProcess(typed, process.returncode, *said)
         if check is not None:
             assert done.returncode == check, done.stderr
         return done

@@ -14,8 +14,6 @@ def plain(text: str | bytes) -> Any:
     """The plain values that a text in YAML stands for. Raises `yaml.YAMLError` where it is none."""
     try:
         return yaml.load(text, Loader=FastLoader)
-    except (
-        yaml.YAMLError,
-        UnicodeEncodeError,
-    ):  # libyaml reads no names of files that are no UTF-8, which runs may record
+    except (yaml.YAMLError, UnicodeEncodeError):
+        # libyaml reads no names of files that are no UTF-8, which runs may record
         return yaml.safe_load(text)
