@@ -19,6 +19,7 @@ SETTINGS: dict[str, Any] = {
     "baseline_run": None,
     "published": None,
     "checkpoint_minutes": 5.0,
+    "figures": False,
     "plugins": {"packages": "1.0"},
     "method": {"_target_": "runner.methods.toy.Toy", "batch_size": BATCH, "epochs": 2},
     "dataset": {"_target_": "runner.datasets.toy.Images", "root": "/data", "side": 8, "tasks": ["animal", "distance"]},

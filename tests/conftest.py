@@ -56,11 +56,11 @@ def command_cache(tmp_path_factory):
 def runner(tmp_path, command_cache):
     """The command in a process of its own, started in the test's folder; `check` is the exit code that it has to have.
 
-    `launcher` are the words of a program that starts it, torchrun's.
+    `launcher` are the words of a program that starts it, torchrun's. Its figures are only `drawn` where that is asked.
     """
 
-    def call(*overrides, check=None, launcher=(), wait=True, **options):
-        typed = ["runner", *overrides, f"cache_dir={command_cache}"]
+    def call(*overrides, check=None, launcher=(), wait=True, drawn=False, **options):
+        typed = ["runner", *overrides, f"cache_dir={command_cache}", *([] if drawn else ["figures=false"])]
         options = {"cwd": tmp_path, "env": dict(os.environ), **options}
         if launcher:
             pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

@@ -24,7 +24,7 @@ def folders(tmp_path):
 
 
 def test_a_run_writes_what_is_promised_and_a_second_start_says_so(tmp_path, runner):
-    done = runner(*HARD, check=0)
+    done = runner(*HARD, check=0, drawn=True)
     (folder,) = folders(tmp_path)
     assert {path.name for path in folder.iterdir()} >= {
         "config.yaml", "overrides.yaml",

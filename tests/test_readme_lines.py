@@ -22,7 +22,7 @@ exec {forked} "$@"
 """
 SMALL = (
     "scale=0.01 threads=1 evaluation_batch=8 dataset.tasks=[segmentation,depth] dataset.size=32 dataset.train=24 dataset.test=8 "
-    "method.batch_size=4"
+    "method.batch_size=4 figures=false"
 )
 SIZES = ("layers=[1,1,1,1]", "widths=[4,4,8,8]", "head_width=4")
 
@@ -155,7 +155,7 @@ def test_a_line_that_asks_for_something_is_told(line, typed):
 
 @pytest.mark.slow
 def test_lines_about_a_finished_run(typed, place):
-    small = " ".join([*smallness("hard_sharing"), "dataset.tasks=[segmentation]", "threads=1"])
+    small = " ".join([*smallness("hard_sharing"), "dataset.tasks=[segmentation]", "threads=1", "figures=false"])
     typed("python -m runner hydra.run.dir=outputs/RUN", small)
     for line in FINISHED:
         typed(line)

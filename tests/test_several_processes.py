@@ -14,7 +14,7 @@ from tests.faults import dice, tries
 from tests.test_command import lines, until
 from tests.training.test_processes import started
 
-HARD = (*smallness("hard_sharing"), "dataset.tasks=[segmentation]", "threads=1")
+HARD = (*smallness("hard_sharing"), "dataset.tasks=[segmentation]", "threads=1", "figures=false")
 SLOW = (*HARD, "method.steps=40", "checkpoint_minutes=0")  # long enough to be stopped
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 SECONDS = 30  # that a run may go on when one of its processes is lost

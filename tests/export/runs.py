@@ -11,10 +11,11 @@ from runner.training.signals import Stop
 from tests.compose import small
 
 
-def finished_run(root, *choices):
+def finished_run(root, *choices, figures=False):
     folder = RunFolder(root / "run")
     folder.path.mkdir()
-    run(small(*choices, f"cache_dir={root / 'cache'}", "threads=1"), folder, Stop())
+    settings = small(*choices, f"cache_dir={root / 'cache'}", "threads=1", f"figures={figures}")
+    run(settings, folder, Stop())
     return folder
 
 

@@ -270,10 +270,6 @@ def test_foreign_code_is_not_run_unasked(finished, tmp_path, capsys):
     assert "_target_=foreign.Network cannot be loaded" in capsys.readouterr().err
 
 
-def test_the_figures_of_a_run_are_there(finished):
-    assert set(finished.summary()["figures"]) == {path.name for path in finished.figures.iterdir()}
-
-
 def test_where_its_weights_began_is_nobodys_business(finished, tmp_path):
     state = Run(finished.path).network()[1].state_dict()
     torch.save(state, tmp_path / "begin.pt")

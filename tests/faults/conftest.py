@@ -18,7 +18,7 @@ from tests.compose import smallness
 from tests.datasets.layouts import idx_files
 from tests.forks import Forked
 
-SMALL = (*smallness("hard_sharing"), "dataset.tasks=[segmentation]", "threads=1")
+SMALL = (*smallness("hard_sharing"), "dataset.tasks=[segmentation]", "threads=1", "figures=false")
 LONG = ("method.steps=4000",)  # of SMALL: longer than any test waits
 STOPPED = ("method.steps=60", "checkpoint_minutes=0")
 
@@ -147,7 +147,7 @@ def originals(tmp_path_factory, faults_cache) -> Command:
 
 @pytest.fixture(scope="session")
 def finished_original(originals) -> Path:
-    originals("hydra.run.dir=finished")
+    originals("hydra.run.dir=finished", "figures=true")
     return originals.home / "finished"
 
 

@@ -99,7 +99,7 @@ def test_a_disk_that_is_full_when_figures_are_drawn_costs_no_training(command, f
         """
     )
     before = without_times(finished)
-    last = command("hydra.run.dir=run", code=6).splitlines()[-1]
+    last = command("hydra.run.dir=run", "figures=true", code=6).splitlines()[-1]
     assert f"[Errno {errno.EFBIG}] cannot write " in last
     assert " bytes: " in last
     assert str(finished / "figures") in last
@@ -107,7 +107,7 @@ def test_a_disk_that_is_full_when_figures_are_drawn_costs_no_training(command, f
     assert found.items() < whole.items()  # whole or absent
     assert not list(finished.rglob(".*.tmp"))
     command.heal()
-    command("hydra.run.dir=run")
+    command("hydra.run.dir=run", "figures=true")
     assert without_times(finished) == before
     assert summary(finished)["metrics"] == summary(finished_original)["metrics"]
     assert drawn(finished) == whole

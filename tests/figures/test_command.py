@@ -26,7 +26,10 @@ def runs(tmp_path_factory, digits):
         "ke": ("ke", "model=mobilenet_v2"),
         "tsslbp": (*SPIKING, f"dataset.root={digits}"),
     }
-    return {name: finished_run(tmp_path_factory.mktemp(name), *choices).path for name, choices in asked.items()}
+    return {
+        name: finished_run(tmp_path_factory.mktemp(name), *choices, figures=True).path
+        for name, choices in asked.items()
+    }
 
 
 @pytest.fixture
@@ -53,10 +56,21 @@ def test_the_figures_of_every_method_are_those_that_its_run_drew(runs, folder, c
         assert figure in drawn
         assert {"losses.png", "metrics.png", "predictions.png"} <= drawn.keys()
         assert line == f"{folder / name / 'figures'}: {', '.join(sorted(drawn))}"
-        assert drawn.keys() == before.keys()
+        assert drawn.keys() == before.keys() == {*json.loads((runs[name] / "summary.json").read_text())["figures"]}
         assert [key for key, content in drawn.items() if content != before[key]] == []
         for file in ("summary.json", "metrics.jsonl", "config.yaml", "data.json"):
             assert (folder / name / file).read_bytes() == (runs[name] / file).read_bytes()
+
+
+def test_a_run_that_drew_none_is_drawn_later(tmp_path):
+    """As `figures=false` asks, for sweeps of short runs."""
+    folder = finished_run(tmp_path, "hard_sharing", "dataset.tasks=[segmentation]")
+    assert not folder.figures.exists()
+    assert folder.summary()["figures"] == []
+    assert main([str(folder.path)]) == 0
+    assert (
+        folder.summary()["figures"] == ["losses.png", "metrics.png", "predictions.png"] == sorted(pictures(folder.path))
+    )
 
 
 def test_where_data_are_gone_one_line_says_so_and_the_other_runs_are_drawn(runs, folder, digits, capsys):

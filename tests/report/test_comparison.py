@@ -21,11 +21,6 @@ GENERATIONS = Series("generation")
 PARTS = ("part1", "part2", "part3")
 
 
-@pytest.fixture(autouse=True)
-def _no_figures(monkeypatch):
-    monkeypatch.setattr("runner.report.figures.draw", lambda *_: [])
-
-
 def of(method, values=None, **changes):
     return settings(choices={"method": method}, method=values or {}, **changes)
 

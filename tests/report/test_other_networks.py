@@ -11,11 +11,6 @@ MIXED = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _no_figures(monkeypatch):
-    monkeypatch.setattr("runner.report.figures.draw", lambda *_: [])
-
-
 def alone(root, name="alone", stages=ONE, **changes):
     model = {"layers": [1, 2], "statistics": "per_task", "weights": None, **changes.pop("model", {})}
     finished(

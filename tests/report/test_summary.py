@@ -59,7 +59,8 @@ CHANNELS = {
 )
 @pytest.mark.parametrize("selection", ["last", "validation", "test"])
 def test_a_summary_has_the_keys_and_types_of_the_schema(tmp_path, series, learned, selection):
-    asked = settings(selection=selection, method={"_baseline_": "single_task"}, published={"animal/top1": 60.0})
+    own = {"method": {"_baseline_": "single_task"}, "published": {"animal/top1": 60.0}}
+    asked = settings(selection=selection, figures=selection == "last", **own)
     summary = finished(tmp_path / "run", RETRAINED, series, asked=asked, learned=learned)
     del summary["moment"]  # what the toy has learned
     assert misfits(summary, schema.Summary) == []

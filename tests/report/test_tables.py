@@ -16,12 +16,6 @@ from runner.report.tables import blocks, show
 from runner.report.words import listed, published, short
 from runner.rundir.folder import RunFolder
 
-
-@pytest.fixture(autouse=True)
-def _no_figures(monkeypatch):
-    monkeypatch.setattr("runner.report.figures.draw", lambda *_: [])
-
-
 GENERATIONS, DRAWS = Series("generation"), Series("draw", alternatives=True)
 PARTS, RETRAINED = ("part1", "part2", "part3"), ("retrain0", "retrain1", "retrain2")
 

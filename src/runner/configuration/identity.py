@@ -23,6 +23,7 @@ NOT_IDENTITY = (
     "objective",
     "published",
     "checkpoint_minutes",
+    "figures",
     "tracker",
     "neutral",
 )

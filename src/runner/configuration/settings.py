@@ -37,6 +37,7 @@ class Settings:
     model: dict[str, Any]
     choices: dict[str, str]  # "method", "dataset", "model" and "method/policy" -> the option's name
     compile: bool = False
+    figures: bool = True  # drawn at the end
     given: tuple[
         str, ...
     ] = ()  # the method's keys that were given a whole number on the command line; none where scale is 1

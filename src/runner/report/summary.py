@@ -6,6 +6,7 @@ What the file holds is written down in `runner.report.schema`.
 import logging
 import platform
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from runner.report.baseline import found, given, relative
 from runner.report.comparison import beside, neighbours
 from runner.report.finished import Finished
 from runner.report.highest import highest, of_the_result
-from runner.report.measured import network_costs, networks, shown
+from runner.report.measured import Measured, network_costs, networks, shown
 from runner.report.rounding import rounded
 from runner.report.series import flat, series
 from runner.report.spikes import dead_layers
@@ -76,15 +77,19 @@ def finish(
         "plugins": dict(settings.plugins),
         "warnings": list(session.warned.texts),
     }
-    log.info("drawing")
-    from runner.report import figures  # imports matplotlib
-
     summary = rounded(summary)
-    summary["figures"] = figures.draw(folder, summary, measured)
+    summary["figures"] = _drawn(folder, summary, measured) if settings.figures else []
     summary["seconds_in_all"] = round(before + session.seconds + time.monotonic() - begun, 3)
     summary["evaluations"] = summary.pop("evaluations")  # last: they are long
     folder.write_summary(summary)
     SCREEN.info("%s", show(folder.summary(), folder.path))
+
+
+def _drawn(folder: RunFolder, summary: Mapping[str, Any], measured: Measured) -> list[str]:
+    log.info("drawing")
+    from runner.report import figures  # imports matplotlib
+
+    return figures.draw(folder, summary, measured)
 
 
 def _learned(method: Method, session: Session) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def show(summary: Summary, path: Path) -> str:
         if isinstance(shown, Table) and console.width < NARROW:
             shown = "\n".join(blocks(shown))
         console.print(shown, highlight=False, soft_wrap=isinstance(shown, str))
-    console.print(f"{_duration(summary)}; results, figures and checkpoints in {path}", highlight=False, soft_wrap=True)
+    left = "results, figures and checkpoints" if summary.get("figures") else "results and checkpoints"
+    console.print(f"{_duration(summary)}; {left} in {path}", highlight=False, soft_wrap=True)
     return console.export_text()
 
 

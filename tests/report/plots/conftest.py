@@ -1,8 +1,9 @@
+import functools
 from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
 
@@ -44,13 +45,14 @@ def assert_readable(figure):
 
 @pytest.fixture(autouse=True)
 def _readable(monkeypatch):
-    save = Figure.savefig
+    save = FigureCanvasAgg.print_png
 
-    def check_and_save(figure, *arguments, **options):
-        save(figure, *arguments, **options)
-        assert_readable(figure)
+    @functools.wraps(save)  # or savefig would give it more than it takes
+    def check_and_save(drawn, *arguments, **options):
+        save(drawn, *arguments, **options)
+        assert_readable(drawn.figure)
 
-    monkeypatch.setattr(Figure, "savefig", check_and_save)
+    monkeypatch.setattr(FigureCanvasAgg, "print_png", check_and_save)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from tests.report.plots.conftest import shown_texts
 from torch.nn import functional as F
 
@@ -102,7 +102,7 @@ def test_events_are_shown(picture):
 
 def test_the_number_of_each_sample_and_whose_predictions_they_are_are_said(picture, monkeypatch):
     texts = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: texts.extend(shown_texts(figure)))
+    monkeypatch.setattr(FigureCanvasAgg, "print_png", lambda drawn, *_: texts.extend(shown_texts(drawn.figure)))
     images, targets, guesses = everything(2)
     chosen = [{"depth": values["depth"]} for values in (targets, guesses)]
     predictions(images, *chosen, TASKS, {}, picture.path, **said(images))

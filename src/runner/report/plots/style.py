@@ -65,10 +65,14 @@ def canvas(path: Path, width: float, height: float) -> Iterator[Figure]:
     """A figure of `width` x `height` inches to draw on, written whole to `path` as PNG when the context ends well."""
     with rc_context(_SETTINGS):
         figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
-        FigureCanvasAgg(figure)
+        drawn = FigureCanvasAgg(figure)
         yield figure
+        engine = figure.get_layout_engine()
+        assert engine is not None
+        engine.execute(figure)
+        figure.set_layout_engine("none")
         content = io.BytesIO()
-        figure.savefig(content, format="png")
+        drawn.print_png(content)  # savefig draws a figure with a layout twice, the first time for the layout alone
         write_atomically(path, content.getvalue())
 
 
