@@ -19,19 +19,18 @@ READ = ("method=ke", "dataset=cub200")
 
 
 @pytest.mark.parametrize("name", ODD)
-@pytest.mark.parametrize("place", ["{}", "some/{}", "/data/{}/more"])
-def test_a_path_is_what_was_typed(name, place):
-    typed = place.format(name)
-    settings = composed(*READ, f"dataset.root={typed}", f"cache_dir={typed}", f"++baseline_run={typed}")
-    assert settings.dataset["root"] == settings.cache_dir == settings.baseline_run == typed
+def test_a_path_is_what_was_typed(name):
+    root, cache, run = (place.format(name) for place in ("{}", "some/{}", "/data/{}/more"))
+    settings = composed(*READ, f"dataset.root={root}", f"cache_dir={cache}", f"++baseline_run={run}")
+    assert (settings.dataset["root"], settings.cache_dir, settings.baseline_run) == (root, cache, run)
 
 
 @pytest.mark.parametrize("name", [name for name in ODD if name != "${b}"])
 def test_so_are_hydras_own_folders(name):
-    for key in ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"):
-        (override,) = read(["-m" if "sweep" in key else "-r", f"{key}=out/{name}"]).overrides
-        hydra = composition.composed([override]).hydra
-        assert f"out/{name}" in (hydra.run.dir, hydra.sweep.dir, hydra.sweep.subdir)
+    (own,) = read(["-r", f"hydra.run.dir=out/{name}"]).overrides
+    swept = read(["-m", f"hydra.sweep.dir=all/{name}", f"hydra.sweep.subdir=each/{name}"]).overrides
+    hydra = composition.composed([own, *swept]).hydra
+    assert (hydra.run.dir, hydra.sweep.dir, hydra.sweep.subdir) == (f"out/{name}", f"all/{name}", f"each/{name}")
 
 
 @pytest.mark.parametrize("name", ODD)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.policies.once import looks_once
 
 from runner.errors import ConfigurationError
 from runner.policies.instance import InstancePolicy, images
@@ -34,6 +35,7 @@ def test_an_image_has_its_own_decisions_and_the_same_whatever_stands_beside_it()
 
 def test_over_draws_a_block_is_executed_as_often_as_alpha_says():
     made = policy()
+    looks_once(made, PICTURES[:2])
     share = torch.stack([made.gates(made.draw(), PICTURES[:2], training=False) for _ in range(2000)]).mean(0)
     alpha = made.eval().network(PICTURES[:2]).softmax(-1)[..., 0]
     torch.testing.assert_close(share, alpha.detach(), rtol=0, atol=0.05)  # four deviations

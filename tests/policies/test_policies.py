@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from tests.policies.once import looks_once
 from tests.signatures import assert_settings_fit
 
 from runner.configuration import files
 from runner.configuration.construct import construct, locate
+from runner.policies.instance import InstancePolicy
 
 POLICIES = files.options("method/policy")
 TASKS, BLOCKS = ["first", "second"], 6
@@ -22,6 +24,8 @@ def test_settings_fit_the_signature_that_they_feed(node):
 
 def test_training_is_given_decisions_that_come_up_as_often_as_the_policy_says(node):
     policy, inputs = construct(node, tasks=TASKS, blocks=BLOCKS), torch.zeros(2, 3, 8, 8)
+    if isinstance(policy, InstancePolicy):
+        looks_once(policy, inputs)
     torch.manual_seed(0)
     draws = torch.stack([policy.gates(policy.draw(), inputs, training=True) for _ in range(4000)])
     if draws.dim() == 4:
