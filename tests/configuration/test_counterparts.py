@@ -39,6 +39,7 @@ CASES = [
     ("trainer.resume_from_checkpoint=x", "a run resumes by itself"),
     ("output_dir=x", "hydra.run.dir=PATH is a run's folder, hydra.sweep.dir=PATH that of a sweep's runs"),
     ("logger=wandb", "did you mean 'tracker'?"),
+    ("plots=false", "did you mean 'figures'?"),
     ("local_rank=0", "torchrun --nproc-per-node N -m runner ... is one run on N devices"),
     ("sync_bn=true", "did you mean 'batch_norm'?"),
     ("quux=1", "unknown key 'quux'; see --help"),

@@ -119,6 +119,7 @@ COUNTERPARTS = (
         "logger log loggers wandb use_wandb tensorboard mlflow comet csv log_wandb report_to", "tracker", RECORD
     ),
     Counterpart("log_interval log_freq log_every_n_steps print_freq logging_steps", "", RECORD),
+    Counterpart("plot plots plotting draw save_plots save_figures make_plots visualize", "figures"),
     Counterpart("val_split validation val_ratio val_size validation_split split valid select best_on", "selection"),
     Counterpart("debug fast_dev_run smoke dry_run quick limit_train_batches subset fraction data_fraction", "scale"),
     Counterpart("limit_val_batches eval_batches limit_test_batches", "evaluation_batches"),
