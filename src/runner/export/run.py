@@ -13,7 +13,6 @@ from runner.configuration import files
 from runner.configuration.construct import construct_method, construct_model
 from runner.configuration.plugins import registered
 from runner.configuration.settings import Settings
-from runner.configuration.yaml_text import plain
 from runner.errors import ConfigurationError, DataError
 from runner.export.recorded import recorded_tasks
 from runner.method import Method, Setup
@@ -34,7 +33,7 @@ class Run:
         if not self.folder.finished():
             raise DataError(f"{path} holds no finished run; give the folder that the runner printed at its end")
         self.summary: Mapping[str, Any] = self.folder.summary()
-        self.settings = _completed(Settings.from_recorded(plain(self.folder.config.read_text())))
+        self.settings = _completed(Settings.from_recorded(self.folder.configuration()))
         strangers = sorted(self.settings.plugins.keys() - set(plugins) - registered())
         if strangers:
             raise ConfigurationError(

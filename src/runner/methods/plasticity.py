@@ -18,6 +18,8 @@ from runner.method import Method, Objective, Predictor, Setup, Stage
 from runner.models.competing import Competing, CompetingRates, CompetingSpikes
 from runner.spiking.plasticity import bcm, stdp
 
+NEURONS = 100
+
 
 class Changes(NamedTuple):
     """What a batch asks for."""
@@ -41,13 +43,15 @@ class Learning:
 
     The changes are the negative gradient of the loss, so that an optimizer of rate 1 applies them; what is reported is their root
     mean square. Homeostasis raises the thresholds of neurons that answer more than the mean of all. After every step weights
-    are cut to at least 0 and scaled to the sum `mean_weight` D. The rate falls linearly to 0.
+    are cut to at least 0 and scaled to the sum `mean_weight` D. The rate falls linearly to 0. It and homeostasis are those of
+    `NEURONS` neurons; of N each answers a share 1/N of the samples, and both are N / `NEURONS` as large.
     """
 
     def __init__(
         self, setup: Setup, network: Competing, changes: Callable[[Tensor], Changes], settings: Schedule
     ) -> None:
         self._network, self._changes, self._settings = network, changes, settings
+        self._rarer = len(network.weight) / NEURONS
         self._steps = setup.epochs("epochs", settings["epochs"]) * setup.epoch()
         self._voting = setup.steps("voting", settings["voting"])
         self.optimizer = SGD([network.weight, network.excess], lr=1.0)
@@ -75,8 +79,8 @@ class Learning:
 
     def _learn(self, batch: Batch) -> Objective:
         network, changes = self._network, self._changes(batch.shared())
-        weight = self._settings["learning_rate"] * exchange.mean(changes.weight)
-        excess = self._settings["homeostasis"] * (changes.answers - changes.answers.mean())
+        weight = self._rarer * self._settings["learning_rate"] * exchange.mean(changes.weight)
+        excess = self._rarer * self._settings["homeostasis"] * (changes.answers - changes.answers.mean())
         loss = -(network.weight * weight).sum() - (network.excess * excess).sum()
         change = weight.square().mean().sqrt()
         return Objective(loss, {"change": change}, reported=change)
