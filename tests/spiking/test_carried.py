@@ -10,7 +10,6 @@ from runner.spiking import Layer, Neuron
 from runner.spiking.neuron import Carried, spiking_layer
 from runner.spiking.rules import fires
 
-pytestmark = pytest.mark.usefixtures("form")
 STEPS, SHAPE = 11, (2, 3, 6, 4)
 
 
@@ -34,14 +33,27 @@ def in_stretches(current, layer, grad, scale, lengths):
     return torch.cat(results), sum(gradients) if layer.steps else torch.cat(gradients)
 
 
-@pytest.mark.parametrize(
+CASES = pytest.mark.parametrize(
     ("gradient", "version"),
     [*product(["tssl", "surrogate", "no_intra"], ["released", "published"]), ("stbp", None)],
 )
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("lengths", [(11,), (4, 4, 3), (1,) * 11, (10, 1)])
-def test_a_layer_in_stretches_is_the_whole(version, gradient, dtype, lengths):
-    """In float32 compiled, in float64 in plain torch; the same numbers, but where gradients of stretches are added up."""
+LENGTHS = pytest.mark.parametrize("lengths", [(11,), (4, 4, 3), (1,) * 11, (10, 1)])
+
+
+@CASES
+@LENGTHS
+def test_a_layer_in_stretches_is_the_whole(version, gradient, lengths, form):
+    assert_the_whole(version, gradient, torch.float32, lengths)
+
+
+@CASES
+@LENGTHS
+def test_so_it_is_in_float64_in_plain_torch(version, gradient, lengths):
+    assert_the_whole(version, gradient, torch.float64, lengths)
+
+
+def assert_the_whole(version, gradient, dtype, lengths):
+    """The same numbers, but where gradients of stretches are added up."""
     neurons = Neuron(tau_m=5, tau_s=3, version=version, gradient=gradient)
     generator = torch.Generator().manual_seed(0)
     for pool, constant, synapse, spikes in product((1, 2), (False, True), (False, True), (False, True)):

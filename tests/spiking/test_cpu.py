@@ -1,5 +1,6 @@
 """The compiled neuron in every form that this processor has units for, against the reference."""
 
+import functools
 import itertools
 
 import pytest
@@ -23,12 +24,23 @@ def case(steps, shape, pool, constant, dtype):
     return current, grad, scale, {"steps": steps if constant else None, "pool": pool}
 
 
-def both(current, grad, layer, scale):
-    """(result, whether it fires, gradient) from the reference and from the compiled code."""
-    for module in (reference, cpu):
-        result, count = module.forward(current, layer, scale)
-        firing = fires(count, current.numel() * (layer.steps or 1))
-        yield result, firing, module.backward(grad, current, firing, layer, scale, False)
+def both(made, neuron, *, scaled=True, larger=1, **layer):
+    """(result, whether it fires, gradient) from the reference and from the compiled code, of the case `made`."""
+    arguments = (made, neuron, scaled, larger)
+    return by_reference(*arguments, **layer), outcome(cpu, *arguments, **layer)
+
+
+@functools.cache  # of all forms the same
+def by_reference(*arguments, **layer):
+    return outcome(reference, *arguments, **layer)
+
+
+def outcome(module, made, neuron, scaled, larger, **settings):
+    current, grad, scale, form = case(*made)
+    current, layer, scale = larger * current, Layer(neuron=neuron, **settings, **form), scale if scaled else None
+    result, count = module.forward(current, layer, scale)
+    firing = fires(count, current.numel() * (layer.steps or 1))
+    return result, firing, module.backward(grad, current, firing, layer, scale, False)
 
 
 def distance(found, expected):
@@ -43,8 +55,7 @@ def test_equals_the_reference(steps, version, gradient):
     for shape, pool, constant, scaled in itertools.product(SHAPES, (1, 2), (False, True), (False, True)):
         if pool == 2 and len(shape) < 4:
             continue
-        current, grad, scale, form = case(steps, shape, pool, constant, torch.float32)
-        expected, found = both(current, grad, Layer(neuron=neuron, **form), scale if scaled else None)
+        expected, found = both((steps, shape, pool, constant, torch.float32), neuron, scaled=scaled)
         assert torch.equal(found[0], expected[0])
         assert found[1] == expected[1]
         assert distance(found[2], expected[2]) < 1e-6
@@ -57,9 +68,8 @@ def test_synapse_behind_the_weights_equals_the_reference(steps, gradient):
     for shape, pool, synapse, spikes in itertools.product(SHAPES[:4], (1, 2), (False, True), (False, True)):
         if pool == 2 and len(shape) < 4:
             continue
-        current, grad, scale, form = case(steps, shape, pool, False, torch.float32)
-        layer = Layer(neuron=neuron, synapse=synapse, spikes=spikes, **form)
-        expected, found = both(current * 2, grad, layer, scale)
+        made = (steps, shape, pool, False, torch.float32)
+        expected, found = both(made, neuron, larger=2, synapse=synapse, spikes=spikes)
         assert torch.equal(found[0], expected[0])
         assert distance(found[2], expected[2]) < 1e-6
 
@@ -73,8 +83,8 @@ def test_stbp_equals_the_reference(steps, slope):
     for shape, pool, constant, synapse, spikes in itertools.product(SHAPES, (1, 2), *[(False, True)] * 3):
         if (pool == 2 and len(shape) < 4) or (constant and synapse):
             continue
-        current, grad, scale, form = case(steps, shape, pool, constant, torch.float32)
-        expected, found = both(current, grad, Layer(neuron=neuron, synapse=synapse, spikes=spikes, **form), scale)
+        made = (steps, shape, pool, constant, torch.float32)
+        expected, found = both(made, neuron, synapse=synapse, spikes=spikes)
         assert torch.equal(found[0], expected[0])
         assert distance(found[2], expected[2]) < 1e-6
 
@@ -82,8 +92,7 @@ def test_stbp_equals_the_reference(steps, slope):
 @pytest.mark.parametrize("steps", [1, 5, 30])
 def test_bfloat16_rounds_once_at_the_end(steps):
     for shape, pool in (((2, 3, 6, 4), 2), ((2, 7), 1)):
-        current, grad, scale, form = case(steps, shape, pool, False, torch.bfloat16)
-        expected, found = both(current, grad, Layer(neuron=Neuron(tau_m=5, tau_s=3), **form), scale)
+        expected, found = both((steps, shape, pool, False, torch.bfloat16), Neuron(tau_m=5, tau_s=3))
         assert found[0].dtype == found[2].dtype == torch.bfloat16
         assert torch.equal(found[0], expected[0])
         assert distance(found[2], expected[2]) < 2**-8  # one unit in the last place where rounding falls the other way
