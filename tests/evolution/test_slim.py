@@ -15,7 +15,7 @@ from runner.models.cost import parameters
 from runner.models.deeplab import DeepLab
 
 SMALL = {(name, "small") for name in ("resnet18", "alexnet", "vgg11_bn", "googlenet", "mobilenet_v2")}
-# of those with the stems of the ones above
+# the deeper of a family have one stem each; both are tried with its shallowest
 DEEPER = {"resnet34": "small", "resnet50": "imagenet", "resnet101": "imagenet", "densenet169": "imagenet"}
 CASES = [
     pytest.param(name, stem, (0.2, 0.5, 0.8))

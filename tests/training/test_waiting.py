@@ -19,7 +19,7 @@ from runner.training.loop import train
 
 CPU = torch.device("cpu")
 READS = {"_local_scalar_dense", "nonzero", "masked_select", "unique_consecutive", "_unique2", "equal", "is_nonzero"}
-STEPS = 3  # of a stage that are taken; the others are as these
+STEPS = 3  # of a stage that are taken: an objective is given a batch and no number, so that the others are as these
 METHODS = [name for name in files.options("method") if name[0] != "_"]
 
 
