@@ -20,6 +20,7 @@ def printed(script, *words):
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "case"),
     [("adashare", ("--case", "2t_129_a2")), ("ke", ("--case", "train_64")), ("tsslbp", ("--networks", "mnist"))],
@@ -30,11 +31,13 @@ def test_a_round_of_our_own_step(script, case):
     assert any(line.startswith("ours") for line in said)
 
 
+@pytest.mark.slow
 def test_weightings_are_timed_in_turn():
     asked = ("--case", "deeplab_small_2t_32", "--weightings", "equal", "gradnorm", "--rounds", "1")
     assert [line.split()[0] for line in printed("weightings", *asked)[-2:]] == ["equal", "gradnorm"]
 
 
+@pytest.mark.slow
 def test_reading_is_measured_on_pictures_of_its_own(tmp_path):
     root = str(tmp_path / "many")
     printed("data", "write_folders", root, "--count", "300")

@@ -35,6 +35,7 @@ def held_back(folder: Path) -> dict[str, str]:
     return {**os.environ, **HELD_BACK, "XDG_CACHE_HOME": str(folder), "OMP_NUM_THREADS": "1"}
 
 
+@pytest.mark.slow
 def test_affected_tests_pass_with_avx2(tmp_path):
     if native.library("spikes") is None:
         pytest.skip("no C++ compiler")

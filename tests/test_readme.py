@@ -84,6 +84,7 @@ def test_its_options_are_in_the_help(folder):
     assert any(line.split()[:1] == ["tickets"] for line in text.splitlines())
 
 
+@pytest.mark.slow
 def test_pictures_of_ones_own_with_dense_labels(tmp_path):
     section = README.partition("### Pictures of your own with labels for every pixel")[2].partition("\n## ")[0]
     tasks = re.search(r"`street/tasks.yaml`:\n\n```yaml\n(.*?)```", section, re.S)[1]

@@ -124,6 +124,7 @@ def test_a_line_that_reads_files_composes_with_the_home_for_its_tilde(line, type
         assert ("~" in line) == path.startswith(f"{place}/")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [line for line in READING if " -m " in line.partition("runner")[2]])
 def test_a_sweep_that_reads_files_begins_all_of_its_jobs(line, typed):
     done = typed(line, code=10)

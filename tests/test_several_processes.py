@@ -97,11 +97,13 @@ def require_whole(folder, together, whole):
     assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F17")
 def test_a_signal_to_one_stops_all_and_the_same_command_goes_on_exactly(tmp_path, together, stopped, whole):
     require_whole(shutil.copytree(stopped, tmp_path / "run"), together, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F17")
 def test_a_signal_to_torchrun_stops_all_and_the_same_command_goes_on_exactly(tmp_path, runner, together, whole):
     launcher = runner(*SLOW, "hydra.run.dir=run", launcher=TORCHRUN, wait=False)

@@ -43,6 +43,7 @@ def values(tmp_path, key=DEPTH):
     return {name: summary["metrics"][key] for name, summary in summaries(tmp_path).items()}
 
 
+@pytest.mark.slow
 @needs(JOBLIB)
 def test_joblib_runs_jobs_side_by_side_in_processes_of_their_own(tmp_path, runner):
     sweep = ("-m", *HARD, "seed=0", "dataset.train=3,24", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
@@ -51,6 +52,7 @@ def test_joblib_runs_jobs_side_by_side_in_processes_of_their_own(tmp_path, runne
     assert runner(*sweep, check=10).stderr.count("already finished") == 1
 
 
+@pytest.mark.slow
 @needs(SUBMITIT)
 def test_submitit_runs_jobs_as_a_cluster_would(tmp_path, runner):
     submitted = ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5")
@@ -73,6 +75,7 @@ def test_optuna_finds_the_best_of_a_named_metric_and_the_same_command_trains_not
     assert len(values(tmp_path)) == 3
 
 
+@pytest.mark.slow
 @needs(OPTUNA)
 def test_a_search_that_was_stopped_goes_on(tmp_path, runner):
     """Stopped in its second trial: the first is not trained again, the second goes on from where it was."""
@@ -94,6 +97,7 @@ def test_a_search_that_was_stopped_goes_on(tmp_path, runner):
     assert len(values(tmp_path)) == 2
 
 
+@pytest.mark.slow
 @needs(OPTUNA)
 def test_a_study_in_a_file_remembers_its_trials(tmp_path, runner):
     kept = ("hydra.sweeper.storage=sqlite:///study.db", "hydra.sweeper.study_name=rate")

@@ -137,6 +137,7 @@ def record(folder):
     return [{key: value for key, value in event.items() if key != "time"} for event in events]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_to_the_same_weights(place, tmp_path, caplog):
     """Stopped in the search and again in the first retraining; the second begins from the file in a new process's memory."""
     settings = asked(place, "adashare", TASKS)
@@ -155,6 +156,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(place, tmp_path, caplog)
     assert part.summary()["weights"] == whole.summary()["weights"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_exported_without_the_file_and_others_start_from_what_it_left(place, tmp_path):
     """From its checkpoint and from its export: the same names, so that the heads are taken too."""
     file = tmp_path / "gone.pt"

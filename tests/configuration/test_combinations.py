@@ -68,6 +68,7 @@ def test_what_is_asked_only_of_a_key_that_is_given():
     assert composed("method=hard_sharing", "method.backbone_learning_rate=0.1")
 
 
+@pytest.mark.slow
 def test_every_combination_is_one_that_goes_together_or_refused():
     """By the words of the files alone, as counted here once more."""
     options = {group: files.options(group) for group in files.GROUPS}

@@ -76,6 +76,7 @@ def batch(shape, count):
     return (values < 0.3).float().movedim(0, 1) if len(shape) == 4 else 2 * values - 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [adashare, slim, labels, hard_sharing, single_task, spiking_pictures, spiking_events])
 def test_any_number_of_inputs_gives_the_same_predictions(make):
     torch.manual_seed(0)

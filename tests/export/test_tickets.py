@@ -38,6 +38,7 @@ def there(file, inputs):
     return {name: torch.from_numpy(session.run(None, {"inputs": inputs.numpy()})[0])}
 
 
+@pytest.mark.slow
 def test_every_network_predicts_in_every_form_as_in_the_run(finished, tmp_path):
     method, run = finished
     source = Run(run.path)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("typed", "cases"), [((), 12 + 5), (("--full",), 99 + 50)])
 def test_more_is_tried_where_more_is_asked_for(typed, cases):
     environment = {**os.environ, "PYTEST_ADDOPTS": "--collect-only"}

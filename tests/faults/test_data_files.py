@@ -11,6 +11,7 @@ from tests.faults import dice, tries
 from tests.faults.conftest import LONG, Command, end, summary, until
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F8")
 @pytest.mark.parametrize("number", tries(suite=1, quick=4, full=20))
 def test_a_cached_file_that_is_cut_under_a_running_job_ends_it_with_3_naming_it(command, finished_original, number):

@@ -119,6 +119,7 @@ def test_a_checkpoint_with_a_flipped_bit_is_passed_over(command, stopped, whole,
 SIGNALS = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129, signal.SIGUSR1: 143}
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F10")
 @pytest.mark.parametrize("number", tries(suite=1, quick=9, full=72))
 def test_a_signal_in_any_phase_saves_and_the_same_command_ends_the_same(command, wholes, number):

@@ -69,6 +69,7 @@ def with_permissions_that_hold():
 FOREIGN = list(itertools.product(["run.log", "metrics.jsonl", ".lock"], ["read-only", "another's"]))
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F6")
 @pytest.mark.parametrize(("name", "how"), some(FOREIGN, suite=2))
 def test_a_file_of_the_run_that_one_may_not_write_ends_with_6_in_one_line(command, stopped, whole, name, how):

@@ -110,6 +110,7 @@ SIGNALLED_WITHIN = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F11")
 @pytest.mark.parametrize("whom", some(["parent", "killed parent", "all"], suite=2))
 def test_workers_of_a_sweep_that_is_stopped_save_and_end(command, parallel, whom):

@@ -39,6 +39,7 @@ def test_a_reader_that_goes_away_costs_nothing(command, case):
     assert summary(command.home / "run")["status"] == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F20")
 def test_a_terminal_that_closes_under_nohup_costs_nothing(command):
     ours, theirs = pty.openpty()

@@ -44,6 +44,7 @@ def pictures(path):
     return {picture.name: picture.read_bytes() for picture in (path / "figures").glob("*.png")}
 
 
+@pytest.mark.slow
 def test_the_figures_of_every_method_are_those_that_its_run_drew(runs, folder, capsys):
     for name in runs:
         shutil.rmtree(folder / name / "figures")

@@ -29,6 +29,7 @@ def values(comparison, key):
     return dict(zip(names, map(mean, column.samples), strict=True))
 
 
+@pytest.mark.slow
 def test_every_network_has_a_row_and_zeros_count_apart(outputs):
     runs = find([outputs]).runs
     comparison = beside(runs)

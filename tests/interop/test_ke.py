@@ -71,6 +71,7 @@ def test_files_wrappers_and_states(arch, tmp_path):
         assert all(mask.dtype == torch.bool and mask.shape == expected[name].shape for name, mask in masks.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", ["resnet34", "resnet50", "resnet101", "densenet169", "googlenet"])
 def test_every_official_architecture_loads_its_own_names(arch):
     state = ke_state(arch)

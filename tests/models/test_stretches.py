@@ -95,6 +95,7 @@ def kibibytes(steps, at_once):
     return int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells how much memory a process ever had")
 def test_memory_of_a_training_step_hardly_grows_with_time_in_stretches():
     """A step's currents alone are 32 (16 196 + 32 49) float32 = 603 kB, so that 300 steps take 181 MB and more.

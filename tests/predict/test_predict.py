@@ -87,6 +87,7 @@ def test_a_run_and_its_export_see_the_same(dense, pictures, tmp_path):
             np.testing.assert_array_equal(np.load(tmp_path / name / "one" / f"{task}.npy"), values)
 
 
+@pytest.mark.slow
 def test_classes_are_in_a_table_and_a_file(labels, pictures, tmp_path, capsys):
     arguments = [str(labels), "--predictor", "slim", str(pictures), "--output", str(tmp_path / "seen")]
     assert main(arguments) == 3

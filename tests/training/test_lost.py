@@ -26,6 +26,7 @@ class Plain(TwoPhases):
         super().__init__(steps=3, cycles=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", [Plain, Drawn])
 def test_wherever_it_was_stopped_a_run_without_its_best_weights_ends_with_others(tmp_path, made, caplog):
     whole = session(tmp_path / "whole", made())

@@ -61,6 +61,7 @@ def together(once):
     return once("steps of several processes", found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ALL, ids=written)
 def test_the_first_step_of_every_stage_is_that_of_one_process(together, case):
     """Losses, gradient norms, scalars and the weights after it; in float64, where rounding is all that may differ."""

@@ -59,6 +59,7 @@ class Deaf:
     def evaluate(self, stage, step): ...
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_no_step_reads_the_device(method, monkeypatch, tmp_path):
     settings = small(method, f"cache_dir={tmp_path}")

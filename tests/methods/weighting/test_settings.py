@@ -132,6 +132,7 @@ RESUMED += [("adashare", kind) for kind in ("uncertainty", "dwa", "rlw", "nash_m
 RESUMED += [("ke", "uncertainty"), ("ban", "dwa"), ("tsslbp", "uncertainty")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "kind"), RESUMED, indirect=["kind"])
 def test_it_resumes_exactly(method, kind, tmp_path):
     assert_it_resumes_exactly(small(method, f"method.weighting={kind}").method, tmp_path, every=5)
