@@ -32,12 +32,14 @@ class Objective(NamedTuple):
     reported: Tensor | None = (
         None  # the number shown as the loss, where `loss` is a surrogate that only has its gradient
     )
+    among: Tensor | None = None  # what is descended in the place of `loss` where further terms stand beside it
 
     def plus(self, terms: Mapping[str, Tensor]) -> "Objective":
         """The objective with further terms, each of them reported by its name."""
         scalars = {**self.scalars, **{name: term.detach() for name, term in terms.items()}}
         reported = None if self.reported is None else sum(terms.values(), start=self.reported).detach()
-        return self._replace(loss=sum(terms.values(), start=self.loss), scalars=scalars, reported=reported)
+        start = self.loss if self.among is None else self.among
+        return self._replace(loss=sum(terms.values(), start=start), scalars=scalars, reported=reported, among=None)
 
 
 class Split(NamedTuple):

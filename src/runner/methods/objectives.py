@@ -49,11 +49,12 @@ def together(
 ) -> Objective:
     """What `weighting` descends for a term of each task; beside `scalars` it reports the weights, and as the loss the sum."""
     with alike():
-        loss, found = weighting(list(terms.values()), parameters, mean)
+        loss, found, among = weighting(list(terms.values()), parameters, mean)
     if found is None:
         return Objective(loss, scalars)
     weights = {f"weight/{name}": weight for name, weight in zip(terms, found.unbind(), strict=True)}
-    return Objective(loss, {**scalars, **weights}, reported=torch.stack(list(terms.values())).sum().detach())
+    reported = torch.stack(list(terms.values())).sum().detach()
+    return Objective(loss, {**scalars, **weights}, reported, among)
 
 
 def penalised(objective: Objective, network: nn.Module) -> Objective:

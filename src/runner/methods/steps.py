@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from runner.batch import Batch
+from runner.errors import ConfigurationError
 from runner.method import Objective, Setup
 from runner.methods.objectives import EQUAL, penalised, weighted_sum
 from runner.methods.optimizers import Kind, two_rates
@@ -34,6 +35,12 @@ class Training:
     def __init__(self, setup: Setup, network: nn.Module, recipe: Recipe, sharing: int) -> None:
         self._tasks, self._recipe = setup.tasks, recipe
         self.weighting = weighting_of(recipe, network, sharing, setup.epoch())
+        unweighted = [name for name in setup.tasks if recipe["loss_weights"].get(name) == 0]
+        if unweighted and recipe["weighting"] != "equal":
+            raise ConfigurationError(
+                f"method.loss_weights.{unweighted[0]}=0 leaves method.weighting={recipe['weighting']} nothing to weigh; leave "
+                "the task out of dataset.tasks, or use method.weighting=equal"
+            )
 
     def optimizer(self, kind: Kind, network: nn.Module, key: str = "method.optimizer") -> Optimizer:
         """Of one network and of the weights of losses that are learned; `key` is the setting that `kind` is."""

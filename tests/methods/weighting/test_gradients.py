@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from runner.methods.objectives import together
 from runner.methods.weighting.combined import combined
 from runner.methods.weighting.gradients import descending, task_gradients
 from runner.tasks import own
@@ -54,7 +55,7 @@ def test_the_combined_gradient_is_the_one_worked_out_by_hand(kind):
     for length in (1.0, 1e-4):  # however short gradients are
         shared, alone = parameters()
         terms = losses(length * shared, alone)
-        loss, weights = combined(kind, 2)(terms, [shared, alone], own)
+        loss, weights, _ = combined(kind)(terms, [shared, alone], own)
         loss.backward()
         torch.testing.assert_close(shared.grad, length * torch.tensor(CLOSED[kind]), rtol=1e-3, atol=0)
         torch.testing.assert_close(loss, sum(terms))
@@ -66,7 +67,7 @@ def test_cagrad_stays_within_its_ball_around_the_mean_and_lifts_the_worst():
     """Mean (0, 1/2), c = 0.4: among d with |d - mean| <= 0.2 the one whose smaller product with a gradient is largest."""
     pytest.importorskip("torchjd", reason="the extra weighting is not installed")
     shared, alone = parameters()
-    loss, _ = combined("cagrad", 2)(losses(shared, alone), [shared, alone], own)
+    loss, *_ = combined("cagrad")(losses(shared, alone), [shared, alone], own)
     loss.backward()
     angles = torch.linspace(0, 2 * torch.pi, 100_001, dtype=torch.float64)
     ball = torch.tensor([0.0, 0.5]) + 0.2 * torch.stack([angles.cos(), angles.sin()], 1)
@@ -74,21 +75,61 @@ def test_cagrad_stays_within_its_ball_around_the_mean_and_lifts_the_worst():
     torch.testing.assert_close(shared.grad.double(), ball[worst.argmax()], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["nash_mtl", "fairgrad"])
-def test_nash_weights_are_the_inverse_of_what_the_combined_gradient_gives_each_task(kind):
-    """Nash-MTL, and FairGrad with alpha = 1: G w = 1 / w, the first but for its length, which is at most 1.
+# inner products of two or three gradients, and the weights with w_k (G w)_k = 1, worked out by hand or to be checked by it alone
+BARGAINS = {
+    "at right angles": ([[4.0, 0.0], [0.0, 0.25]], [0.5, 2.0]),
+    "short and shorter": ([[1e-8, 0.0], [0.0, 1e-6]], [1e4, 1e3]),
+    "one far shorter": ([[1.0, 0.0], [0.0, 1e-16]], [1.0, 1e8]),
+    # a sum at right angles to one of them: (1, 0), (-1, 1); w1 (w1 - w2) = 1 and w2 (2 w2 - w1) = 1, so w1^2 = 2 w2^2
+    "a right angle to the sum": ([[1.0, -1.0], [-1.0, 2.0]], [(2 + 2**0.5) ** 0.5, (1 + 2**-0.5) ** 0.5]),
+    "nearly opposed": ([[1.0, -1.04], [-1.04, 1.69]], None),
+    "of unlike lengths": ([[7.65e-5, 1e-6, -2e-6], [1e-6, 1.58e-6, 0.0], [-2e-6, 0.0, 9.73e-6]], None),
+}
 
-    Of (1, 0) and (-1/2, 1): where two gradients' sum is at right angles to one of them, torchjd's search does not begin.
-    """
-    pytest.importorskip("torchjd", reason="the extra weighting is not installed")
-    rows, shared = torch.tensor([[1.0, 0.0], [-0.5, 1.0]]), nn.Parameter(torch.tensor([0.5, 2.0]))
-    _, weights = combined(kind, 2)([row @ shared for row in rows], [shared], own)
-    products = weights * (rows @ rows.T @ weights)
-    torch.testing.assert_close(products / products.mean(), torch.ones(2), rtol=2e-3, atol=0)
-    if kind == "fairgrad":
-        torch.testing.assert_close(products, torch.ones(2), rtol=1e-3, atol=0)
-    else:
-        assert (weights @ rows).norm() <= 1 + 1e-6
+
+@pytest.mark.parametrize(("gramian", "expected"), BARGAINS.values(), ids=BARGAINS)
+@pytest.mark.parametrize("kind", ["nash_mtl", "fairgrad"])
+def test_a_bargain_gives_every_task_the_same_proportion(kind, gramian, expected):
+    """Nash-MTL's combined gradient has length 1, FairGrad's with alpha = 1 the root of K; nothing else tells them apart."""
+    products = torch.tensor(gramian, dtype=torch.float64)
+    rows = torch.linalg.cholesky(products)
+    shared = nn.Parameter(torch.zeros(len(rows), dtype=torch.float64))
+    loss, weights, _ = combined(kind)([row @ shared for row in rows], [shared], own)
+    loss.backward()
+    length = 1.0 if kind == "nash_mtl" else len(rows) ** 0.5
+    torch.testing.assert_close(shared.grad.norm().item(), length, rtol=1e-6, atol=0)
+    weights = weights * len(rows) ** 0.5 / length
+    torch.testing.assert_close(weights * (products @ weights), torch.ones_like(weights), rtol=1e-6, atol=0)
+    if expected is not None:
+        torch.testing.assert_close(weights, torch.tensor(expected, dtype=torch.float64), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["nash_mtl", "fairgrad"])
+def test_gradients_that_oppose_each_other_or_are_all_zero_still_have_weights(kind):
+    for rows in ([[1.0, 0.0], [-1.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [1.0, 0.0]]):
+        shared = nn.Parameter(torch.ones(2))
+        loss, weights, _ = combined(kind)(list(torch.tensor(rows) @ shared), [shared], own)
+        loss.backward()
+        assert weights.isfinite().all()
+        assert shared.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", ["nash_mtl", "fairgrad"])
+def test_terms_beside_the_losses_keep_their_weight_however_short_the_gradients_are(kind):
+    """Gradients at right angles, the second twice as long: squared 5 / 2 on average; the balance is (5/2)^0.5 (1, 1/2)."""
+    for length in (1.0, 1e-4):
+        shared = nn.Parameter(torch.tensor([0.5, 2.0]))
+        terms = {"one": length * shared[0], "other": 2 * length * shared[1]}
+        objective = together(terms, {}, combined(kind), [shared], own).plus({"penalty": 3 * shared.sum()})
+        objective.loss.backward()
+        torch.testing.assert_close(shared.grad, 3 + length * torch.full((2,), 2.5**0.5), rtol=1e-5, atol=0)
+        torch.testing.assert_close(objective.reported, sum(terms.values()).detach() + 7.5)
+
+
+def test_a_run_of_an_earlier_nash_mtl_goes_on():
+    rule = combined("nash_mtl")
+    rule.load_state_dict({"rule.alpha": torch.ones(2, dtype=torch.float64)})
+    assert not rule.state_dict()
 
 
 def test_processes_combine_the_mean_of_their_gradients():
@@ -97,7 +138,7 @@ def test_processes_combine_the_mean_of_their_gradients():
     parts = torch.tensor([[[2.0, 0.0], [0.0, 2.0]], [[0.0, 0.0], [-2.0, 0.0]]])
     for part in parts:
         shared = nn.Parameter(torch.tensor([0.5, 2.0]))
-        loss, _ = combined("pcgrad", 2)(list(part @ shared), [shared], lambda own: parts.mean(0))
+        loss, *_ = combined("pcgrad")(list(part @ shared), [shared], lambda own: parts.mean(0))
         loss.backward()
         torch.testing.assert_close(shared.grad, torch.tensor([0.5, 1.5]))
 
@@ -106,6 +147,6 @@ def test_gradients_that_are_not_finite_make_a_step_that_is_not():
     pytest.importorskip("torchjd", reason="the extra weighting is not installed")
     shared, alone = parameters()
     terms = losses(shared * torch.inf, alone)
-    loss, _ = combined("cagrad", 2)(terms, [shared, alone], own)
+    loss, *_ = combined("cagrad")(terms, [shared, alone], own)
     loss.backward()
     assert not shared.grad.isfinite().any()

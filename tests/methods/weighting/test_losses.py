@@ -8,7 +8,7 @@ from runner.tasks import own
 
 
 def test_equal_is_the_sum():
-    loss, weights = Equal()(torch.tensor([1.0, 2.5]), [], own)
+    loss, weights, _ = Equal()(torch.tensor([1.0, 2.5]), [], own)
     assert (loss.item(), weights) == (3.5, None)
 
 
@@ -55,7 +55,7 @@ def test_dynamic_averages_weigh_by_the_ratio_of_the_last_two_epochs():
         assert weighting(torch.tensor(step), [], own).weights.tolist() == [1, 1]
     expected = 2 * torch.tensor([0.25, 0.5]).softmax(0)
     for step in ((2.0, 1.0), (4.0, 1.0)):
-        loss, weights = weighting(torch.tensor(step), [], own)
+        loss, weights, _ = weighting(torch.tensor(step), [], own)
         torch.testing.assert_close(weights, expected)
         torch.testing.assert_close(loss, expected @ torch.tensor(step))
     ratios = torch.tensor([3 / 1, 1 / 2])
@@ -71,7 +71,7 @@ def test_gradnorm_moves_weights_to_where_gradients_are_as_long_as_progress_asks(
     """
     shared, rows = nn.Parameter(torch.tensor([1.0, 1.0])), torch.tensor([[3.0, 0.0], [0.0, 1.0]])
     weighting = GradNorm(2)
-    loss, weights = weighting([row @ shared for row in rows], [shared], own)
+    loss, weights, _ = weighting([row @ shared for row in rows], [shared], own)
     loss.backward()
     assert weights.tolist() == [1.0, 1.0]
     assert weighting.weights.grad.tolist() == [3.0, -1.0]
@@ -92,7 +92,7 @@ def test_gradnorm_asks_for_longer_gradients_of_the_task_that_is_behind():
     shared = nn.Parameter(torch.tensor([1.0, 1.0]))
     weighting = GradNorm(2)
     weighting(list(shared), [shared], own)
-    loss, _ = weighting(list(shared * torch.tensor([0.25, 1.0])), [shared], own)
+    loss, *_ = weighting(list(shared * torch.tensor([0.25, 1.0])), [shared], own)
     lengths, mean = torch.tensor([0.25, 1.0]), 0.625
     distance = (lengths - mean * torch.tensor([0.4, 1.6]) ** 1.5).abs().sum()
     torch.testing.assert_close(loss, 1.25 + distance)
@@ -104,3 +104,13 @@ def test_projected_weights_are_none_below_zero_and_add_up_to_their_number():
         weighting.weights.copy_(torch.tensor([-1.0, 1.0, 3.0]))
     weighting.project()
     assert weighting.weights.tolist() == [0.0, 0.75, 2.25]
+
+
+@pytest.mark.parametrize("weighting", [DynamicAverage(2, epoch=1), GradNorm(2)], ids=["dwa", "gradnorm"])
+def test_a_loss_that_is_0_from_the_beginning_leaves_finite_weights(weighting):
+    """As that of depth in batches without any; d/dx of 0 x is 0."""
+    shared = nn.Parameter(torch.ones(1))
+    for _ in range(4):
+        loss, weights, _ = weighting([2 * shared.sum(), 0 * shared.sum()], [shared], own)
+        assert loss.isfinite()
+        assert weights.isfinite().all()

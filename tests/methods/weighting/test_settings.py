@@ -96,6 +96,15 @@ def test_a_step_keeps_pruned_weights_at_zero_and_the_sum_of_weights(method):
     assert not made_method.network.convolution.weight.all()
 
 
+def test_a_task_without_weight_has_nothing_to_weigh():
+    told = (
+        r"method.loss_weights.depth=0 leaves method.weighting=dwa nothing to weigh; leave the task out of dataset.tasks"
+    )
+    with pytest.raises(ConfigurationError, match=told):
+        made(small("hard_sharing", "method.weighting=dwa", "method.loss_weights={depth: 0}").method)
+    made(small("hard_sharing", "method.loss_weights={depth: 0}").method)
+
+
 def test_what_pairs_samples_of_one_class_has_a_lone_task():
     with pytest.raises(
         ConfigurationError, match=r"method.loss=cs_kd pairs samples of one class, and there are several tasks"

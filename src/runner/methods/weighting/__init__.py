@@ -42,7 +42,7 @@ def weighting_of(recipe: Weighed, network: nn.Module, sharing: int, epoch: int) 
         "dwa": lambda: DynamicAverage(sharing, epoch),
         "rlw": RandomWeights,
         "gradnorm": lambda: GradNorm(sharing),
-        **{name: partial(combined, name, sharing) for name in _GRADIENTS},
+        **{name: partial(combined, name) for name in _GRADIENTS},
     }
     made = chosen("method.weighting", kind, make)
     if kind != "equal" and sharing < 2:

@@ -14,6 +14,7 @@ class Weighted(NamedTuple):
 
     loss: Tensor  # scalar; its gradient is the step
     weights: Tensor | None  # (K,) what each loss, or its gradient, was multiplied by, without gradients; None: all by 1
+    among: Tensor | None = None  # what is descended instead where further terms stand beside the losses; None: the same
 
 
 class Weighting(nn.Module, ABC):

@@ -81,7 +81,7 @@ class DynamicAverage(Weighting):
     def forward(self, losses: Sequence[Tensor], parameters: Iterable[nn.Parameter], mean: Mean) -> Weighted:
         """As above."""
         older, newer = self.averages
-        weights = len(losses) * (newer / older / self.temperature).softmax(0)
+        weights = len(losses) * (_ratio(newer, older) / self.temperature).softmax(0)
         weights = torch.where(self.steps < 2 * self.epoch, torch.ones_like(weights), weights)
         self._remember(mean(torch.stack(list(losses)).detach()))
         return _weighted(weights, losses)
@@ -126,8 +126,8 @@ class GradNorm(Weighting):
         weights, seen = self.weights.detach().clone(), mean(torch.stack(list(losses)).detach())
         self.initial.copy_(torch.where(self.steps == 0, seen, self.initial))
         self.steps += 1
-        progress = seen / self.initial
-        asked = (weights * norms).mean() * (progress / progress.mean()) ** self.alpha
+        progress = _ratio(seen, self.initial)
+        asked = (weights * norms).mean() * _ratio(progress, progress.mean()) ** self.alpha
         distance = (self.weights * norms - asked).abs().sum()
         weighted = _weighted(weights, losses)
         return weighted._replace(loss=weighted.loss + distance)
@@ -147,3 +147,8 @@ class GradNorm(Weighting):
 
 def _weighted(weights: Tensor, losses: Sequence[Tensor]) -> Weighted:
     return Weighted((weights * torch.stack(list(losses))).sum(), weights)
+
+
+def _ratio(one: Tensor, other: Tensor) -> Tensor:
+    """Their quotient, 1 where a loss was 0 and has nothing left to lose, as where no sample had a label."""
+    return torch.where(other > 0, one / other, 1)
