@@ -118,6 +118,13 @@ def test_the_producer_of_a_grouped_convolution_keeps_its_pattern():
     assert masks["b.weight"].flatten(1).tolist() == [[True, True, False]] * 20  # its output is the prediction
 
 
+def tied():
+    """8 channels to 6 and back by the same weight."""
+    there, back = C(8, 6, 1), nn.ConvTranspose2d(6, 8, 1)
+    back.weight = there.weight
+    return {"b": there, "c": back}
+
+
 TOGETHER = {
     "a sum with a concatenation keeps the same of either part": (
         lambda n, x: n.end(torch.cat([n.a(x), n.b(x)], 1) + n.c(x)),
@@ -183,6 +190,26 @@ TOGETHER = {
         lambda n, x: n.end(n.a(x) * n.b(x).sigmoid()),
         {"a": C(3, 4, 1), "b": C(3, 1, 1), "end": C(4, 2, 1)},
         [0, 1],
+    ),
+    "a slope for all of the input and more": (
+        lambda n, x: n.end(n.bend(torch.cat([x, n.a(x)], 1))),
+        {"a": C(3, 8, 1), "bend": nn.PReLU(), "end": C(11, 2, 1)},
+        [0, 1, 2, 3, 4, 5, 6],
+    ),
+    "a gate on all that begins with a lone channel": (
+        lambda n, x: n.end(torch.cat([n.a(x), n.b(x)], 1) * n.c(x).sigmoid()),
+        {"a": C(3, 1, 1), "b": C(3, 8, 1), "c": C(3, 1, 1), "end": C(9, 2, 1)},
+        [0, 1, 2, 3, 4],
+    ),
+    "what is called by name": (
+        lambda n, x: n.end(input=n.a(input=x)),
+        {"a": C(3, 8, 1), "end": C(8, 2, 1)},
+        [0, 1, 2, 3],
+    ),
+    "a weight of a convolution and of a transposed one": (
+        lambda n, x: n.end(n.c(n.b(n.a(x)))),
+        {"a": C(3, 8, 1), **tied(), "end": C(8, 2, 1)},
+        [0, 1, 2, 3],
     ),
     "a norm of groups of channels": (
         lambda n, x: n.end(n.norm(n.a(x))),
@@ -313,6 +340,10 @@ REFUSED = {
     "layer 'end' mixes channels of the fit-hypothesis with other channels": (
         lambda n, x: n.end(n.a(x).transpose(1, 3)),
         {"a": C(3, 4, 1), "end": C(8, 2, 1)},
+    ),
+    "layer 'a' has no size before the network has run; give it one": (
+        lambda n, x: n.end(n.a(x)),
+        {"a": nn.LazyConv2d(4, 1), "end": C(4, 2, 1)},
     ),
     "the weight of layer 'a' is computed from other parameters": (
         lambda n, x: n.end(n.a(x)),

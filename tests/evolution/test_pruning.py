@@ -58,3 +58,14 @@ def test_what_cannot_be_pruned_is_said():
         pruning.whole(nn.ReLU())
     with pytest.raises(ConfigurationError, match=r"method.scope=all is not allowed; use global or layer"):
         pruning.pruned(network(), pruning.whole(network()), 0.5, "all")
+    with pytest.raises(
+        ConfigurationError, match=r"the weight of layer '0' is computed .* no weights in it to split or prune"
+    ):
+        pruning.whole(nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))))
+
+
+def test_a_weight_that_layers_share_is_pruned_once():
+    shared = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 2))
+    shared[1].weight = shared[0].weight
+    masks = pruning.whole(shared)
+    assert {name: mask.numel() for name, mask in masks.items()} == {"0.weight": 9, "2.weight": 6}

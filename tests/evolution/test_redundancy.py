@@ -47,11 +47,27 @@ def test_where_there_are_no_dimensions_for_all_each_is_orthogonal_to_its_previou
     torch.testing.assert_close(found.norm(dim=1), held.norm(dim=1).mean().expand(2))
 
 
+def test_where_there_are_too_few_for_each_other_they_are_orthogonal_to_the_others_still():
+    torch.manual_seed(0)
+    held, previous = torch.randn(5, 12), torch.randn(4, 12)
+    found = orthogonal(held, previous)
+    assert (found @ torch.cat([held, previous]).T).abs().max() < 1e-5
+    torch.testing.assert_close(found.norm(dim=1), held.norm(dim=1).mean().expand(4))
+
+
+def test_convolutions_that_make_classes_or_whose_weights_are_computed_are_none_of_them():
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Conv2d(8, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert filters(model, images()).keys() == {"0"}
+    model[0] = nn.utils.parametrizations.weight_norm(model[0])
+    with pytest.raises(ConfigurationError, match=r"the weight of layer '0' is computed from other parameters"):
+        filters(model, images())
+
+
 def test_the_norm_of_a_filter_is_the_one_that_reads_its_convolution_alone():
     resnet = norms(network("resnet18"), images())
     assert resnet["conv1"] == "bn1"
     assert resnet["layer2.0.downsample.0"] == "layer2.0.downsample.1"
-    assert len(resnet) == len(filters(network("resnet18"))) == 20
+    assert len(resnet) == len(filters(network("resnet18"), images())) == 20
     densenet = norms(network("densenet121"), images())
     assert densenet["features.denseblock1.denselayer1.conv1"] == "features.denseblock1.denselayer1.norm2"
     assert "features.denseblock1.denselayer1.conv2" not in densenet  # what it makes is concatenated first
@@ -61,6 +77,6 @@ def test_filters_that_read_different_channels_cannot_repeat_each_other():
     mobilenet = network("mobilenet_v2")
     grouped = {name for name, layer in mobilenet.named_modules() if isinstance(layer, nn.Conv2d) and layer.groups > 1}
     assert len(grouped) == 17
-    assert not grouped & filters(mobilenet).keys()
+    assert not grouped & filters(mobilenet, images()).keys()
     with pytest.raises(ConfigurationError, match=r"method=repr drops filters of convolutions .* choose another model"):
-        filters(nn.Linear(3, 4))
+        filters(nn.Linear(3, 4), torch.rand(1, 3))

@@ -1,5 +1,7 @@
+import collections
 import subprocess
 import sys
+import types
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from torch.func import functional_call
 
 from runner.errors import CheckpointError, ConfigurationError
 from runner.evolution.hypothesis import fit_weights, kels, reinitialize, wels
-from runner.evolution.slim import extract, load
+from runner.evolution.slim import extract, load, rehearse
 from runner.models.cost import parameters
 from runner.models.deeplab import DeepLab
 
@@ -225,6 +227,77 @@ class Forward(nn.Module):
 def test_code_that_writes_out_channel_numbers_is_refused(between, message):
     model = Forward(between)
     with pytest.raises(ConfigurationError, match=message):
+        extract(model, kels(model, images(), 0.5), images())
+
+
+class Silent(nn.Module):
+    """A branch that a factor of 0 keeps silent in the beginning, which standardises its weights over all inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 2, 1)
+        self.branch = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x):
+        x = self.a(x).relu()
+        weight = self.b.weight
+        standard = (weight - weight.mean((1, 2, 3), keepdim=True)) / weight.std((1, 2, 3), keepdim=True)
+        return self.c(x + self.branch * torch.einsum("nchw,oc->nohw", self.b(x), standard[..., 0, 0]))
+
+
+class Scaled(nn.Module):
+    """Hardly at all, by the number of its channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 2, 1)
+        self.factor = nn.Parameter(torch.tensor(1e-5))
+
+    def forward(self, x):
+        x = self.a(x)
+        return self.b(x + self.factor * x * x.shape[1])
+
+
+def test_what_is_silent_or_small_in_the_beginning_is_rehearsed_as_it_may_become():
+    torch.manual_seed(0)
+    model = Scaled()
+    masks, before = kels(model, images(), 0.5), {name: value.clone() for name, value in model.state_dict().items()}
+    extract(model, masks, images())
+    with pytest.raises(ConfigurationError, match="predicts something else"):
+        rehearse(model, masks, images())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", [collections.OrderedDict, types.MappingProxyType, type("Output", (dict,), {})])
+def test_predictions_may_be_in_any_mapping(kind):
+    class Mapped(nn.Sequential):
+        def forward(self, x):
+            return (
+                kind(one=super().forward(x))
+                if kind is not types.MappingProxyType
+                else kind({"one": super().forward(x)})
+            )
+
+    torch.manual_seed(0)
+    model = Mapped(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 4, 1))
+    slim = extract(model, kels(model, images(), 0.5), images())
+    assert slim(images())["one"].shape[1] == 4
+    assert slim[1].in_channels == 4
+
+
+def test_predictions_without_tensors_are_refused():
+    class Odd(nn.Sequential):
+        def forward(self, x):
+            return types.SimpleNamespace(one=super().forward(x))
+
+    model = Odd(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 4, 1))
+    with pytest.raises(ConfigurationError, match="predicts SimpleNamespace, in which no tensors are found to compare"):
+        extract(model, kels(model, images(), 0.5), images())
+
+
+def test_a_norm_of_groups_without_weights_is_refused_by_its_name():
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.GroupNorm(4, 8, affine=False), nn.Conv2d(8, 2, 1))
+    with pytest.raises(ConfigurationError, match=r"norm '1' has no weights that would tell .*; make it affine=True"):
         extract(model, kels(model, images(), 0.5), images())
 
 

@@ -208,7 +208,7 @@ def _met(left: Tensor, left_shape: Sequence[int], right: Tensor, right_shape: Se
     for one, many in ((0, 1), (1, 0)):
         for dim, size in enumerate(shapes[one]):
             if size == 1 and sides[many].shape[dim] > 1:
-                if groups.join_along(sides[many], dim):
+                if not groups.several(sides[many], dim) and groups.join_along(sides[many], dim):
                     sides[many] = sides[many].narrow(dim, 0, 1)
                 else:
                     groups.fix(sides[one])

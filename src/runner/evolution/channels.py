@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from runner.evolution.groups import Groups
-from runner.evolution.tracer import Channels, Tracer
-from runner.layers.kinds import Layer, layers, multiplier
+from runner.evolution.tracer import Channels, Tracer, WholeChannelsError
+from runner.layers.kinds import Layer, Transposed, layers, multiplier
 from runner.layers.modes import evaluation
 
 
@@ -53,6 +53,15 @@ def trace(model: nn.Module, example: Any) -> Trace:
     return Trace(tracer.groups, tracer.found, tracer.parameters)
 
 
+@torch.no_grad()
+def reaching(model: nn.Module, example: Any) -> frozenset[str]:
+    """The layers whose outputs reach a prediction without a further layer; none where channels cannot be followed."""
+    try:
+        return _run(model, example, Tracer(Groups(), None))
+    except WholeChannelsError:
+        return frozenset()
+
+
 def _run(model: nn.Module, example: Any, tracer: Tracer) -> frozenset[str]:
     """Run the model as it is evaluated; the layers whose outputs reach a prediction."""
     with evaluation(model):
@@ -72,11 +81,12 @@ def _single(value: Any) -> bool:
 
 
 def _join_shared(modules: Mapping[str, Layer], tracer: Tracer) -> None:
-    """Layers that share a weight keep the same part of it."""
+    """Layers that share a weight keep the same part of it; a transposed convolution reads what others make."""
     first: dict[Tensor, Channels] = {}
     for name, layer in modules.items():
         if name in tracer.found:
             own = tracer.found[name]
+            own = Channels(own.outputs, own.inputs) if isinstance(layer, Transposed) else own
             other = first.setdefault(layer.weight, own)
             tracer.groups.join(own.inputs, other.inputs)
             tracer.groups.join(own.outputs, other.outputs)

@@ -71,6 +71,15 @@ class Groups:
         self.join(channels, first)
         return True
 
+    def several(self, channels: Tensor, dim: int) -> bool:
+        """Whether along a dimension stand different channels of one maker, wherever they begin."""
+        lines = channels.movedim(dim, -1).flatten(0, -2) if channels.dim() > 1 else channels[None]
+        makers, groups = self._maker[lines], self.of(lines)
+        order = (makers * len(self._group) + groups).argsort(dim=-1)
+        makers, groups = makers.gather(-1, order), groups.gather(-1, order)
+        same = (makers[:, 1:] == makers[:, :-1]) & (makers[:, 1:] >= 0)
+        return bool((same & (groups[:, 1:] != groups[:, :-1])).any())
+
     def mark(self, channels: Tensor) -> None:
         """Note that code cuts these out of others, so that each part keeps its share."""
         self._parts.append(channels.unique())

@@ -16,7 +16,7 @@ from runner.errors import ConfigurationError, chosen
 from runner.evolution.channels import trace
 from runner.evolution.groups import kept
 from runner.layers.initial import Draw, fan_in, initial_draw, narrow_uniform, zero
-from runner.layers.kinds import Layer, Transposed, groups, layers
+from runner.layers.kinds import Layer, Transposed, groups, layers, require_own_weights
 
 Masks = Mapping[str, Tensor]
 
@@ -88,13 +88,7 @@ def _check(model: nn.Module, split_rate: float) -> None:
         raise ConfigurationError(
             f"{type(model).__name__} has no convolution or linear layers of torch.nn to split; choose another model"
         )
-    for name, layer in layers(model).items():
-        if not isinstance(layer._parameters.get("weight"), nn.Parameter):
-            raise ConfigurationError(
-                f"the weight of layer '{name}' is computed from other parameters, as by weight norm or another parametrization: "
-                "there are no weights in it to split; choose another model, or make it a parameter of its own "
-                "(torch.nn.utils.parametrize.remove_parametrizations)"
-            )
+    require_own_weights(model)
 
 
 @torch.no_grad()
@@ -126,7 +120,10 @@ def reinitialize(
 def require_reset(masks: Masks) -> None:
     """Raise ConfigurationError where every weight belongs to the fit-hypothesis."""
     if all(bool(mask.all()) for mask in masks.values()):
-        raise ConfigurationError("split_rate: this one leaves no weights to re-initialise; choose a smaller fraction")
+        raise ConfigurationError(
+            "split_rate: this one leaves no weights to re-initialise; choose a smaller fraction, or method.split=wels where all "
+            "channels reach a prediction"
+        )
 
 
 def fit_weights(model: nn.Module, masks: Masks) -> dict[str, Tensor]:

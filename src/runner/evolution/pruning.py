@@ -11,14 +11,16 @@ from torch import Tensor, nn
 
 from runner.errors import ConfigurationError, chosen
 from runner.evolution.groups import kept
-from runner.layers.kinds import layers
+from runner.layers.kinds import layers, require_own_weights
 
 Scope = Literal["global", "layer"]
 
 
 def whole(network: nn.Module) -> dict[str, Tensor]:
-    """Masks that keep everything; ConfigurationError where the network has no weights to prune."""
-    found = {f"{name}.weight": torch.ones_like(layer.weight) for name, layer in layers(network).items()}
+    """Masks that keep everything, one of a weight that layers share; ConfigurationError where there are no weights to prune."""
+    require_own_weights(network)
+    first = {layer.weight: f"{name}.weight" for name, layer in reversed(layers(network).items())}
+    found = {name: torch.ones_like(weight) for weight, name in reversed(first.items())}
     if not found:
         raise ConfigurationError(
             f"{type(network).__name__} has no convolution or linear layers of torch.nn to prune; choose another model"

@@ -4,6 +4,7 @@ Prakash et al., "RePr: Improved Training of Convolutional Filters", CVPR 2019, s
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,19 +12,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from runner.errors import ConfigurationError
+from runner.evolution.channels import reaching
 from runner.evolution.groups import kept
-from runner.layers.kinds import BatchNorm, Convolution, layers
+from runner.layers.kinds import BatchNorm, Convolution, layers, require_own_weights
 from runner.layers.modes import evaluation
 
 
-def filters(model: nn.Module) -> dict[str, nn.Module]:
+def filters(model: nn.Module, example: Any) -> dict[str, nn.Module]:
     """The convolutions of `model` whose filters can repeat each other, by name, each weight once.
 
-    Those of a convolution in groups read different channels. ConfigurationError where there is none of two filters.
+    Those of a convolution in groups read different channels, and those whose outputs reach a prediction when the model runs on
+    `example` make classes. ConfigurationError where there is none of two filters.
     """
+    require_own_weights(model)
     found: dict[Tensor, tuple[str, nn.Module]] = {}
+    last = reaching(model, example)
     for name, layer in layers(model).items():
-        if isinstance(layer, Convolution) and layer.groups == 1 and layer.out_channels > 1:
+        if isinstance(layer, Convolution) and layer.groups == 1 and layer.out_channels > 1 and name not in last:
             found.setdefault(layer.weight, (name, layer))
     if not found:
         raise ConfigurationError(
@@ -38,14 +43,15 @@ def norms(model: nn.Module, example: Any) -> dict[str, str]:
     """Convolution -> the batch norm that reads what it makes, and nothing else, when `model` runs on `example`."""
     made, read = dict[int, tuple[str, Tensor]](), dict[str, list[str]]()
 
-    def note(name: str, module: nn.Module, inputs: Any, output: Any) -> None:
+    def note(name: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        inputs = (*args, *kwargs.values())
         if isinstance(module, Convolution):
             made[id(output)] = name, output  # which is held, so that the number stays its own
         else:
             read.setdefault(name, []).append(made[id(inputs[0])][0] if id(inputs[0]) in made else "")
 
     hooks = [
-        module.register_forward_hook(lambda m, inputs, output, name=name: note(name, m, inputs, output))
+        module.register_forward_hook(partial(note, name), with_kwargs=True)
         for name, module in model.named_modules()
         if isinstance(module, Convolution | BatchNorm)
     ]
@@ -84,8 +90,9 @@ def without_redundant(weights: Mapping[str, Tensor], share: float) -> dict[str, 
 def orthogonal(held: Tensor, previous: Tensor) -> Tensor:
     """New filters in the place of `previous` (n, d), as long as those `held` (m, d) are on average, drawn at random.
 
-    They are orthogonal to the held and previous ones and to each other where there are dimensions for all, d >= m + 2n; where
-    not, each is to its previous self. Drawn on the CPU from torch's global generator.
+    They are orthogonal to the held and previous ones where these leave a dimension, d > m + n, and to each other where there
+    are dimensions for all, d >= m + 2n; where there is none, each is to its previous self. Drawn on the CPU from torch's global
+    generator.
     """
     count, size = previous.shape
     length, others = held.double().norm(dim=1).mean().cpu(), torch.cat([held, previous]).double().cpu()
@@ -93,6 +100,9 @@ def orthogonal(held: Tensor, previous: Tensor) -> Tensor:
     if len(others) + count <= size:
         basis = torch.linalg.qr(torch.cat([others.T, drawn], 1)).Q
         rows = basis[:, len(others) :].T
+    elif len(others) < size:
+        free = torch.linalg.qr(others.T, mode="complete").Q[:, len(others) :]
+        rows = F.normalize(drawn.T @ free @ free.T, dim=1)
     else:
         own = F.normalize(previous.double().cpu(), dim=1)
         rows = drawn.T - (drawn.T * own).sum(1, keepdim=True) * own

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_map
 
 from runner.errors import CheckpointError, ConfigurationError
 from runner.evolution.channels import trace
 from runner.evolution.hypothesis import Masks, fit_weights, predict_with, weight_mask
-from runner.evolution.tracer import WholeChannelsError
+from runner.evolution.tracer import WholeChannelsError, leaves
 from runner.layers.kinds import (
     BatchNorm,
     Convolution,
@@ -30,15 +30,17 @@ from runner.layers.kinds import (
 from runner.layers.modes import evaluation
 
 TOLERANCE = 1e-2  # of the largest prediction: a channel out of place changes more than that, reduced precision less
+_ROUNDING = 1e-6  # of the largest prediction, in float64
 
 
 @torch.no_grad()
-def extract(model: nn.Module, masks: Masks, example: Any) -> nn.Module:
+def extract(model: nn.Module, masks: Masks, example: Any, tolerance: float = TOLERANCE) -> nn.Module:
     """A smaller copy of `model` that predicts as `model` does with its reset weights zeroed; `model` stays as it is.
 
     `masks` are kernel-level ones (`hypothesis.kels`); `example` is a tensor or a tuple of arguments of `model`, on which
-    the copy is compared with the masked network in evaluation mode. Raises ConfigurationError where the masks are not
-    made of whole channels or where the network's code does not follow the sizes of its layers.
+    the copy is compared with the masked network in evaluation mode, up to `tolerance` of the largest prediction. Raises
+    ConfigurationError where the masks are not made of whole channels or where the network's code does not follow the sizes of
+    its layers.
     """
     modules, found = layers(model), trace(model, example)
     kept = [
@@ -49,6 +51,12 @@ def extract(model: nn.Module, masks: Masks, example: Any) -> nn.Module:
     keep = found.groups.kept_with(kept)
     state = model.state_dict()
     for name, (inputs, outputs) in found.layers.items():
+        norm = model.get_submodule(name)
+        if isinstance(norm, nn.GroupNorm) and not norm.affine and not bool(keep[inputs].all()):
+            raise WholeChannelsError(
+                f"norm '{name}' has no weights that would tell a slim network how many groups it keeps; make it affine=True, or "
+                "keep weights at random",
+            )
         if name in modules:
             state[f"{name}.weight"] = _block(name, modules[name], keep[inputs], keep[outputs], masks[f"{name}.weight"])
             if f"{name}.bias" in state:
@@ -60,7 +68,7 @@ def extract(model: nn.Module, masks: Masks, example: Any) -> nn.Module:
         state[name] = _part(name, state[name], keep[channels])
     slim = deepcopy(model)
     load(slim, state)
-    _compare(model, masks, slim, example)
+    _compare(model, masks, slim, example, tolerance)
     return slim
 
 
@@ -101,6 +109,32 @@ def _block(name: str, layer: Layer, inputs: Tensor, outputs: Tensor, mask: Tenso
             )
     rows = int((inputs if isinstance(layer, Transposed) else outputs).sum())
     return layer.weight[mask].view(rows, -1, *layer.weight.shape[2:])
+
+
+def rehearse(model: nn.Module, masks: Masks, example: Any) -> None:
+    """Raise ConfigurationError where `extract` would not succeed on `model` at some time of its training; `model` stays.
+
+    Tried on a copy whose constant parameters, such as factors of 0 that keep a branch silent in the beginning, are drawn anew;
+    in float64 where the network runs in it, so that nothing but rounding is let pass.
+    """
+    copy, drawn = deepcopy(model), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in copy.parameters():
+            if parameter.is_floating_point() and bool((parameter == parameter.flatten()[0]).all()):
+                parameter.copy_(0.5 + torch.rand(parameter.shape, generator=drawn))
+    double = deepcopy(copy).double()
+    exact = tree_map(lambda leaf: leaf.double() if _floating(leaf) else leaf, example)
+    try:
+        with evaluation(double), torch.no_grad():
+            double(*(exact if isinstance(exact, tuple) else (exact,)))
+    except RuntimeError:  # it makes tensors of float32 on its way
+        extract(copy, masks, example)
+    else:
+        extract(double, masks, exact, _ROUNDING)
+
+
+def _floating(leaf: Any) -> bool:
+    return isinstance(leaf, Tensor) and leaf.is_floating_point()
 
 
 @torch.no_grad()
@@ -165,23 +199,28 @@ def _resize(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         module.in_channels, module.out_channels = (rows, columns) if turned else (columns, rows)
 
 
-def _compare(model: nn.Module, masks: Masks, slim: nn.Module, example: Any) -> None:
+def _compare(model: nn.Module, masks: Masks, slim: nn.Module, example: Any, tolerance: float) -> None:
     """Raise ConfigurationError where `slim` does not predict what `model` does with its reset weights zeroed."""
     arguments = example if isinstance(example, tuple) else (example,)
     device = next(model.parameters()).device.type
     with evaluation(model), evaluation(slim), torch.autocast(device, enabled=False):
-        expected = tree_leaves(predict_with(model, fit_weights(model, masks), example))
+        expected = leaves(predict_with(model, fit_weights(model, masks), example))
         try:
-            found = tree_leaves(slim(*arguments))
+            found = leaves(slim(*arguments))
         except (RuntimeError, IndexError, ValueError) as error:
             raise WholeChannelsError(
                 f"the slim network cannot run ({error}); the forward functions of the network must take sizes from their "
                 "inputs, such as x.flatten(1), not write out numbers of channels"
             ) from error
+    if not any(isinstance(leaf, Tensor) for leaf in expected):
+        raise WholeChannelsError(
+            f"the network predicts {type(expected[0]).__name__ if expected else 'nothing'}, in which no tensors are found to "
+            "compare; let it return a tensor or a mapping from tasks to tensors"
+        )
     for a, b in zip(expected, found, strict=True):
         if isinstance(a, Tensor) and not (
             a.shape == b.shape
-            and torch.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE * float(a.abs().max()), equal_nan=True)
+            and torch.allclose(a, b, rtol=tolerance, atol=tolerance * float(a.abs().max()), equal_nan=True)
         ):
             raise WholeChannelsError(
                 "the slim network predicts something else than the network with its reset weights zeroed; the forward "

@@ -3,7 +3,7 @@
 The network's own Python code runs, so branches, dictionaries and indexing need no support of their own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -62,7 +62,7 @@ class Tracer(TorchDispatchMode):
         try:
             for name, module in model.named_modules():
                 hooks.append(module.register_forward_pre_hook(partial(self.enter, name)))
-                hooks.append(module.register_forward_hook(partial(self.leave, name)))
+                hooks.append(module.register_forward_hook(partial(self.leave, name), with_kwargs=True))
             for leaf in tree_leaves(arguments):
                 if isinstance(leaf, Tensor):
                     self.values[leaf] = _Value(_fixed(leaf), frozenset({INPUT}))
@@ -74,7 +74,7 @@ class Tracer(TorchDispatchMode):
             for hook in hooks:
                 hook.remove()
         reached = [
-            self.values[leaf] for leaf in tree_leaves(predictions) if isinstance(leaf, Tensor) and leaf in self.values
+            self.values[leaf] for leaf in leaves(predictions) if isinstance(leaf, Tensor) and leaf in self.values
         ]
         for value in reached:
             self.groups.fix(value.channels)
@@ -94,13 +94,13 @@ class Tracer(TorchDispatchMode):
         if self.inside is None and isinstance(module, (Layer, Norm)):
             self.inside = name
 
-    def leave(self, name: str, module: nn.Module, args: Sequence[Any], output: Any) -> None:
+    def leave(self, name: str, module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], output: Any) -> None:
         """A module has run."""
         self.running.pop()
         if self.inside == name:
             self.inside = None
             try:
-                self._layer(name, module, args[0], output)
+                self._layer(name, module, [*args, *kwargs.values()][0], output)
             except UntraceableError as error:
                 kind = "layer" if isinstance(module, Layer) else "norm"
                 raise WholeChannelsError(f"{kind} '{name}' {error}") from None
@@ -183,6 +183,15 @@ class Tracer(TorchDispatchMode):
     def _where(self, func: Any) -> str:
         module = f"module '{self.running[-1]}'" if self.running and self.running[-1] else "the network's own forward"
         return f"operation '{func.overloadpacket.__name__}' in {module}"
+
+
+def leaves(predictions: Any) -> list[Any]:
+    """What lies in mappings of any kind and in all that torch opens."""
+    if isinstance(predictions, Mapping):
+        return [leaf for value in predictions.values() for leaf in leaves(value)]
+    if isinstance(predictions, (list, tuple)):
+        return [leaf for value in predictions for leaf in leaves(value)]
+    return tree_leaves(predictions)
 
 
 def _own(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -1,6 +1,9 @@
 """Kinds of layers, whatever the number of their dimensions, and the channels that they read and make."""
 
 from torch import nn
+from torch.nn.parameter import is_lazy
+
+from runner.errors import ConfigurationError
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 Transposed = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
@@ -31,3 +34,20 @@ def multiplier(layer: Layer) -> int:
 def layers(model: nn.Module) -> dict[str, Layer]:
     """The convolution and linear layers of `model` by module name, each once."""
     return {name: module for name, module in model.named_modules() if isinstance(module, Layer)}
+
+
+def require_own_weights(model: nn.Module) -> None:
+    """Raise ConfigurationError where a layer's weight is computed from others, or has no size before the network has run."""
+    for name, layer in layers(model).items():
+        weight = layer._parameters.get("weight")
+        if not isinstance(weight, nn.Parameter):
+            raise ConfigurationError(
+                f"the weight of layer '{name}' is computed from other parameters, as by weight norm or another parametrization: "
+                "there are no weights in it to split or prune; choose another model, or make it a parameter of its own "
+                "(torch.nn.utils.parametrize.remove_parametrizations)"
+            )
+        if is_lazy(weight):
+            raise ConfigurationError(
+                f"layer '{name}' has no size before the network has run; give it one, or let the network's constructor run it "
+                "once on zeros of input_shape"
+            )

@@ -84,7 +84,7 @@ class KnowledgeEvolution(Method):
             for part in (hypothesis.fit_weights, hypothesis.reset_weights):
                 hypothesis.predict_with(copy, part(copy, masks), self.example)
         if "slim" in self.parts:
-            slim.extract(copy, masks, self.example)
+            slim.rehearse(copy, masks, self.example)
         if self.generations > 1:
             hypothesis.reinitialize(copy, masks, torch.Generator(), self.reinitialization)
 
@@ -94,7 +94,7 @@ class KnowledgeEvolution(Method):
                 "method.split=later_layers forgets all layers from one on, and method.forget_from=null names none; use the name "
                 f"of a part of the network, as in method.forget_from={list(layers(self.network))[-1]}"
             )
-        return forgetting.later(self.network, self.forget_from)
+        return forgetting.later(self.network, self.forget_from, self.example)
 
     def stages(self) -> Sequence[Stage]:
         """generation01, generation02, ...: each trains with its own warm-up and cosine, then measures every predictor."""
@@ -118,7 +118,7 @@ class KnowledgeEvolution(Method):
         hypothesis.reinitialize(self.network, self.masks.read(), _drawn_generator(), self.reinitialization)
         if self.reset_bn:
             assert self.forget_from is not None
-            forgetting.reset_norms(self.network, self.forget_from)
+            forgetting.reset_norms(self.network, self.forget_from, self.example)
 
     @torch.no_grad()
     def _measure_magnitudes(self, generation: int) -> None:

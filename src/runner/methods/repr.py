@@ -46,7 +46,7 @@ class RePr(Method):
         self.recipe = Training(setup, self.network, recipe)
         self.rounds = setup.phases("rounds", rounds)
         self.epochs, self.pruned_epochs = setup.epochs("epochs", epochs), setup.epochs("pruned_epochs", pruned_epochs)
-        self.filters = list(redundancy.filters(self.network))
+        self.filters = list(redundancy.filters(self.network, first(setup.example)))
         self.norms = redundancy.norms(self.network, first(setup.example))
         self.kept = Named(self._masks({name: torch.ones(len(self._weight(name))) for name in self.filters}))
         self.previous = Named({f"{name}.weight": self._weight(name) for name in self.filters})
