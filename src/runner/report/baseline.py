@@ -72,9 +72,13 @@ def given(path: str, method: str | None, own: Finished) -> Baseline:
             f"baseline_run={path} has no task {' and no task '.join(missing)}; give a run of all tasks of this one: "
             f"dataset.tasks=[{','.join(own.settings[TASKS])}]"
         )
-    differing = in_words(
-        other, own.settings, differences(other, own.settings, ("model", "seed", "selection", "precision"))
-    )
+    blocks = bool(over_same_blocks(own, [run], ("dataset", "scale")))
+    parts = ("seed", "selection", "precision") if blocks else ("model", "seed", "selection", "precision")
+    differing = in_words(other, own.settings, differences(other, own.settings, parts))
+    if blocks:
+        differing.insert(0, _blocks(run, own))
+    if method is not None and run.choices.get("method") != method:
+        differing.insert(0, f"method {run.choices.get('method')}, not {method}")
     samples = own.summary.get("budget", {}).get("samples")
     budget = budgets_differ(run.summary, samples) if samples is not None else ""
     return Baseline(method, run, "; ".join([*differing, budget] if budget else differing))
@@ -83,18 +87,20 @@ def given(path: str, method: str | None, own: Finished) -> Baseline:
 def found(method: str | None, own: Finished, others: Sequence[Finished]) -> Baseline | None:
     """The run of the baseline `method` among the others that is like this one, nothing where no method is named.
 
-    Like it is one with equal data, model, seed, scale, selection, precision and budget. Of several that one is taken which
-    has most of this run's settings of training, then the first by its folder's name; the rest are named. Where there is none,
-    one of another network over the same blocks is, which is said.
+    Like it is one with equal data, model, seed, scale, selection, precision and budget; before it, for a network that is made
+    over the blocks of another, one of that other, which is said, so that all such networks have the same reference. Of several
+    that one is taken which has most of this run's settings of training, then the first by its folder's name; the rest are named.
     """
     if method is None:
         return None
     runs = [run for run in others if run.choices.get("method") == method]
+    if plain := _of_another_network(method, own, runs):
+        return plain
     near = neighbours(own, runs)
     equal = sorted((each.run for each in near if not each.differs), key=lambda run: _method_differs(run, own))
     budgets = {each.name: each.differs for each in near if each.differs}
     if not equal:
-        return _of_another_network(method, own, runs) or Baseline(method, left_out={**budgets, **_unlike(runs, own)})
+        return Baseline(method, left_out={**budgets, **_unlike(runs, own)})
     return Baseline(method, equal[0], others=tuple(run.folder.path.name for run in equal[1:]), left_out=budgets)
 
 
@@ -105,8 +111,11 @@ def _of_another_network(method: str, own: Finished, runs: Sequence[Finished]) ->
     if not fits:
         return None
     first, *rest = sorted(fits, key=lambda run: _method_differs(run, own))
-    told = f"model {first.settings['model']}, here {own.settings['model']} over the same blocks"
-    return Baseline(method, first, told, others=tuple(run.folder.path.name for run in rest))
+    return Baseline(method, first, _blocks(first, own), others=tuple(run.folder.path.name for run in rest))
+
+
+def _blocks(run: Finished, own: Finished) -> str:
+    return f"model {run.settings['model']}, here {own.settings['model']} over the same blocks"
 
 
 def _method_differs(run: Finished, own: Finished) -> int:

@@ -34,21 +34,28 @@ def neighbours(own: Finished, others: Iterable[Finished]) -> list[Neighbour]:
     return [Neighbour(name, run, budgets_differ(run.summary, samples)) for name, run in zip(names, runs, strict=True)]
 
 
-def over_same_blocks(own: Finished, others: Iterable[Finished]) -> list[Finished]:
+def over_same_blocks(own: Finished, others: Iterable[Finished], parts: Sequence[str] = SAME) -> list[Finished]:
     """Those of the other runs that differ from this one in the model alone, whose blocks and heads have the sizes of ours.
 
-    That is told of networks made over a backbone that is chosen, `model.backbone`: the same blocks without what they add.
+    That is told of networks made over a backbone that is chosen, `model.backbone`: the same blocks without what they add, or
+    what others add. Of `parts` of settings all but the model are equal.
     """
     sizes = {key.removeprefix(_BACKBONE): value for key, value in own.settings.items() if key.startswith(_BACKBONE)}
     if not sizes:
         return []
-    alike = [run for run in others if _may_be_alike(run, own, ("dataset",)) and readable(run) is not None]
-    rest = [part for part in SAME if part != "model"] + ["model.weights"]
+    alike = [
+        run
+        for run in others
+        if ("seed" not in parts or _may_be_alike(run, own, ("dataset",)))
+        and readable(run) is not None
+        and not any(key.startswith(_BACKBONE) for key in run.settings)
+    ]
+    rest = [part for part in parts if part != "model"] + ["model.weights"]
     return [
         run
         for run in alike
         if not differences(run.settings, own.settings, rest)
-        and all(run.settings.get(_BACKBONE + key, run.settings.get(f"model.{key}")) == sizes[key] for key in sizes)
+        and all(run.settings.get(f"model.{key}") == sizes[key] for key in sizes)
     ]
 
 

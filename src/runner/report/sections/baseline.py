@@ -9,8 +9,10 @@ def _show_missing(summary: Summary) -> Shown:
     baseline: schema.Baseline = summary["baseline"]
     if _one_task(summary) or summary["relative_performance"]:
         return
+    backbone = summary.get("choices", {}).get("model/backbone")
+    model = f", seed and the plain network of model.backbone={backbone}" if backbone else ", model and seed"
     yield (
-        f"no relative performance: run method={baseline['method']} with the same dataset, model and seed on "
+        f"no relative performance: run method={baseline['method']} with the same dataset{model} on "
         f"{summary['budget']['samples']:,} training samples first, or set baseline_run"
     )
     said = summary.get("series", {}).get("left_out", {})
