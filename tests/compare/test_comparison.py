@@ -79,6 +79,18 @@ def test_gains_published_figures_and_several_networks(tmp_path):
     assert "Δ over alone" in found.remarks
 
 
+def test_a_network_that_was_measured_before_the_last_weights_began_counts_what_it_had_seen(tmp_path):
+    """Its row is compared with none of those that were trained on more."""
+    budget = {"samples": 240, "before": {"warmup": 80, "search": 120}, "batch_size": 4}
+    chosen = {"whole": {"stage": "retrain1"}, "half": {"stage": "search03/weights"}, "third": {"stage": "warmup"}}
+    metrics = {f"test/{name}/animal/top1": 50.0 for name in chosen}
+    made(tmp_path / "a", 0.0, metrics=metrics, chosen=chosen, budget=budget)
+    found = compared(find([tmp_path]).runs)
+    shown = {column.key: list(column.texts) for column in found.columns}
+    assert shown["samples"] == ["240", "200", "80"]
+    assert len({row.like for row in found.rows}) == 3
+
+
 def test_what_gains_could_not_be_measured_against_is_said(tmp_path):
     missing = {"method": "alone", "run": None, "differs": "", "others": [], "left_out": {}}
     for seed in (0, 1):

@@ -71,18 +71,18 @@ def rows(configurations: Iterable[Configuration]) -> list[Row]:
     """A row for every network that runs of a configuration measured."""
     found = []
     for each in configurations:
-        like = tuple(sorted({_like(run.summary, run.settings) for run in each.runs}))
         pairs = list(zip(each.runs, each.pairs, strict=True))
         for network in dict.fromkeys(name for run in each.runs for name in run.summary["chosen"]):
             own = [(run, pair) for run, pair in pairs if network in run.summary["chosen"]]
+            like = tuple(sorted({_like(run.summary, network, run.settings) for run, _ in own}))
             found.append(Row(each.named, network, [run for run, _ in own], [pair for _, pair in own], like))
     return found
 
 
-def _like(summary: Summary, settings: Mapping[str, Any]) -> tuple[str, ...]:
+def _like(summary: Summary, network: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
     parts = [key for key in settings if key == "scale" or key.partition(".")[0] == "dataset"]
     data = [f"{key}={settings[key]}" for key in parts if key != "dataset.tasks"]
-    return (*data, str(summary.get("budget", {}).get("samples")))
+    return (*data, str(_samples_of(summary, network)))
 
 
 def columns(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[Column]:
@@ -174,7 +174,15 @@ def _cost(key: str, run: Summary, network: str) -> float | None:
 
 
 def _samples_of(run: Summary, network: str) -> float | None:
-    return run.get("budget", {}).get("samples")
+    """Of a network that was measured before the weights of the last stages began, what it had seen until then."""
+    spent = run.get("budget", {})
+    stage: str = run["chosen"][network].get("stage", "")
+    until = 0
+    for kind, samples in spent.get("before", {}).items():
+        until += samples
+        if stage.startswith(kind):
+            return until
+    return spent.get("samples")
 
 
 def _in_millions(mean: float | None, deviation: float | None) -> str:

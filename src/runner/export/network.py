@@ -143,8 +143,8 @@ def stored(network: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
             return {"form": "converted", "conversion": network.settings()}, network.state_dict()
         case Following():
             raise ConfigurationError(
-                "this run's policy makes no decision for a block that an export could hold, it weighs blocks or decides for each "
-                "picture; take a run whose policy does, of method.policy=gumbel"
+                "exports and predictions are made of networks whose blocks are executed or skipped once for all, and this run's "
+                "policy weighs blocks or decides for each picture; take a run of method.policy=gumbel, random or reinforce"
             )
     return {"form": None}, network.state_dict()
 

@@ -15,7 +15,7 @@ from runner.batch import Batch, Inputs
 from runner.method import Objective, Predictor, Stage, StartingWeights
 from runner.models import Routed
 from runner.models.composed import Executed, Following
-from runner.policies import Policy
+from runner.policies import LearnedPolicy, Policy
 from runner.policies.relatedness import relatedness
 
 
@@ -90,7 +90,7 @@ class Retraining(nn.Module):
         return {
             "tasks": list(tasks),
             "execute_probability": probability.tolist(),
-            "relatedness": relatedness(probability),
+            **({"relatedness": relatedness(probability)} if isinstance(policy, LearnedPolicy) else {}),
             "draws": self.policies.int().tolist() if policy.decided else [],
             "blocks": list(costs),
         }

@@ -25,6 +25,10 @@ def test_the_pairs_that_are_most_and_least_alike_are_told():
     assert told([[1.0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 1, 1]])[0].endswith(
         "least segmentation and depth (cosine 0.00, correlation -1.00)"
     )
+    # by correlation, 0.98, -0.50 and -0.65; all execute nearly always, so that cosines are near 1
+    (much,) = told([[0.8, 1.0, 0.9], [0.85, 1.0, 0.95], [1.0, 0.9, 0.8]])
+    assert "most alike segmentation and normals (cosine 1.00, correlation 0.98)" in much
+    assert "least normals and depth (cosine 0.99, correlation -0.65)" in much
     assert told([[1.0, 1, 0, 0], [1, 0, 1, 0]]) == [
         "policies of tasks: alike segmentation and normals (cosine 0.50, correlation 0.00)"
     ]

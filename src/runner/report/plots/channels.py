@@ -13,7 +13,11 @@ from runner.report.plots.style import BLUES, GRID, MUTED, SMALL, EndLabel, canva
 
 Course = Sequence[Sequence[Sequence[Sequence[float]]]]
 _CELL, _WIDTH, _CURVES = 0.17, 2.2, 1.3  # inches
-_CAPTION = "above: the most likely share of a block's channels, at last\nafter all cycles; below: the mean of the expected ones"
+_ALIKE = 1e-6  # probabilities that differ less, as before the first cycle, are no choice
+_CAPTION = (
+    "above: the most likely share of a block's channels, grey before\nthe first cycle, at last after all; below: the mean of the "
+    "expected ones"
+)
 
 
 def channels(tasks: Sequence[str], levels: Sequence[float], course: Course, path: Path) -> None:
@@ -23,6 +27,7 @@ def channels(tasks: Sequence[str], levels: Sequence[float], course: Course, path
     """
     chances = np.array(course)
     chosen, expected = np.array(levels)[chances.argmax(-1)], chances @ np.array(levels)
+    chosen[np.ptp(chances, axis=-1) < _ALIKE] = np.nan  # drawn as what lies behind
     blocks = chances.shape[2]
     with canvas(path, 1.0 + _WIDTH * max(2, len(tasks)), 1.5 + _CELL * max(6, blocks) + _CURVES) as figure:
         heights = [_CELL * max(6, blocks), _CURVES]
@@ -33,13 +38,16 @@ def channels(tasks: Sequence[str], levels: Sequence[float], course: Course, path
             _expected(grid[1, number], 100 * expected[:, number].mean(1), color(number))
         grid[0, 0].set_ylabel("block")
         grid[1, 0].set_ylabel("channels in %")
-        handles = [Patch(facecolor=BLUES(level), edgecolor=MUTED, label=f"{100 * level:.0f} %") for level in levels]
+        handles = [
+            Patch(facecolor=BLUES(float(level)), edgecolor=MUTED, label=f"{100 * level:.0f} %") for level in levels
+        ]
         legend_above(figure, handles)
         figure.supxlabel(_CAPTION, x=0.01, ha="left", fontsize=SMALL, color=MUTED)
 
 
 def _choices(axes: Axes, chosen: NDArray[np.float64]) -> None:
     """Shares (L, cycles + 1), the first block on top."""
+    axes.set_facecolor(GRID)
     blocks, cycles = chosen.shape
     edges = np.arange(cycles + 1) - 0.5, np.arange(blocks + 1) + 0.5
     line = 0.8 if cycles < 30 else 0.0

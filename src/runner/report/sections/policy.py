@@ -18,14 +18,13 @@ def _show(summary: Summary) -> Shown:
     if "relatedness" not in found:
         return
     cosine, correlation = found["relatedness"]["cosine"], found["relatedness"]["correlation"]
-    pairs = [
-        (value, (one, other))
-        for (one, row) in enumerate(cosine)
-        for other, value in enumerate(row[:one])
-        if value is not None
-    ]
-    if not pairs:
+    places = [(one, other) for one in range(len(cosine)) for other in range(one)]
+    known = [(one, other) for one, other in places if cosine[one][other] is not None]
+    if not known:
         return
+    # cosines of policies that execute most blocks are all near 1
+    ranked = correlation if all(correlation[one][other] is not None for one, other in known) else cosine
+    pairs = [(ranked[one][other], (one, other)) for one, other in known]
     told = {"most alike": max(pairs)[1], "least": min(pairs)[1]} if len(pairs) > 1 else {"alike": pairs[0][1]}
     words = []
     for how, (one, other) in told.items():
