@@ -47,14 +47,6 @@ def test_where_there_are_no_dimensions_for_all_each_is_orthogonal_to_its_previou
     torch.testing.assert_close(found.norm(dim=1), held.norm(dim=1).mean().expand(2))
 
 
-def test_where_there_are_too_few_for_each_other_they_are_orthogonal_to_the_others_still():
-    torch.manual_seed(0)
-    held, previous = torch.randn(5, 12), torch.randn(4, 12)
-    found = orthogonal(held, previous)
-    assert (found @ torch.cat([held, previous]).T).abs().max() < 1e-5
-    torch.testing.assert_close(found.norm(dim=1), held.norm(dim=1).mean().expand(4))
-
-
 def test_convolutions_that_make_classes_or_whose_weights_are_computed_are_none_of_them():
     model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Conv2d(8, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     assert filters(model, images()).keys() == {"0"}

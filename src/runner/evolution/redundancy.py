@@ -90,9 +90,9 @@ def without_redundant(weights: Mapping[str, Tensor], share: float) -> dict[str, 
 def orthogonal(held: Tensor, previous: Tensor) -> Tensor:
     """New filters in the place of `previous` (n, d), as long as those `held` (m, d) are on average, drawn at random.
 
-    They are orthogonal to the held and previous ones where these leave a dimension, d > m + n, and to each other where there
-    are dimensions for all, d >= m + 2n; where there is none, each is to its previous self. Drawn on the CPU from torch's global
-    generator.
+    They are orthogonal to the held and previous ones and to each other where there are dimensions for all, d >= m + 2n; where
+    not, each is to its previous self: in the few dimensions that are left they would repeat each other. Drawn on the CPU from
+    torch's global generator.
     """
     count, size = previous.shape
     length, others = held.double().norm(dim=1).mean().cpu(), torch.cat([held, previous]).double().cpu()
@@ -100,9 +100,6 @@ def orthogonal(held: Tensor, previous: Tensor) -> Tensor:
     if len(others) + count <= size:
         basis = torch.linalg.qr(torch.cat([others.T, drawn], 1)).Q
         rows = basis[:, len(others) :].T
-    elif len(others) < size:
-        free = torch.linalg.qr(others.T, mode="complete").Q[:, len(others) :]
-        rows = F.normalize(drawn.T @ free @ free.T, dim=1)
     else:
         own = F.normalize(previous.double().cpu(), dim=1)
         rows = drawn.T - (drawn.T * own).sum(1, keepdim=True) * own
