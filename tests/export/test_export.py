@@ -116,6 +116,19 @@ def test_an_elastic_network_goes_with_what_it_chose(tmp_path):
         export(run.path, output=tmp_path / "onnx", formats=["onnx"])
 
 
+def test_a_network_whose_blocks_are_weighed_goes_with_their_weights(tmp_path):
+    run = finished_run(
+        tmp_path, "adashare", "method.policy=stochastic_depth", "method.num_draws=1", "method.retrain_steps=2"
+    )
+    inputs = images(run)
+    expected = predicted(run, "retrained", inputs)
+    model = load(export(run.path, output=tmp_path / "taken").folder).model
+    assert isinstance(model, Executed)
+    assert model.gates[0].tolist() == pytest.approx([1 - 0.5 * block / 8 for block in range(1, 9)])
+    with torch.no_grad():
+        assert all(torch.equal(model(inputs)[task], prediction) for task, prediction in expected.items())
+
+
 def test_the_slim_file_is_smaller(finished, tmp_path):
     for predictor in ("dense", "slim"):
         export(finished.path, predictor, tmp_path / predictor)

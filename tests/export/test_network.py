@@ -177,9 +177,13 @@ def test_a_direction_counts_alike_whatever_its_length():
     np.testing.assert_allclose(other[0, 4:6], expected / np.linalg.norm(expected, axis=-1, keepdims=True), atol=1e-6)
 
 
-def test_a_network_whose_blocks_are_weighed_or_chosen_for_each_picture_is_refused_in_words():
-    network = Following(
-        tiny.dense({"first": 3}), StochasticDepthPolicy(survival=0.5, tasks=["first"], blocks=4), torch.ones(1, 4)
-    )
-    with pytest.raises(ConfigurationError, match=r"policy weighs blocks or decides for each picture; take a run of"):
+def test_a_network_whose_blocks_are_chosen_for_each_picture_is_refused_in_words():
+    class Looking(StochasticDepthPolicy):
+        settled = False
+
+    policy = Looking(survival=0.5, tasks=["first"], blocks=4)
+    network = Following(tiny.dense({"first": 3}), policy, torch.ones(1, 4))
+    with pytest.raises(
+        ConfigurationError, match=r"policy decides for each of them; take a run of another method.policy"
+    ):
         stored(network)

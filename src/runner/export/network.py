@@ -133,7 +133,7 @@ def stored(network: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
             return {"form": "separate"}, network.state_dict()
         case Ensemble():
             return {"form": "ensemble", "members": len(network.members)}, network.state_dict()
-        case Executed(network=DeepLab() as whole) if type(whole) is DeepLab:
+        case Executed(network=DeepLab() as whole) if _decided(network):
             unused = never_executed(whole, network.gates)
             kept = {name: value for name, value in whole.state_dict().items() if name not in unused}
             return {"form": "compiled", "gates": network.gates.int().tolist()}, kept
@@ -143,17 +143,22 @@ def stored(network: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
             return {"form": "converted", "conversion": network.settings()}, network.state_dict()
         case Following():
             raise ConfigurationError(
-                "exports and predictions are made of networks whose blocks are executed or skipped once for all, and this run's "
-                "policy weighs blocks or decides for each picture; take a run of method.policy=gumbel, random or reinforce"
+                "exports and predictions are made of networks that treat all pictures alike, and this run's policy decides for "
+                "each of them; take a run of another method.policy, such as gumbel"
             )
     return {"form": None}, network.state_dict()
 
 
 def for_inference(network: nn.Module) -> nn.Module:
     """A trained network as it is exported: its policy compiled in, if it is one that executes a policy."""
-    if isinstance(network, Executed) and type(network.network) is DeepLab:  # another class may compute something else
+    if isinstance(network, Executed) and isinstance(network.network, DeepLab) and _decided(network):
         return compiled(network.network, network.gates)
     return network
+
+
+def _decided(network: Executed) -> bool:
+    """Whether blocks are executed or skipped, not weighed, of a class that computes nothing else."""
+    return type(network.network) is DeepLab and bool(((network.gates == 0) | (network.gates == 1)).all())
 
 
 def _network(content: Mapping[str, Any], state: Mapping[str, Tensor], plugins: Collection[str]) -> nn.Module:

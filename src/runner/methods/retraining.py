@@ -80,7 +80,7 @@ class Retraining(nn.Module):
         def own() -> nn.Module:
             if policy.decided:
                 return Executed(network.reduced(self.gates), self.gates)
-            return Following(network, policy, self.gates)
+            return Executed(network, self.gates) if policy.settled else Following(network, policy, self.gates)
 
         return Predictor(predict, own)
 

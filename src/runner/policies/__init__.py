@@ -27,6 +27,7 @@ class Policy(nn.Module, ABC):
     """
 
     decided: ClassVar[bool] = True  # by a draw alone for all samples and steps; otherwise it is up to `gates`
+    settled: ClassVar[bool] = True  # in evaluation what was drawn are the gates, for all samples
 
     @abstractmethod
     def probability(self) -> Tensor:

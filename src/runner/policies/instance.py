@@ -28,7 +28,7 @@ class InstancePolicy(LearnedPolicy):
     of alpha over the images that the search has seen.
     """
 
-    decided = False
+    decided = settled = False
     mean: Tensor
 
     def __init__(
