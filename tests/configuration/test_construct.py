@@ -20,6 +20,10 @@ class Net(nn.Conv2d):
     def __init__(self, *, depth, head, tasks, input_shape):
         super().__init__(2, depth, 3)
         self.head, self.tasks, self.input_shape = head, tasks, input_shape
+
+class Lazy(nn.Sequential):
+    def __init__(self, *, tasks, input_shape):
+        super().__init__(nn.LazyConv2d(4, 3))
 """
 NODE = {
     "_target_": "built_here.Net",
@@ -49,6 +53,12 @@ def test_a_model_lies_with_channels_last(package):
     network = construct_model(NODE, {"class": 3}, [2, 8, 8], [package])
     assert network.weight.stride() == (18, 1, 6, 2)  # of (4, 2, 3, 3), channels innermost
     assert network.input_shape == (2, 8, 8)
+
+
+def test_a_model_without_sizes_is_refused(package):
+    told = r"layer '0' has no size before the network has run; give it one, or let the network's constructor run it once on zeros"
+    with pytest.raises(ConfigurationError, match=told):
+        construct_model({"_target_": "built_here.Lazy"}, {"class": 3}, [2, 8, 8], [package])
 
 
 def test_weights_that_are_a_file_are_not_the_networks_to_read(package):

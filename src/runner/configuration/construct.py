@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from runner.configuration.plugins import require_admitted
 from runner.errors import ConfigurationError
@@ -60,4 +61,14 @@ def construct_model(
     given = {key for key, rule in node.get("_rules_", {}).items() if "file" in rule.split(" | ")} & {"weights"}
     own = {key: value for key, value in node.items() if key not in given}
     model: nn.Module = construct(own, plugins, tasks=tasks, input_shape=tuple(input_shape))
+    _require_sizes(model)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # torch's stubs know no such call
+
+
+def _require_sizes(model: nn.Module) -> None:
+    for name, parameter in model.named_parameters():
+        if is_lazy(parameter):
+            raise ConfigurationError(
+                f"layer '{name.rpartition('.')[0]}' has no size before the network has run; give it one, or let the network's "
+                "constructor run it once on zeros of input_shape"
+            )

@@ -54,8 +54,7 @@ def extract(model: nn.Module, masks: Masks, example: Any, tolerance: float = TOL
         norm = model.get_submodule(name)
         if isinstance(norm, nn.GroupNorm) and not norm.affine and not bool(keep[inputs].all()):
             raise WholeChannelsError(
-                f"norm '{name}' has no weights that would tell a slim network how many groups it keeps; make it affine=True, or "
-                "keep weights at random",
+                f"norm '{name}' has no weights that would tell a slim network how many groups it keeps; make it affine=True"
             )
         if name in modules:
             state[f"{name}.weight"] = _block(name, modules[name], keep[inputs], keep[outputs], masks[f"{name}.weight"])

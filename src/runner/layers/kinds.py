@@ -1,7 +1,6 @@
 """Kinds of layers, whatever the number of their dimensions, and the channels that they read and make."""
 
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from runner.errors import ConfigurationError
 
@@ -37,7 +36,7 @@ def layers(model: nn.Module) -> dict[str, Layer]:
 
 
 def require_own_weights(model: nn.Module) -> None:
-    """Raise ConfigurationError where a layer's weight is computed from others, or has no size before the network has run."""
+    """Raise ConfigurationError where a layer's weight is computed from others."""
     for name, layer in layers(model).items():
         weight = layer._parameters.get("weight")
         if not isinstance(weight, nn.Parameter):
@@ -45,9 +44,4 @@ def require_own_weights(model: nn.Module) -> None:
                 f"the weight of layer '{name}' is computed from other parameters, as by weight norm or another parametrization: "
                 "there are no weights in it to split or prune; choose another model, or make it a parameter of its own "
                 "(torch.nn.utils.parametrize.remove_parametrizations)"
-            )
-        if is_lazy(weight):
-            raise ConfigurationError(
-                f"layer '{name}' has no size before the network has run; give it one, or let the network's constructor run it "
-                "once on zeros of input_shape"
             )
