@@ -230,21 +230,6 @@ def test_code_that_writes_out_channel_numbers_is_refused(between, message):
         extract(model, kels(model, images(), 0.5), images())
 
 
-class Silent(nn.Module):
-    """A branch that a factor of 0 keeps silent in the beginning, which standardises its weights over all inputs."""
-
-    def __init__(self):
-        super().__init__()
-        self.a, self.b, self.c = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 2, 1)
-        self.branch = nn.Parameter(torch.zeros(()))
-
-    def forward(self, x):
-        x = self.a(x).relu()
-        weight = self.b.weight
-        standard = (weight - weight.mean((1, 2, 3), keepdim=True)) / weight.std((1, 2, 3), keepdim=True)
-        return self.c(x + self.branch * torch.einsum("nchw,oc->nohw", self.b(x), standard[..., 0, 0]))
-
-
 class Scaled(nn.Module):
     """Hardly at all, by the number of its channels."""
 

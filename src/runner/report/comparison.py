@@ -37,8 +37,8 @@ def neighbours(own: Finished, others: Iterable[Finished]) -> list[Neighbour]:
 def over_same_blocks(own: Finished, others: Iterable[Finished], parts: Sequence[str] = SAME) -> list[Finished]:
     """Those of the other runs that differ from this one in the model alone, whose blocks and heads have the sizes of ours.
 
-    That is told of networks made over a backbone that is chosen, `model.backbone`: the same blocks without what they add, or
-    what others add. Of `parts` of settings all but the model are equal.
+    That is told of networks made over a backbone that is chosen, `model.backbone`: the same blocks without what they or others
+    add. Of the settings those in `parts` are equal, but for the model.
     """
     sizes = {key.removeprefix(_BACKBONE): value for key, value in own.settings.items() if key.startswith(_BACKBONE)}
     if not sizes:

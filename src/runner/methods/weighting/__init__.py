@@ -1,6 +1,6 @@
 """How the losses of tasks that share a network become one step: weights that change on the way, gradients that are combined.
 
-What torchjd has (Quinton and Rey 2024, "Jacobian Descent For Multi-Objective Optimization") is taken from there.
+What torchjd has (Quinton and Rey 2024, "Jacobian Descent For Multi-Objective Optimization") and is exact is taken from there.
 """
 
 from collections.abc import Callable
