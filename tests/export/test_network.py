@@ -1,12 +1,17 @@
 """What an exported network sees in a picture: at the picture's size, in the tasks' units, or why not."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 
 from runner.errors import ConfigurationError, DataError
+from runner.evolution.hypothesis import kels
+from runner.evolution.slim import extract
 from runner.export import Exported, export, load
 from runner.export.network import stored
 from runner.export.resolve import seen
@@ -175,6 +180,37 @@ def test_a_direction_counts_alike_whatever_its_length():
     share = np.array([7, 9]) / 16
     expected = np.stack([1 - share, share, 0 * share], -1)
     np.testing.assert_allclose(other[0, 4:6], expected / np.linalg.norm(expected, axis=-1, keepdims=True), atol=1e-6)
+
+
+class Sliced(nn.Module):
+    """Turns the sign of as many channels as it holds the number of."""
+
+    def __init__(self, tasks, input_shape):
+        super().__init__()
+        self.a, self.turned, self.b = nn.Conv2d(input_shape[0], 8, 1), 6, nn.Conv2d(8, tasks["depth"], 1)
+
+    def forward(self, x):
+        x = self.a(x)
+        return {"depth": self.b(torch.cat((-x[:, : self.turned], x[:, self.turned :]), 1))}
+
+
+def test_numbers_that_followed_in_a_slim_network_are_exported(tmp_path):
+    definitions = {"depth": definition(Depth())}
+    content = {
+        "model": {"_target_": "tests.export.test_network.Sliced"},
+        "tasks": {"depth": 1},
+        "input_shape": [3, 4, 4],
+    }
+    content |= {"definitions": definitions, "class_names": {}, "preparation": None}
+    model, example = Sliced(content["tasks"], content["input_shape"]), torch.randn(2, 3, 4, 4)
+    assert stored(model)[0] == {"form": None}
+    slim = extract(model, kels(model, example, 0.5), example)
+    form, tensors = stored(slim)
+    assert form == {"form": None, "numbers": {"": {"turned": 3}}}
+    save_file(tensors, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(content | form))
+    again = load(tmp_path, ["tests"])
+    assert torch.equal(again(example)["depth"], slim(example)["depth"])
 
 
 def test_a_network_whose_blocks_are_chosen_for_each_picture_is_refused_in_words():

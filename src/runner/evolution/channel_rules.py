@@ -73,10 +73,8 @@ def carry(
     operation: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any], output: Any, known: Known, groups: Groups
 ) -> list[Tensor]:
     """The channels of every tensor in `output` = `operation`(*args, **kwargs), narrowed; UntraceableError where no rule does."""
-    packet = operation.overloadpacket
+    packet, named = operation.overloadpacket, by_name(operation, args, kwargs)
     results = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
-    named = {argument.name: value for argument, value in zip(operation._schema.arguments, args, strict=False)}
-    named |= kwargs
     if packet in MOVING or (operation.is_view and packet is not aten.as_strided):
         _cut(packet, named, output, known, groups)
         return [narrowed(moved) for moved in _moved(operation, args, kwargs, known, groups)]
@@ -89,6 +87,13 @@ def carry(
     else:
         joint = _mixed(operation, named, known, groups)
     return [joint if joint.dim() == result.dim() else joint.expand(result.shape) for result in results]
+
+
+def by_name(operation: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of an operation."""
+    return {argument.name: value for argument, value in zip(operation._schema.arguments, args, strict=False)} | dict(
+        kwargs
+    )
 
 
 def _whole(value: Tensor, known: Known, groups: Groups) -> Tensor:

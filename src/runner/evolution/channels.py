@@ -5,7 +5,7 @@ Convolutions and linear layers begin new channels; depthwise convolutions and no
 network's own begin channels, too, which join those that they meet (see tracer).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map
 
 from runner.evolution.groups import Groups
 from runner.evolution.tracer import Channels, Tracer, WholeChannelsError
+from runner.evolution.written import Cut
 from runner.layers.kinds import Layer, Transposed, layers, multiplier
 from runner.layers.modes import evaluation
 
@@ -25,6 +26,7 @@ class Trace(NamedTuple):
     groups: Groups
     layers: Mapping[str, Channels]  # of every layer and norm that ran, by module name
     parameters: Mapping[str, Tensor]  # name of another parameter or buffer -> numbers of its elements, in its shape
+    cuts: Sequence[Cut]  # what the network's code told of numbers of channels
 
     def makers(self, model: nn.Module) -> list[Tensor]:
         """The outputs of every layer that begins channels."""
@@ -50,7 +52,7 @@ def trace(model: nn.Module, example: Any) -> Trace:
         tracer.last = last | _in_training(model, example, Tracer(Groups(), None))
         _in_training(model, example, tracer)
     _join_shared(modules, tracer)
-    return Trace(tracer.groups, tracer.found, tracer.parameters)
+    return Trace(tracer.groups, tracer.found, tracer.parameters, tracer.cuts)
 
 
 @torch.no_grad()

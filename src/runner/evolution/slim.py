@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from runner.errors import CheckpointError, ConfigurationError
+from runner.evolution import written
 from runner.evolution.channels import trace
 from runner.evolution.hypothesis import Masks, fit_weights, predict_with, weight_mask
 from runner.evolution.tracer import WholeChannelsError, leaves
@@ -67,7 +68,12 @@ def extract(model: nn.Module, masks: Masks, example: Any, tolerance: float = TOL
         state[name] = _part(name, state[name], keep[channels])
     slim = deepcopy(model)
     load(slim, state)
-    _compare(model, masks, slim, example, tolerance)
+    try:
+        _compare(model, masks, slim, example, tolerance)
+    except WholeChannelsError:
+        if not written.follow(slim, found.cuts, keep):
+            raise
+        _compare(model, masks, slim, example, tolerance)
     return slim
 
 
@@ -209,7 +215,8 @@ def _compare(model: nn.Module, masks: Masks, slim: nn.Module, example: Any, tole
         except (RuntimeError, IndexError, ValueError) as error:
             raise WholeChannelsError(
                 f"the slim network cannot run ({error}); the forward functions of the network must take sizes from their "
-                "inputs, such as x.flatten(1), not write out numbers of channels"
+                "inputs, such as x.flatten(1), or from attributes of the module that are followed, such as self.width, not write "
+                "out numbers of channels"
             ) from error
     if not any(isinstance(leaf, Tensor) for leaf in expected):
         raise WholeChannelsError(

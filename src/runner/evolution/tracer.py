@@ -14,8 +14,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
 from runner.errors import ConfigurationError
-from runner.evolution.channel_rules import UntraceableError, carry, narrowed, uniform
+from runner.evolution.channel_rules import UntraceableError, by_name, carry, narrowed, uniform
 from runner.evolution.groups import FIXED, Groups
+from runner.evolution.written import Cut, cuts
 from runner.layers.kinds import Convolution, Layer, Norm, Transposed, groups, inputs_outputs, multiplier
 
 INPUT = "the input"
@@ -53,6 +54,7 @@ class Tracer(TorchDispatchMode):
         self.values = WeakIdKeyDictionary()
         self.found: dict[str, Channels] = {}
         self.parameters: dict[str, Tensor] = {}
+        self.cuts: list[Cut] = []
         self.running: list[str] = []
         self.inside: str | None = None
 
@@ -164,7 +166,9 @@ class Tracer(TorchDispatchMode):
             if sources:
                 told = f"{self._where(func)} {error}; its operands come from {_names(sources)}"
                 raise WholeChannelsError(told) from None
-            # of parameters alone: like any tensor of fixed size
+            return output  # of parameters alone: like any tensor of fixed size
+        if self.running and not all(self.groups.fixed(value.channels) for value in values):
+            self.cuts += cuts(self.running[-1], func, by_name(func, args, kwargs), output, self._known)
         return output
 
     def _carried(self, func: Any, args: Any, kwargs: Any, output: Any, values: Sequence[_Value]) -> list[Tensor]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from runner.configuration.construct import construct_model
 from runner.errors import ConfigurationError, DataError
 from runner.evolution import slim
+from runner.evolution.written import numbers, put
 from runner.export.recorded import recorded_tasks, require_known
 from runner.export.resolve import seen
 from runner.extras import needed
@@ -146,7 +147,8 @@ def stored(network: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
                 "exports and predictions are made of networks that treat all pictures alike, and this run's policy decides for "
                 "each of them; take a run of another method.policy, such as gumbel"
             )
-    return {"form": None}, network.state_dict()
+    followed = numbers(network)
+    return {"form": None, **({"numbers": followed} if followed else {})}, network.state_dict()
 
 
 def for_inference(network: nn.Module) -> nn.Module:
@@ -182,6 +184,7 @@ def _network(content: Mapping[str, Any], state: Mapping[str, Tensor], plugins: C
         assert isinstance(network, DeepLab)
         gates = torch.tensor(content["gates"])
         return compiled(_filled(network, {**never_executed(network, gates), **state}), gates)
+    put(network, content.get("numbers", {}))
     return _filled(network, state)
 
 
