@@ -94,7 +94,7 @@ def test_the_summary_is_plain_and_the_run_scores(node, tmp_path):
     around.load_best()
     json.dumps(around.method.summary(), allow_nan=True)
     name = main_predictor(around.method.stages())
-    position = {"position": "now", "autocast": contextlib.nullcontext, "check": lambda: None}
+    position = {"position": "now", "autocast": contextlib.nullcontext, "check": lambda number, count: None}
     measured = evaluate(around.method, name, around.data, "test", batch_size=BATCH, **position)
     assert set(measured) == set(around.data.dataset.tasks)
     found = flat({predictor: best.metrics for predictor, best in around.selection.chosen().items()})

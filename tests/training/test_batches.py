@@ -104,6 +104,7 @@ def test_splits_are_drawn_of_every_task():
 
 def test_every_task_is_measured_by_itself():
     batches = list(domains().evaluation_batches("test", size=6, limit=1))
+    assert domains().evaluation_steps("test", size=6, limit=1) == len(batches)
     assert [list(batch.targets) for batch in batches] == [["many"], ["few"]]
     assert [len(batch.targets[task]) for batch, task in zip(batches, ("many", "few"), strict=True)] == [6, 6]
 

@@ -41,7 +41,7 @@ def made(name, make=resnet):
 
 
 def measured(method, predictor, data):
-    options = {"position": "now", "autocast": contextlib.nullcontext, "check": lambda: None}
+    options = {"position": "now", "autocast": contextlib.nullcontext, "check": lambda number, count: None}
     return evaluate(method, predictor, data, "test", batch_size=5, **options)["class"]
 
 
@@ -53,6 +53,14 @@ def test_every_predictor_is_judged_by_features(name):
         found = measured(method, predictor, data)
         assert list(found) == ["recall1", "recall2", "recall4", "recall8", "nmi"]
         assert all(0 <= value <= 100 for value in found.values()), predictor
+
+
+def test_who_looks_is_told_how_far_a_measurement_is():
+    method, data = made("label_smoothing")
+    told, size = [], data.sizes()["test"]
+    options = {"position": "now", "autocast": contextlib.nullcontext, "check": lambda *counts: told.append(counts)}
+    evaluate(method, "trained", data, "test", batch_size=-(-size // 3), **options)
+    assert told == [(1, 3), (2, 3), (3, 3)]
 
 
 @torch.no_grad()

@@ -102,8 +102,8 @@ def observe(network: SpikingModel, data: Data, autocast: Autocast) -> Observed:
     (task, *_) = data.dataset.tasks
     network.eval()
     found = Activity()
-    batches = -(-data.sizes()["test"] // BATCH)
-    for batch in patiently("measuring answers", data.evaluation_batches("test", BATCH), batches):
+    batches = data.evaluation_batches("test", BATCH)
+    for batch in patiently("measuring answers", batches, data.evaluation_steps("test", BATCH)):
         with autocast():
             psc = network.psc(batch.shared())[task]
         found.mark(psc, batch.targets[task])

@@ -109,8 +109,15 @@ class Data:
 
     def evaluation_batches(self, split: str, size: int, limit: int | None = None) -> Iterator[Batch]:
         """The split in order, as it is measured: full size, not augmented, at most `limit` batches; of every task by itself."""
-        parts = [samples for own in self._drawn.values() for samples in own[split].split(size)[:limit]]
+        parts = self._parts(split, size, limit)
         return self._made(lambda part: _channels_last(self.dataset.batch(parts[part], self.device)), range(len(parts)))
+
+    def evaluation_steps(self, split: str, size: int, limit: int | None = None) -> int:
+        """How many batches `evaluation_batches` has."""
+        return len(self._parts(split, size, limit))
+
+    def _parts(self, split: str, size: int, limit: int | None) -> list[Tensor]:
+        return [samples for own in self._drawn.values() for samples in own[split].split(size)[:limit]]
 
     def spread(self, split: str, count: int, size: int) -> Iterator[Batch]:
         """At most `count` samples evenly spaced over the split, as they are measured: of all classes where they lie in order.

@@ -26,13 +26,13 @@ def evaluate(
     limit: int | None = None,
     position: str,
     autocast: Autocast,
-    check: Callable[[], None],
+    check: Callable[[int, int], None],
 ) -> Metrics:
     """Every task's metrics of one predictor over a split (`limit` batches of it), in evaluation mode and without gradients.
 
-    `position` names the moment in training, for messages and for the seed of what a predictor draws; `check` is called
-    between batches and may raise to stop. Nothing of the method's state changes. Raises `DivergedError` for a prediction
-    that is not finite, so that broken parameters never pass for a result.
+    `position` names the moment in training, for messages and for the seed of what a predictor draws; `check` is called before
+    each batch with its number and theirs, and may raise to stop. Nothing of the method's state changes. Raises `DivergedError`
+    for a prediction that is not finite, so that broken parameters never pass for a result.
     """
     tasks = data.dataset.tasks
     meters = {name: task.meter() for name, task in tasks.items()}
@@ -41,8 +41,9 @@ def evaluate(
     seen = Seen(method.predictors()[predictor].predict, meters)
     finite: dict[str, list[Tensor]] = {name: [] for name in tasks}  # asked once, at the end: a device is not waited for
     with torch.no_grad():
-        for batch in data.evaluation_batches(split, batch_size, limit):
-            check()
+        batches = data.evaluation_steps(split, batch_size, limit)
+        for number, batch in enumerate(data.evaluation_batches(split, batch_size, limit), 1):
+            check(number, batches)
             with autocast():
                 predictions, judged = seen(batch.inputs)
             for name, target in batch.targets.items():
@@ -67,11 +68,11 @@ def measured(
     batch_size: int,
     limit: int | None,
     autocast: Autocast,
-    check: Callable[[str], None],
+    check: Callable[[str, int, int], None],
 ) -> Evaluation:
     """One predictor at a step of a stage on the split that selects, if there is one, and on the test split.
 
-    `check` is told the split. The rest is as for `evaluate`; raises `DivergedError` for an infinite metric as well.
+    `check` is told the split, too. The rest is as for `evaluate`; raises `DivergedError` for an infinite metric as well.
     """
     metrics: dict[str, Metrics] = {}
     position = f"stage {stage}, step {step}"

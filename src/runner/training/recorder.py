@@ -38,9 +38,9 @@ class Recorder:
         """Show that a batch was looked at."""
         self._progress.step(step, stage.steps, {})
 
-    def measuring(self, predictor: str, split: str) -> None:
-        """Show that a predictor is being measured."""
-        self._progress.waiting(f"measuring {predictor} on the {split} split")
+    def measuring(self, predictor: str, split: str, batch: int, batches: int) -> None:
+        """Show that a predictor is being measured, and how far that is."""
+        self._progress.waiting(f"measuring {predictor} on the {split} split, batch {batch} of {batches}")
 
     def evaluation(self, found: Evaluation, steps: int) -> None:
         """Record an evaluation and show the first metric of every task."""

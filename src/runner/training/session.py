@@ -187,9 +187,9 @@ class Session:
                     self.warned.warn(f"stage {stage.name}, step {step}: {text}")
 
     def _measured(self, predictor: str, stage: str, step: int, limit: int | None) -> Evaluation:
-        def check(split: str) -> None:
+        def check(split: str, batch: int, batches: int) -> None:
             self.stop.check()
-            self.recorder.measuring(predictor, split)
+            self.recorder.measuring(predictor, split, batch, batches)
 
         return measured(
             self.method,
