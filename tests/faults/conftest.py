@@ -29,7 +29,8 @@ class Command:
     def __init__(self, home: Path, cache: Path) -> None:
         self.home, self.cache = home, cache
         self.small: tuple[str, ...] = SMALL
-        self.environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        # Python itself keeps half a .pyc of what it compiles on a full disk, and fails on it ever after
+        self.environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": "1"}
         self.fresh = False
 
     def inject(self, code: str, fresh: bool = False) -> None:
