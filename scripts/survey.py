@@ -13,7 +13,7 @@ from torch import nn
 
 from runner.errors import ConfigurationError
 from runner.evolution.hypothesis import kels, reinitialize
-from runner.evolution.slim import extract
+from runner.evolution.slim import extract, rehearse
 from runner.models.cost import parameters
 
 TORCHVISION = (
@@ -54,7 +54,7 @@ def tried(make: Callable[[], nn.Module], rate: float) -> str:
     try:
         masks = kels(model, example, rate)
         reinitialize(model, masks)
-        slim = extract(model, masks, example)
+        slim = extract(model, masks, example, rehearse(model, masks, example))
     except ConfigurationError as error:
         return f"refused: {error}"
     share = 100 * parameters(slim) / parameters(model)

@@ -11,7 +11,7 @@ from torch import nn
 
 from runner.errors import ConfigurationError, DataError
 from runner.evolution.hypothesis import kels
-from runner.evolution.slim import extract
+from runner.evolution.slim import extract, rehearse
 from runner.export import Exported, export, load
 from runner.export.network import stored
 from runner.export.resolve import seen
@@ -204,7 +204,8 @@ def test_numbers_that_followed_in_a_slim_network_are_exported(tmp_path):
     content |= {"definitions": definitions, "class_names": {}, "preparation": None}
     model, example = Sliced(content["tasks"], content["input_shape"]), torch.randn(2, 3, 4, 4)
     assert stored(model)[0] == {"form": None}
-    slim = extract(model, kels(model, example, 0.5), example)
+    masks = kels(model, example, 0.5)
+    slim = extract(model, masks, example, rehearse(model, masks, example))
     form, tensors = stored(slim)
     assert form == {"form": None, "numbers": {"": {"turned": 3}}}
     save_file(tensors, tmp_path / "model.safetensors")

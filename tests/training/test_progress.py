@@ -50,11 +50,11 @@ def test_without_a_terminal_a_line_is_said_when_it_was_silent(monkeypatch, capsy
     for number, clock[0] in enumerate((4.0, 11.0, 15.0)):
         shown.step(number, 5, {"loss": 0.5})
     clock[0] = 22.0
-    shown.waiting("measuring trained on the test split")
+    shown.waiting("measuring trained on the test split", "batch 2 of 3")
     shown.close()
     assert capsys.readouterr().err.splitlines() == [
         "training 2/5  (2/5)  0.182 steps/s  0:00:16 left  loss 0.5",
-        "training (3/5)  measuring trained on the test split",
+        "training (3/5)  measuring trained on the test split  batch 2 of 3",
     ]
 
 

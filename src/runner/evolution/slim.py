@@ -1,11 +1,16 @@
 """The fit-hypothesis as a smaller network of its own (Taha et al. 2021, section 3.2, "KELS").
 
 The smaller network is the same module with smaller layers. It owns its tensors, without gaps and no larger than its
-weights, and needs neither masks nor the dense network: save its `state_dict`, and `load` that into the architecture.
+weights, and needs neither masks nor the dense network: save its `state_dict`, and `load` that into the architecture, after
+`written.put` of the numbers of channels that its modules hold, where there are any.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from copy import deepcopy
+from functools import partial
+from math import inf
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -14,9 +19,10 @@ from torch.utils._pytree import tree_map
 
 from runner.errors import CheckpointError, ConfigurationError
 from runner.evolution import written
-from runner.evolution.channels import trace
+from runner.evolution.channels import Trace, trace
 from runner.evolution.hypothesis import Masks, fit_weights, predict_with, weight_mask
 from runner.evolution.tracer import WholeChannelsError, leaves
+from runner.evolution.written import Numbers
 from runner.layers.kinds import (
     BatchNorm,
     Convolution,
@@ -32,24 +38,29 @@ from runner.layers.modes import evaluation
 
 TOLERANCE = 1e-2  # of the largest prediction: a channel out of place changes more than that, reduced precision less
 _ROUNDING = 1e-6  # of the largest prediction, in float64
+_EXACT = 1e-9  # the same, of networks that are one
 
 
 @torch.no_grad()
-def extract(model: nn.Module, masks: Masks, example: Any, tolerance: float = TOLERANCE) -> nn.Module:
+def extract(
+    model: nn.Module, masks: Masks, example: Any, numbers: Numbers = MappingProxyType({}), tolerance: float = TOLERANCE
+) -> nn.Module:
     """A smaller copy of `model` that predicts as `model` does with its reset weights zeroed; `model` stays as it is.
 
     `masks` are kernel-level ones (`hypothesis.kels`); `example` is a tensor or a tuple of arguments of `model`, on which
-    the copy is compared with the masked network in evaluation mode, up to `tolerance` of the largest prediction. Raises
-    ConfigurationError where the masks are not made of whole channels or where the network's code does not follow the sizes of
-    its layers.
+    the copy is compared with the masked network in evaluation mode, up to `tolerance` of the largest prediction. `numbers` of
+    channels that modules hold become those that `rehearse` found. Raises ConfigurationError where the masks are not made of
+    whole channels or where the network's code does not follow the sizes of its layers.
     """
-    modules, found = layers(model), trace(model, example)
-    kept = [
-        (found.layers[name].outputs, _fit_outputs(modules[name], masks[f"{name}.weight"]))
-        for name in found.layers
-        if name in modules
-    ]
-    keep = found.groups.kept_with(kept)
+    slim = _smaller(model, masks, trace(model, example))
+    written.put(slim, numbers)
+    _compare(slim, _expected(model, masks, example), example, tolerance)
+    return slim
+
+
+def _smaller(model: nn.Module, masks: Masks, found: Trace) -> nn.Module:
+    """The copy, with smaller layers."""
+    modules, keep = layers(model), _kept(model, masks, found)
     state = model.state_dict()
     for name, (inputs, outputs) in found.layers.items():
         norm = model.get_submodule(name)
@@ -68,13 +79,17 @@ def extract(model: nn.Module, masks: Masks, example: Any, tolerance: float = TOL
         state[name] = _part(name, state[name], keep[channels])
     slim = deepcopy(model)
     load(slim, state)
-    try:
-        _compare(model, masks, slim, example, tolerance)
-    except WholeChannelsError:
-        if not written.follow(slim, found.cuts, keep):
-            raise
-        _compare(model, masks, slim, example, tolerance)
     return slim
+
+
+def _kept(model: nn.Module, masks: Masks, found: Trace) -> Tensor:
+    """Which channels the masks keep, by number, bool."""
+    modules = layers(model)
+    return found.groups.kept_with(
+        (found.layers[name].outputs, _fit_outputs(modules[name], masks[f"{name}.weight"]))
+        for name in found.layers
+        if name in modules
+    )
 
 
 def _fit_outputs(layer: Layer, mask: Tensor) -> Tensor:
@@ -116,26 +131,54 @@ def _block(name: str, layer: Layer, inputs: Tensor, outputs: Tensor, mask: Tenso
     return layer.weight[mask].view(rows, -1, *layer.weight.shape[2:])
 
 
-def rehearse(model: nn.Module, masks: Masks, example: Any) -> None:
-    """Raise ConfigurationError where `extract` would not succeed on `model` at some time of its training; `model` stays.
+@torch.no_grad()
+def rehearse(model: nn.Module, masks: Masks, example: Any) -> Numbers:
+    """The numbers of channels that modules of a slim network hold in place of `model`'s, mostly none; `model` stays as it is.
 
-    Tried on a copy whose constant parameters, such as factors of 0 that keep a branch silent in the beginning, are drawn anew;
-    in float64 where the network runs in it, so that nothing but rounding is let pass.
+    Raises ConfigurationError where `extract`, given these, would not succeed at some time of the training. Tried on a copy
+    whose constant parameters, such as factors of 0 that keep a branch silent in the beginning, are drawn anew; in float64 where
+    the network runs in it, so that nothing but rounding is let pass, and no number is changed that need not be.
     """
-    copy, drawn = deepcopy(model), torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in copy.parameters():
-            if parameter.is_floating_point() and bool((parameter == parameter.flatten()[0]).all()):
-                parameter.copy_(0.5 + torch.rand(parameter.shape, generator=drawn))
+    copy, drawn, tolerance = deepcopy(model), torch.Generator().manual_seed(0), TOLERANCE
+    for parameter in copy.parameters():
+        if parameter.is_floating_point() and bool((parameter == parameter.flatten()[0]).all()):
+            parameter.copy_(0.5 + torch.rand(parameter.shape, generator=drawn))
     double = deepcopy(copy).double()
     exact = tree_map(lambda leaf: leaf.double() if _floating(leaf) else leaf, example)
     try:
-        with evaluation(double), torch.no_grad():
-            double(*(exact if isinstance(exact, tuple) else (exact,)))
+        with evaluation(double):
+            double(*_arguments(exact))
     except RuntimeError:  # it makes tensors of float32 on its way
-        extract(copy, masks, example)
+        pass
     else:
-        extract(double, masks, exact, _ROUNDING)
+        copy, example, tolerance = double, exact, _ROUNDING
+    found = trace(copy, example)
+    slim, expected = _smaller(copy, masks, found), _expected(copy, masks, example)
+    difference = partial(_difference, slim, expected, example)
+    if difference() > _EXACT:
+        for numbers in written.candidates(copy, found.cuts, _kept(copy, masks, found)):
+            needed = _needed(slim, numbers, difference, tolerance)
+            if needed is not None:
+                return needed
+        _compare(slim, expected, example, tolerance)
+    return {}
+
+
+def _needed(slim: nn.Module, numbers: Numbers, difference: Callable[[], float], tolerance: float) -> Numbers | None:
+    """Those of `numbers` without which the slim network would predict worse; None where it does not succeed with them."""
+    before, needed = written.held(slim, numbers), defaultdict[str, dict[str, Any]](dict)
+    written.write(slim, numbers)
+    least = difference()
+    if least > tolerance:
+        written.write(slim, before)
+        return None
+    for name, attributes in numbers.items():
+        for attribute, value in attributes.items():
+            written.write(slim, {name: {attribute: before[name][attribute]}})
+            if difference() > 2 * least + _EXACT:
+                written.write(slim, {name: {attribute: value}})
+                needed[name][attribute] = value
+    return needed
 
 
 def _floating(leaf: Any) -> bool:
@@ -204,31 +247,63 @@ def _resize(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         module.in_channels, module.out_channels = (rows, columns) if turned else (columns, rows)
 
 
-def _compare(model: nn.Module, masks: Masks, slim: nn.Module, example: Any, tolerance: float) -> None:
-    """Raise ConfigurationError where `slim` does not predict what `model` does with its reset weights zeroed."""
-    arguments = example if isinstance(example, tuple) else (example,)
-    device = next(model.parameters()).device.type
-    with evaluation(model), evaluation(slim), torch.autocast(device, enabled=False):
+def _arguments(example: Any) -> tuple[Any, ...]:
+    return example if isinstance(example, tuple) else (example,)
+
+
+def _expected(model: nn.Module, masks: Masks, example: Any) -> list[Any]:
+    """What `model` predicts with its reset weights zeroed."""
+    with evaluation(model), torch.autocast(next(model.parameters()).device.type, enabled=False):
         expected = leaves(predict_with(model, fit_weights(model, masks), example))
-        try:
-            found = leaves(slim(*arguments))
-        except (RuntimeError, IndexError, ValueError) as error:
-            raise WholeChannelsError(
-                f"the slim network cannot run ({error}); the forward functions of the network must take sizes from their "
-                "inputs, such as x.flatten(1), or from attributes of the module that are followed, such as self.width, not write "
-                "out numbers of channels"
-            ) from error
     if not any(isinstance(leaf, Tensor) for leaf in expected):
         raise WholeChannelsError(
             f"the network predicts {type(expected[0]).__name__ if expected else 'nothing'}, in which no tensors are found to "
             "compare; let it return a tensor or a mapping from tasks to tensors"
         )
+    return expected
+
+
+def _predicted(slim: nn.Module, example: Any) -> list[Any]:
+    with evaluation(slim), torch.autocast(next(slim.parameters()).device.type, enabled=False):
+        return leaves(slim(*_arguments(example)))
+
+
+def _difference(slim: nn.Module, expected: list[Any], example: Any) -> float:
+    """How far predictions are from those expected, as a part of the largest; infinite where the network cannot run."""
+    try:
+        found = _predicted(slim, example)
+    except Exception:  # whatever the network's own code says to a number that does not fit
+        return inf
+    return _farthest(expected, found)
+
+
+def _farthest(expected: list[Any], found: list[Any]) -> float:
+    if len(expected) != len(found):
+        return inf
+    far = 0.0
     for a, b in zip(expected, found, strict=True):
-        if isinstance(a, Tensor) and not (
-            a.shape == b.shape
-            and torch.allclose(a, b, rtol=tolerance, atol=tolerance * float(a.abs().max()), equal_nan=True)
-        ):
-            raise WholeChannelsError(
-                "the slim network predicts something else than the network with its reset weights zeroed; the forward "
-                "functions of the network must not pick channels by their numbers, nor draw at random in evaluation mode"
-            )
+        if isinstance(a, Tensor):
+            if a.shape != b.shape or not torch.equal(a.isnan(), b.isnan()):
+                return inf
+            apart = (a - b).abs().nan_to_num(0, inf)
+            if bool(apart.any()):
+                far = max(far, float((apart / (a.abs().nan_to_num(0).max() + b.abs())).nan_to_num(0, inf).max()))
+    return far
+
+
+def _compare(slim: nn.Module, expected: list[Any], example: Any, tolerance: float) -> None:
+    """Raise ConfigurationError where `slim` does not predict what is expected."""
+    try:
+        found = _predicted(slim, example)
+    except Exception as error:
+        told = str(error) or type(error).__name__
+        raise WholeChannelsError(
+            f"the slim network cannot run ({told}); the forward functions of the network must take sizes from their inputs, such "
+            "as x.flatten(1), or from attributes of the module that are followed, such as self.width, not write out numbers of "
+            "channels"
+        ) from error
+    if _farthest(expected, found) > tolerance:
+        raise WholeChannelsError(
+            "the slim network predicts something else than the network with its reset weights zeroed; the forward functions of "
+            "the network must not pick channels by their numbers, nor draw at random in evaluation mode"
+        )

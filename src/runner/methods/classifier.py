@@ -50,7 +50,8 @@ class Classifier(Method):
 
 def _slim(network: nn.Module, example: Tensor, rate: float) -> nn.Module:
     try:
-        return slim.extract(network, hypothesis.kels(network, example, rate), example)
+        masks = hypothesis.kels(network, example, rate)
+        return slim.extract(network, masks, example, slim.rehearse(network, masks, example))
     except WholeChannelsError as error:
         remedy = "choose another model, or method=long, which trains the dense one"
         way_out = f"method.slim_rate={rate} trains a network of whole channels: {remedy}"

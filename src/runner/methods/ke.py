@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from runner.batch import Inputs, first
 from runner.errors import ConfigurationError, chosen
 from runner.evolution import forgetting, hypothesis, slim
+from runner.evolution.written import Numbers
 from runner.layers.kinds import layers
 from runner.method import Method, Predictor, Series, Setup, Stage
 from runner.methods.epochs import Recipe, Training
@@ -79,12 +80,13 @@ class KnowledgeEvolution(Method):
 
     def _try(self, masks: Mapping[str, Tensor]) -> None:
         """Do on a copy all that is done to the network after a generation, so that what cannot be is said before the first."""
+        self.numbers: Numbers = {}
         copy = deepcopy(self.network).eval()
         with torch.no_grad():
             for part in (hypothesis.fit_weights, hypothesis.reset_weights):
                 hypothesis.predict_with(copy, part(copy, masks), self.example)
         if "slim" in self.parts:
-            slim.rehearse(copy, masks, self.example)
+            self.numbers = slim.rehearse(copy, masks, self.example)
         if self.generations > 1:
             hypothesis.reinitialize(copy, masks, torch.Generator(), self.reinitialization)
 
@@ -141,7 +143,7 @@ class KnowledgeEvolution(Method):
     def slim(self) -> nn.Module:
         """The fit-hypothesis as a smaller network with its own weights, on the device of the dense one."""
         device = next(self.network.parameters()).device
-        return slim.extract(self.network, self.masks.read(), self.example.to(device))
+        return slim.extract(self.network, self.masks.read(), self.example.to(device), self.numbers)
 
     def summary(self) -> Mapping[str, Any]:
         """Mean |w| per layer and generation inside and outside the mask."""

@@ -75,11 +75,12 @@ class Progress:
         self._say(f"{self._stage} {number + 1}/{steps}  ({self.done}/{self.total})  {rate}  {left}  {numbers}")
         PULSE.doing(f"{self._stage} after {number + 1}/{steps}")
 
-    def waiting(self, what: str) -> None:
-        """Something else than a step takes its time, as a measurement."""
-        self._update([what])
-        self._say(f"{self._stage} ({self.done}/{self.total})  {what}")
-        PULSE.doing(f"{self._stage} ({self.done}/{self.total})  {what}")
+    def waiting(self, what: str, far: str) -> None:
+        """Something else than a step takes its time, as a measurement, and how far it is."""
+        self._update([what, far])
+        line = f"{self._stage} ({self.done}/{self.total})  {what}  {far}"
+        self._say(line)
+        PULSE.doing(line)
 
     def note(self, text: str) -> None:
         """One line that stays: an evaluation."""

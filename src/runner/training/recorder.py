@@ -40,7 +40,7 @@ class Recorder:
 
     def measuring(self, predictor: str, split: str, batch: int, batches: int) -> None:
         """Show that a predictor is being measured, and how far that is."""
-        self._progress.waiting(f"measuring {predictor} on the {split} split, batch {batch} of {batches}")
+        self._progress.waiting(f"measuring {predictor} on the {split} split", f"batch {batch} of {batches}")
 
     def evaluation(self, found: Evaluation, steps: int) -> None:
         """Record an evaluation and show the first metric of every task."""
