@@ -28,7 +28,7 @@ def checked(config: DictConfig, hydra: HydraConf) -> Settings:
     plain = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key != "hydra"})
     chosen = {group: name for group, name in hydra.runtime.choices.items() if name is not None}
     _require_parts(plain, chosen)
-    root: dict[str, Any] = OmegaConf.to_container(plain, resolve=True)  # type: ignore[assignment]
+    root: dict[str, Any] = OmegaConf.to_container(plain, resolve=True)  # type: ignore[assignment]  # of a mapping it is one
     if "experiment" in chosen:
         files.require("experiment", chosen["experiment"])
     choices = {group: name for group, name in chosen.items() if group.partition("/")[0] in files.GROUPS}

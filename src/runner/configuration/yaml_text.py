@@ -7,7 +7,7 @@ import yaml
 try:
     from yaml import CSafeLoader as FastLoader  # nine times as fast
 except ImportError:  # PyYAML was built without libyaml
-    from yaml import SafeLoader as FastLoader  # type: ignore[assignment]
+    from yaml import SafeLoader as FastLoader  # type: ignore[assignment]  # used alike
 
 
 def plain(text: str | bytes) -> Any:

@@ -91,9 +91,8 @@ def carry(
 
 def by_name(operation: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of an operation."""
-    return {argument.name: value for argument, value in zip(operation._schema.arguments, args, strict=False)} | dict(
-        kwargs
-    )
+    names = (argument.name for argument in operation._schema.arguments)
+    return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
 def _whole(value: Tensor, known: Known, groups: Groups) -> Tensor:

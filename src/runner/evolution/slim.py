@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import partial
-from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -19,9 +18,10 @@ from torch.utils._pytree import tree_map
 
 from runner.errors import CheckpointError, ConfigurationError
 from runner.evolution import written
+from runner.evolution.agreement import arguments, difference, masked, require_agreement
 from runner.evolution.channels import Trace, trace
-from runner.evolution.hypothesis import Masks, fit_weights, predict_with, weight_mask
-from runner.evolution.tracer import WholeChannelsError, leaves
+from runner.evolution.hypothesis import Masks, weight_mask
+from runner.evolution.tracer import WholeChannelsError
 from runner.evolution.written import Numbers
 from runner.layers.kinds import (
     BatchNorm,
@@ -54,7 +54,7 @@ def extract(
     """
     slim = _smaller(model, masks, trace(model, example))
     written.put(slim, numbers)
-    _compare(slim, _expected(model, masks, example), example, tolerance)
+    require_agreement(slim, masked(model, masks, example), example, tolerance)
     return slim
 
 
@@ -147,35 +147,35 @@ def rehearse(model: nn.Module, masks: Masks, example: Any) -> Numbers:
     exact = tree_map(lambda leaf: leaf.double() if _floating(leaf) else leaf, example)
     try:
         with evaluation(double):
-            double(*_arguments(exact))
+            double(*arguments(exact))
     except RuntimeError:  # it makes tensors of float32 on its way
         pass
     else:
         copy, example, tolerance = double, exact, _ROUNDING
     found = trace(copy, example)
-    slim, expected = _smaller(copy, masks, found), _expected(copy, masks, example)
-    difference = partial(_difference, slim, expected, example)
-    if difference() > _EXACT:
+    slim, expected = _smaller(copy, masks, found), masked(copy, masks, example)
+    off = partial(difference, slim, expected, example)
+    if off() > _EXACT:
         for numbers in written.candidates(copy, found.cuts, _kept(copy, masks, found)):
-            needed = _needed(slim, numbers, difference, tolerance)
+            needed = _needed(slim, numbers, off, tolerance)
             if needed is not None:
                 return needed
-        _compare(slim, expected, example, tolerance)
+        require_agreement(slim, expected, example, tolerance)
     return {}
 
 
-def _needed(slim: nn.Module, numbers: Numbers, difference: Callable[[], float], tolerance: float) -> Numbers | None:
+def _needed(slim: nn.Module, numbers: Numbers, off: Callable[[], float], tolerance: float) -> Numbers | None:
     """Those of `numbers` without which the slim network would predict worse; None where it does not succeed with them."""
     before, needed = written.held(slim, numbers), defaultdict[str, dict[str, Any]](dict)
     written.write(slim, numbers)
-    least = difference()
+    least = off()
     if least > tolerance:
         written.write(slim, before)
         return None
     for name, attributes in numbers.items():
         for attribute, value in attributes.items():
             written.write(slim, {name: {attribute: before[name][attribute]}})
-            if difference() > 2 * least + _EXACT:
+            if off() > 2 * least + _EXACT:
                 written.write(slim, {name: {attribute: value}})
                 needed[name][attribute] = value
     return needed
@@ -245,65 +245,3 @@ def _resize(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         columns *= module.groups
         turned = isinstance(module, Transposed)
         module.in_channels, module.out_channels = (rows, columns) if turned else (columns, rows)
-
-
-def _arguments(example: Any) -> tuple[Any, ...]:
-    return example if isinstance(example, tuple) else (example,)
-
-
-def _expected(model: nn.Module, masks: Masks, example: Any) -> list[Any]:
-    """What `model` predicts with its reset weights zeroed."""
-    with evaluation(model), torch.autocast(next(model.parameters()).device.type, enabled=False):
-        expected = leaves(predict_with(model, fit_weights(model, masks), example))
-    if not any(isinstance(leaf, Tensor) for leaf in expected):
-        raise WholeChannelsError(
-            f"the network predicts {type(expected[0]).__name__ if expected else 'nothing'}, in which no tensors are found to "
-            "compare; let it return a tensor or a mapping from tasks to tensors"
-        )
-    return expected
-
-
-def _predicted(slim: nn.Module, example: Any) -> list[Any]:
-    with evaluation(slim), torch.autocast(next(slim.parameters()).device.type, enabled=False):
-        return leaves(slim(*_arguments(example)))
-
-
-def _difference(slim: nn.Module, expected: list[Any], example: Any) -> float:
-    """How far predictions are from those expected, as a part of the largest; infinite where the network cannot run."""
-    try:
-        found = _predicted(slim, example)
-    except Exception:  # whatever the network's own code says to a number that does not fit
-        return inf
-    return _farthest(expected, found)
-
-
-def _farthest(expected: list[Any], found: list[Any]) -> float:
-    if len(expected) != len(found):
-        return inf
-    far = 0.0
-    for a, b in zip(expected, found, strict=True):
-        if isinstance(a, Tensor):
-            if a.shape != b.shape or not torch.equal(a.isnan(), b.isnan()):
-                return inf
-            apart = (a - b).abs().nan_to_num(0, inf)
-            if bool(apart.any()):
-                far = max(far, float((apart / (a.abs().nan_to_num(0).max() + b.abs())).nan_to_num(0, inf).max()))
-    return far
-
-
-def _compare(slim: nn.Module, expected: list[Any], example: Any, tolerance: float) -> None:
-    """Raise ConfigurationError where `slim` does not predict what is expected."""
-    try:
-        found = _predicted(slim, example)
-    except Exception as error:
-        told = str(error) or type(error).__name__
-        raise WholeChannelsError(
-            f"the slim network cannot run ({told}); the forward functions of the network must take sizes from their inputs, such "
-            "as x.flatten(1), or from attributes of the module that are followed, such as self.width, not write out numbers of "
-            "channels"
-        ) from error
-    if _farthest(expected, found) > tolerance:
-        raise WholeChannelsError(
-            "the slim network predicts something else than the network with its reset weights zeroed; the forward functions of "
-            "the network must not pick channels by their numbers, nor draw at random in evaluation mode"
-        )
