@@ -48,11 +48,16 @@ def _farthest(expected: list[Any], found: list[Any]) -> float:
     far = 0.0
     for a, b in zip(expected, found, strict=True):
         if isinstance(a, Tensor):
-            if a.shape != b.shape or not torch.equal(a.isnan(), b.isnan()):
+            if a.shape != b.shape:
                 return inf
-            apart = (a - b).abs().nan_to_num(0, inf)
-            if bool(apart.any()):
-                far = max(far, float((apart / (a.abs().nan_to_num(0).max() + b.abs())).nan_to_num(0, inf).max()))
+            whole = a.isfinite()
+            if not torch.equal(whole, b.isfinite()) or not torch.equal(a[~whole].nan_to_num(), b[~whole].nan_to_num()):
+                return inf
+            a, b = a[whole], b[whole]
+            unlike = a != b
+            if bool(unlike.any()):
+                parts = (a - b).abs()[unlike] / (a.abs().max() + b.abs()[unlike])
+                far = max(far, float(parts.max()))
     return far
 
 
