@@ -8,12 +8,7 @@ from torch import Tensor, nn
 
 from runner.evolution.hypothesis import Masks, fit_weights, predict_with
 from runner.evolution.tracer import WholeChannelsError, leaves
-from runner.layers.modes import evaluation
-
-
-def arguments(example: Any) -> tuple[Any, ...]:
-    """What a network is called with: a tuple of arguments, or the only one."""
-    return example if isinstance(example, tuple) else (example,)
+from runner.layers.modes import arguments, evaluation
 
 
 def masked(model: nn.Module, masks: Masks, example: Any) -> list[Any]:

@@ -17,7 +17,7 @@ from runner.evolution.groups import Groups
 from runner.evolution.tracer import Channels, Tracer, WholeChannelsError
 from runner.evolution.written import Cut
 from runner.layers.kinds import Layer, Transposed, layers, multiplier
-from runner.layers.modes import evaluation
+from runner.layers.modes import arguments, evaluation
 
 
 class Trace(NamedTuple):
@@ -67,13 +67,12 @@ def reaching(model: nn.Module, example: Any) -> frozenset[str]:
 def _run(model: nn.Module, example: Any, tracer: Tracer) -> frozenset[str]:
     """Run the model as it is evaluated; the layers whose outputs reach a prediction."""
     with evaluation(model):
-        return tracer.follow(model, example if isinstance(example, tuple) else (example,))
+        return tracer.follow(model, arguments(example))
 
 
 def _in_training(model: nn.Module, example: Any, tracer: Tracer) -> frozenset[str]:
     """Run a copy as it is trained, on two samples where there is one, of which statistics can be taken."""
-    arguments = example if isinstance(example, tuple) else (example,)
-    doubled = tree_map(lambda value: torch.cat([value, value]) if _single(value) else value, arguments)
+    doubled = tree_map(lambda value: torch.cat([value, value]) if _single(value) else value, arguments(example))
     with torch.random.fork_rng(devices=[]):
         return tracer.follow(deepcopy(model).train(), doubled)
 

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
 from runner.layers.kinds import BatchNorm, Convolution
-from runner.layers.modes import evaluation
+from runner.layers.modes import arguments, evaluation
 
 
 @torch.no_grad()
@@ -33,7 +33,7 @@ def fold_batch_norm(model: nn.Module, example: Any) -> nn.Module:
             hooks.append(module.register_forward_pre_hook(partial(uses.normalized, name)))
     try:
         with evaluation(model), uses:
-            predictions = model(*(example if isinstance(example, tuple) else (example,)))
+            predictions = model(*arguments(example))
     finally:
         for hook in hooks:
             hook.remove()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from runner.errors import ConfigurationError
 from runner.layers.kinds import BatchNorm, layers, require_own_weights
-from runner.layers.modes import evaluation
+from runner.layers.modes import arguments, evaluation
 
 
 def later(model: nn.Module, first: str, example: Any) -> dict[str, Tensor]:
@@ -58,7 +58,7 @@ def _from(model: nn.Module, first: str, example: Any) -> set[str]:
     hooks = [module.register_forward_pre_hook(partial(begin, name)) for name, module in model.named_modules()]
     try:
         with evaluation(model), torch.no_grad():
-            model(*example) if isinstance(example, tuple) else model(example)
+            model(*arguments(example))
     finally:
         for hook in hooks:
             hook.remove()

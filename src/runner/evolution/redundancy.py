@@ -15,7 +15,7 @@ from runner.errors import ConfigurationError
 from runner.evolution.channels import reaching
 from runner.evolution.groups import kept
 from runner.layers.kinds import BatchNorm, Convolution, layers, require_own_weights
-from runner.layers.modes import evaluation
+from runner.layers.modes import arguments, evaluation
 
 
 def filters(model: nn.Module, example: Any) -> dict[str, nn.Module]:
@@ -57,7 +57,7 @@ def norms(model: nn.Module, example: Any) -> dict[str, str]:
     ]
     try:
         with evaluation(model):
-            model(*example) if isinstance(example, tuple) else model(example)
+            model(*arguments(example))
     finally:
         for hook in hooks:
             hook.remove()

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_map
 
 from runner.errors import CheckpointError, ConfigurationError
 from runner.evolution import written
-from runner.evolution.agreement import arguments, difference, masked, require_agreement
+from runner.evolution.agreement import difference, masked, require_agreement
 from runner.evolution.channels import Trace, trace
 from runner.evolution.hypothesis import Masks, weight_mask
 from runner.evolution.tracer import WholeChannelsError
@@ -34,7 +34,7 @@ from runner.layers.kinds import (
     layers,
     multiplier,
 )
-from runner.layers.modes import evaluation
+from runner.layers.modes import arguments, evaluation
 
 TOLERANCE = 1e-2  # of the largest prediction: a channel out of place changes more than that, reduced precision less
 _ROUNDING = 1e-6  # of the largest prediction, in float64

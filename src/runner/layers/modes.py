@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import nn
 
@@ -16,3 +17,8 @@ def evaluation(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+def arguments(example: Any) -> tuple[Any, ...]:
+    """What a network is called with to be looked at: a tuple of arguments, or the only one."""
+    return example if isinstance(example, tuple) else (example,)

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from runner.batch import Inputs, each, first
 from runner.layers.kinds import BatchNorm, Layer, Transposed
-from runner.layers.modes import evaluation
+from runner.layers.modes import arguments, evaluation
 from runner.models import Heads
 from runner.models.spiking import Spiking
 from runner.models.spiking_model import SpikingModel
@@ -32,7 +32,7 @@ def costs(network: nn.Module, example: Inputs, *, axis: int = 0, latency: bool =
     """
     device = next(network.parameters()).device
     example = each(example, lambda own: own.to(device))
-    whole, in_heads = _macs(network, (example,))
+    whole, in_heads = _macs(network, example)
     found: dict[str, float] = {"parameters": parameters(network), "macs": whole}
     heads = _heads(network)
     if heads:
@@ -61,7 +61,7 @@ def macs(model: nn.Module, example: Any) -> int:
 
     A spiking network's are those of all its steps, with every value multiplied, whether a neuron fired or not.
     """
-    return _macs(model, example if isinstance(example, tuple) else (example,))[0]
+    return _macs(model, example)[0]
 
 
 @torch.no_grad()
@@ -83,7 +83,7 @@ def without_zeros(model: nn.Module, example: Any) -> tuple[int, int | None]:
     hooks = [layer.register_forward_hook(note) for layer in layers]
     try:
         with evaluation(model):
-            model(*(example if isinstance(example, tuple) else (example,)))
+            model(*arguments(example))
     finally:
         for hook in hooks:
             hook.remove()
@@ -98,11 +98,11 @@ def _heads(model: nn.Module) -> list[nn.Module]:
 
 
 @torch.no_grad()
-def _macs(model: nn.Module, arguments: tuple[Any, ...]) -> tuple[int, int]:
+def _macs(model: nn.Module, example: Any) -> tuple[int, int]:
     """Multiply-accumulates of a whole pass, and those of them that the heads take."""
     if any(isinstance(module, Spiking | SpikingModel) for module in model.modules()):
         # in float32 they leave out what is zero, unseen by the counter
-        model, arguments = deepcopy(model).double(), tuple(argument.double() for argument in arguments)
+        model, example = deepcopy(model).double(), tuple(argument.double() for argument in arguments(example))
     heads, in_heads = _heads(model), list[int]()
     with evaluation(model), FlopCounterMode(display=False) as counter:
         hooks = [
@@ -110,7 +110,7 @@ def _macs(model: nn.Module, arguments: tuple[Any, ...]) -> tuple[int, int]:
         ]
         hooks += [head.register_forward_hook(lambda *_: in_heads.append(counter.get_total_flops())) for head in heads]
         try:
-            model(*arguments)
+            model(*arguments(example))
         finally:
             for hook in hooks:
                 hook.remove()
@@ -154,7 +154,6 @@ def operations(model: nn.Module, example: Any) -> int:
 
     Additions, concatenations, dropout and adaptive pooling count nothing.
     """
-    arguments = example if isinstance(example, tuple) else (example,)
     counted: list[int] = []
 
     def count(module: nn.Module, inputs: Any, output: Tensor) -> None:
@@ -163,7 +162,7 @@ def operations(model: nn.Module, example: Any) -> int:
     hooks = [module.register_forward_hook(count) for module in model.modules() if _per_output(module)]
     try:
         with evaluation(model):
-            model(*arguments)
+            model(*arguments(example))
     finally:
         for hook in hooks:
             hook.remove()
