@@ -116,8 +116,8 @@ def official(case: Any, device: str = "cpu") -> Step:
         if importlib.util.find_spec(name) is None:
             sys.modules[name] = MagicMock(__spec__=ModuleSpec(name, None))
     if device == "cpu":
-        identity: Any = lambda self, *args, **kwargs: self  # noqa: E731
-        torch.Tensor.cuda = nn.Module.cuda = identity  # type: ignore[method-assign]
+        identity: Any = lambda self, *args, **kwargs: self  # noqa: E731  # typed by what it is assigned to
+        torch.Tensor.cuda = nn.Module.cuda = identity  # type: ignore[method-assign]  # the original calls it everywhere
     with contextlib.redirect_stdout(io.StringIO()):
         environment = importlib.import_module("envs.blockdrop_env").BlockDropEnv(
             *("/tmp", "/tmp", "benchmark", list(CLASSES[: case.tasks])), is_train=True, opt=_official_options(case)

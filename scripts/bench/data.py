@@ -95,7 +95,7 @@ def read(name: str, root: Path, rounds: int) -> None:
             dict(options("model")["resnet18"]), {"class": data.tasks["class"].channels}, (3, 224, 224)
         )
         inputs, labels = batch.inputs.contiguous(memory_format=torch.channels_last), batch.targets["class"]
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
         step = _milliseconds(lambda: F.cross_entropy(network(inputs)["class"], labels).backward(), max(3, rounds // 10))
         loader = iter(
             DataLoader(Usual(data, root, inputs.shape[-1]), BATCH, shuffle=True, num_workers=2, drop_last=True)

@@ -106,7 +106,7 @@ def measured(settings: Settings, method: Method, data: Data, stage: Stage, steps
     """One stage's steps, warm: what a run of 3 n steps takes more than one of n, which begins alike."""
 
     def run(count: int) -> float:
-        method.stages = lambda: [replace(stage, steps=count)]  # type: ignore[method-assign]
+        method.stages = lambda: [replace(stage, steps=count)]  # type: ignore[method-assign]  # this stage alone
         context = autocast(settings.precision, data.device)
         synchronise(data.device)
         begun = time.perf_counter()

@@ -64,7 +64,7 @@ def _method(case: Any) -> KnowledgeEvolution:
     own = {"smoothing": SMOOTHING, "learning_rate": RATE, "momentum": MOMENTUM, "weight_decay": DECAY}
 
     def build(names: Sequence[str]) -> nn.Module:
-        return resnet18({"class": CLASSES}, case).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return resnet18({"class": CLASSES}, case).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
 
     setup = Setup(
         build=build,
@@ -154,11 +154,11 @@ def _import_official(device: str = "cpu") -> None:
         if name == "torch.utils.tensorboard" or importlib.util.find_spec(name) is None:
             sys.modules[name] = MagicMock(__spec__=ModuleSpec(name, None))
     parsed = ModuleType("configs.base_config")  # the original reads the command line when it is imported
-    parsed.args = None  # type: ignore[attr-defined]
+    parsed.args = None  # type: ignore[attr-defined]  # a module made here
     sys.modules["configs.base_config"] = parsed
     if device == "cpu":
-        identity: Any = lambda self, *args, **kwargs: self  # noqa: E731
-        torch.Tensor.cuda = nn.Module.cuda = identity  # type: ignore[method-assign]
+        identity: Any = lambda self, *args, **kwargs: self  # noqa: E731  # typed by what it is assigned to
+        torch.Tensor.cuda = nn.Module.cuda = identity  # type: ignore[method-assign]  # the original calls it everywhere
 
 
 def official_dense(case: Any) -> Step:
@@ -177,10 +177,10 @@ def slim(case: Any, compiled: bool = False) -> Step:
     images = data(case)[0]
     network = resnet18(CLASSES, case)
     network = extract(network, kels(network, images[:1], case.split_rate), images[:1])
-    network = fold_batch_norm(network, images[:1]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = fold_batch_norm(network, images[:1]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
     if compiled:
         torch._inductor.config.freezing = True
-        network = torch.compile(network)  # type: ignore[assignment]
+        network = torch.compile(network)  # type: ignore[assignment]  # called alike
     return _passes(case, network, images.contiguous(memory_format=torch.channels_last))
 
 

@@ -26,7 +26,7 @@ def official(network: Any, device: str) -> Step:
         raise ImportError("RUNNER_OFFICIAL_TSSLBP does not name a checkout of stonezwr/TSSL-BP")
     sys.path.insert(0, folder)
     if device == "cpu":
-        torch.Tensor.cuda = nn.Module.cuda = lambda self, *_: self  # type: ignore[method-assign, assignment]
+        torch.Tensor.cuda = nn.Module.cuda = lambda self, *_: self  # type: ignore[method-assign, assignment]  # called everywhere
     globals_, networks, losses = (importlib.import_module(name) for name in ("global_v", "cnns", "functions.loss_f"))
     options, steps = settings(network), network.steps
     tau_m, tau_s = (_released(options[name]) for name in ("tau_m", "tau_s"))

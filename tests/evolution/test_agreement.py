@@ -40,6 +40,8 @@ def numbers(*values):
         ([numbers(1.0, 4.0)], numbers(1.0), inf),
         ([numbers(1.0), numbers(2.0)], (numbers(1.0), numbers(3.0)), 1 / (2 + 3)),
         ([numbers(1.0), numbers(2.0)], numbers(1.0), inf),
+        ([numbers(True, False)], numbers(True, False), 0),
+        ([numbers(True, False)], numbers(False, False), 1),  # 1 / (1 + 0)
         ([numbers(1.0)], AssertionError(), inf),
     ],
 )

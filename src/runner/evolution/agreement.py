@@ -48,7 +48,7 @@ def _farthest(expected: list[Any], found: list[Any]) -> float:
             whole = a.isfinite()
             if not torch.equal(whole, b.isfinite()) or not torch.equal(a[~whole].nan_to_num(), b[~whole].nan_to_num()):
                 return inf
-            a, b = a[whole], b[whole]
+            a, b = a[whole] + 0, b[whole] + 0  # booleans become numbers
             unlike = a != b
             if bool(unlike.any()):
                 parts = (a - b).abs()[unlike] / (a.abs().max() + b.abs()[unlike])
